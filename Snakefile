@@ -1,0 +1,46 @@
+# Schedules the stages of dvc.yaml. DVC says which are stale, runs them and keeps their outputs; Snakemake runs what does
+# not wait for each other side by side, here or on a cluster. A stage's state is a stamp file, not its outputs: DVC owns these.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.10")
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+
+from partprop import pipeline
+from partprop.errors import UserError
+
+try:
+    STAGES = pipeline.prepare(is_main_process=workflow.is_main_process)
+except UserError as error:
+    sys.exit(f"{error}")
+
+
+rule all:
+    input:
+        [stage.stamp for stage in STAGES],
+
+
+for stage in STAGES:
+
+    rule:
+        name:
+            stage.name
+        input:
+            stage.inputs,
+        output:
+            touch(stage.stamp),
+        threads: stage.threads
+        resources:
+            **stage.resources,
+        shell:
+            "dvc --wait-for-lock repro --single-item {rule}"
+
+
+onsuccess:
+    pipeline.reconcile()
+
+
+onerror:
+    pipeline.repeat_last_failure()

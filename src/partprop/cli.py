@@ -1,0 +1,65 @@
+"""The command line. Each command imports what it needs when it runs, so that help is there at once."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from partprop.errors import UserError, full_disk_as_user_error
+
+app = typer.Typer(
+    help="One-shot video object segmentation: track the object's parts, propagate their masks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(help="A stage of dvc.yaml.")],
+    shard: Annotated[int | None, typer.Option(help="The shard, for a stage that runs in shards.")] = None,
+) -> None:
+    """Run one stage of the pipeline here and now; `dvc repro` and `snakemake` run those that are stale."""
+    from partprop.runner import run_stage
+
+    run_stage(name, shard)
+
+
+@app.command()
+def check() -> None:
+    """Look for what would fail before it fails: parameters, sources, environment, disk."""
+    from partprop.check import check_everything
+
+    for finding in check_everything():
+        print(finding)
+
+
+@app.command()
+def evaluate(
+    results: Annotated[Path, typer.Argument(help="A folder of predicted masks: <sequence>/<frame>.png.")],
+    annotations: Annotated[Path, typer.Argument(help="A folder of true masks, of the same form.")],
+    sequences: Annotated[Path | None, typer.Option(help="A file that names the sequences, one a line.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the numbers of each object here.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes to use.", show_default="all cores")] = os.cpu_count() or 1,
+) -> None:
+    """Score masks with the official DAVIS protocol: J, F and their mean."""
+    from partprop.evaluation.folders import evaluate_folders
+
+    metrics = evaluate_folders(results, annotations, sequences, json_file=json, csv_file=csv, jobs=jobs)
+    print(f"J&F {metrics['J&F']:.4f}  J {metrics['J']['mean']:.4f}  F {metrics['F']['mean']:.4f}")
+
+
+def main() -> None:
+    """Run the command line; an error of the user is one line and exit code 2."""
+    try:
+        with full_disk_as_user_error():
+            app()
+    except UserError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

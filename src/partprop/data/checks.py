@@ -1,0 +1,70 @@
+"""Reading a data set to its end before anything trains on it, so that a broken file stops the first stage."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from partprop.data.coco import CocoImages, open_coco
+from partprop.data.images import decoded_size
+from partprop.data.video import Sequence, open_davis
+from partprop.errors import UserError
+
+
+@dataclass(frozen=True)
+class CocoCounts:
+    """Images of both splits, and their instances, crowds included."""
+
+    images: int
+    instances: int
+
+
+@dataclass(frozen=True)
+class DavisCounts:
+    """Sequences of both splits, and their frames."""
+
+    sequences: int
+    frames: int
+
+
+def check_coco(root: Path) -> CocoCounts:
+    """Read every image and every mask of train2017 and val2017.
+
+    Raises:
+        UserError: what is missing, corrupt or inconsistent.
+    """
+    images = instances = 0
+    for split in ("train2017", "val2017"):
+        data = open_coco(root, split)
+        images += len(data)
+        with ThreadPoolExecutor() as pool:
+            instances += sum(pool.map(partial(_check_image, data), range(len(data))))
+    return CocoCounts(images, instances)
+
+
+def check_davis(root: Path, year: int) -> DavisCounts:
+    """Read every frame and every mask of the splits train and val.
+
+    Raises:
+        UserError: what is missing, corrupt or inconsistent.
+    """
+    sequences = [sequence for split in ("train", "val") for sequence in open_davis(root, split, year)]
+    with ThreadPoolExecutor() as pool:
+        frames = sum(pool.map(_check_sequence, sequences))
+    return DavisCounts(len(sequences), frames)
+
+
+def _check_image(data: CocoImages, index: int) -> int:
+    data.check_size(index, decoded_size(data.file(index)))
+    return len(data.instances(index))
+
+
+def _check_sequence(sequence: Sequence) -> int:
+    first = decoded_size(sequence.frames[0])
+    for index, frame in enumerate(sequence.frames):
+        if (size := decoded_size(frame)) != first:
+            raise UserError(
+                f"{frame}: {size[0]}x{size[1]} pixels in a sequence of {first[0]}x{first[1]}; make its frames equal"
+            )
+        sequence.labels(index)
+    return len(sequence)

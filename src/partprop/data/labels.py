@@ -1,0 +1,69 @@
+"""Label maps as PNG files, as DAVIS stores them: object ids through a palette, or one object as black and white."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from partprop.data.images import opened_image
+from partprop.errors import UserError
+from partprop.files import replacing
+
+VOID = 255
+MAX_GREY_ID = 127  # greater grey values are the soft edge of a resized or JPEG-compressed mask, not object ids
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Read a mask file: uint8 (H, W), 0 background, object ids from 1, 255 void.
+
+    A 1-bit mask, or a grey one of only 0 and 255, is one object with id 1. Palette indices, and grey values up to
+    127, are object ids, and 255 beside them is void. Grey stored in three equal channels is read as grey.
+
+    Raises:
+        UserError: the file is missing or corrupt, has 16 bits, colours or transparency, or soft grey edges.
+    """
+    with opened_image(path) as image:
+        mode, values = image.mode, np.array(image)
+    if mode == "RGB" and (values == values[..., :1]).all():
+        mode, values = "L", values[..., 0]
+    if mode == "1":
+        return values.astype(np.uint8)
+    if mode == "P":
+        return values
+    if mode != "L":
+        raise UserError(f"{path}: mask is stored as {mode}; save it as 8-bit palette, 8-bit grey or 1-bit PNG")
+    ids = values[(values != 0) & (values != VOID)]
+    if ids.size == 0:
+        return (values == VOID).astype(np.uint8)
+    if ids.max() > MAX_GREY_ID:
+        raise UserError(
+            f"{path}: grey mask has the value {ids.max()}, neither 0, 255 nor an object id up to {MAX_GREY_ID}; "
+            "save it without smoothing, or as a palette PNG"
+        )
+    return values
+
+
+def write_labels(path: Path, labels: np.ndarray) -> None:
+    """Write a label map as palette PNG with the colours of DAVIS; equal labels give equal bytes.
+
+    Args:
+        path: file ending in .png.
+        labels: uint8 (H, W), 0 background, object ids, 255 void.
+    """
+    image = Image.fromarray(np.ascontiguousarray(labels), mode="L")
+    image.putpalette(_PALETTE)
+    with replacing(path) as temporary:
+        image.save(temporary, format="PNG", compress_level=6)
+
+
+def davis_palette() -> np.ndarray:
+    """The 256 colours of DAVIS (and PASCAL VOC), uint8 (256, 3): the bits of the index, dealt out to R, G and B."""
+    index = np.arange(256)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return palette
+
+
+_PALETTE = davis_palette().tobytes()

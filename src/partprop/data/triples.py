@@ -1,0 +1,83 @@
+"""Training samples as arrays, and the boxes of parts that go with them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FRAMES = 3  # reference, previous, current
+
+
+@dataclass(frozen=True)
+class Triple:
+    """A reference, a previous and a current frame of one object with its parts; part 0 is the whole object.
+
+    images: uint8 (3, S, S, 3), RGB. masks: uint8 (3, S, S) in {0, 1}. Boxes: float32 (3, P, 4), xyxy in pixels:
+    boxes are true where tracked (3, P) is 1, windows are where masks are decoded, last is where tracking starts.
+    remembered: float32 (3,), 0 where the previous mask is to be blanked, else 1.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    boxes: np.ndarray
+    tracked: np.ndarray
+    windows: np.ndarray
+    last: np.ndarray
+    remembered: np.ndarray
+
+
+def mask_box(mask: np.ndarray) -> np.ndarray | None:
+    """The tight box, float32 (4,), of a mask (H, W); None if it is empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return None
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+
+
+def random_parts(rng: np.random.Generator, mask: np.ndarray, count: int) -> np.ndarray:
+    """Boxes, float32 (count, 4), of random parts of a mask that is not empty.
+
+    Each is centred on a pixel of the mask and has 35 to 75 % of the object's width and height.
+    """
+    box = mask_box(mask)
+    assert box is not None
+    ys, xs = np.nonzero(mask)
+    picks = rng.integers(0, len(xs), count)
+    centres = np.stack([xs[picks], ys[picks]], -1) + 0.5
+    sizes = np.maximum(rng.uniform(0.35, 0.75, (count, 2)) * (box[2:] - box[:2]), 4)
+    return np.concatenate([centres - sizes / 2, centres + sizes / 2], -1).astype(np.float32)
+
+
+def move_with(parts: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Move part boxes (P, 4) as the object's box moved from source (4,) to target (4,)."""
+    scale = (target[2:] - target[:2]) / np.maximum(source[2:] - source[:2], 1)
+    return (parts.reshape(-1, 2, 2) - source[:2]).reshape(-1, 2, 2) * scale + target[:2]
+
+
+def jitter(rng: np.random.Generator, boxes: np.ndarray, shift: float, scale: float) -> np.ndarray:
+    """Boxes (…, 4) with normally distributed errors: shift as a share of their size, scale as its log."""
+    centre, size = (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
+    centre = centre + rng.normal(0, shift, centre.shape) * size
+    # mostly a common factor of width and height, as trackers err
+    factor = rng.normal(0, scale, (*size.shape[:-1], 1)) + rng.normal(0, scale / 3, size.shape)
+    size = size * np.exp(np.clip(factor, -0.7, 0.7))
+    return np.concatenate([centre - size / 2, centre + size / 2], -1).astype(np.float32)
+
+
+def finish(
+    rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray], boxes: np.ndarray, tracked: np.ndarray
+) -> Triple:
+    """Add the boxes that a tracker with errors would have, and stack."""
+    windows = _misplace(rng, jitter(rng, boxes, 0.08, 0.12), images[0].shape[0])
+    windows[0] = boxes[0]
+    last = jitter(rng, np.concatenate([boxes[:1], boxes[:-1]]), 0.1, 0.08)
+    remembered = (rng.random(FRAMES) > 0.1).astype(np.float32)
+    return Triple(np.stack(images), np.stack(masks), boxes, tracked.astype(np.float32), windows, last, remembered)
+
+
+def _misplace(rng: np.random.Generator, windows: np.ndarray, size: int) -> np.ndarray:
+    """Put one part in five at a random place, so that the network also sees windows without the object."""
+    for part in range(1, windows.shape[1]):
+        if rng.random() < 0.2:
+            centre = (windows[1:, part, :2] + windows[1:, part, 2:]) / 2
+            windows[1:, part] += np.tile(rng.uniform(0, size, 2) - centre, 2)
+    return windows

@@ -1,0 +1,55 @@
+"""Baselines without a network: the first mask copied, and the previous mask warped by optical flow.
+
+A baseline maps a video's frames, uint8 RGB (H, W, 3), and the label map of the first, uint8 (H, W), to one label map
+per frame, the first included, frame by frame.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+
+def first_mask(frames: Iterable[np.ndarray], first_labels: np.ndarray) -> Iterator[np.ndarray]:
+    """Repeat the first label map on every frame."""
+    for _ in frames:
+        yield first_labels
+
+
+def flow(frames: Iterable[np.ndarray], first_labels: np.ndarray) -> Iterator[np.ndarray]:
+    """Warp the label map from frame to frame by dense inverse search flow (Kroeger et al., ECCV 2016).
+
+    OpenCV splits the search by its number of threads, and the flow depends on it: call `cv2.setNumThreads` first where
+    results must repeat.
+    """
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    labels, previous = first_labels, None
+    for frame in frames:
+        current = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        if previous is not None:
+            # The flow from the current frame back says for each of its pixels where to look up the label.
+            displacement = estimator.calc(current, previous, None)  # type: ignore[call-overload]  # None allocates
+            labels = warp_labels(labels, displacement)
+        previous = current
+        yield labels
+
+
+def warp_labels(labels: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    """Look up each pixel's label at its place plus displacement.
+
+    Every label's indicator is interpolated bilinearly, and the greatest wins, so that ids never blend. Places outside
+    the frame take the label of its border.
+
+    Args:
+        labels: uint8 (H, W).
+        displacement: float32 (H, W, 2), x and y in pixels.
+    """
+    height, width = labels.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = x + displacement[..., 0], y + displacement[..., 1]
+    ids = np.unique(labels)
+    indicators = [
+        cv2.remap((labels == number).astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for number in ids
+    ]
+    return ids[np.argmax(indicators, axis=0)]

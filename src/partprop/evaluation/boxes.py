@@ -1,0 +1,74 @@
+"""Box tracking measures of OTB: the success plot with its area and the precision plot.
+
+Source: Wu, Lim, Yang, "Online Object Tracking: A Benchmark", CVPR 2013, and its toolkit: a frame succeeds where the
+overlap is *above* the threshold, so that perfect tracking has an area of 20/21, and is precise where the error of the
+centre is *at most* the threshold. Boxes are x1, y1, x2, y2 along pixel edges: a pixel (x, y) is the box x, y, x+1, y+1.
+"""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from partprop.errors import UserError
+
+SUCCESS_THRESHOLDS = np.arange(21) / 20  # overlap, in [0, 1]
+PRECISION_THRESHOLDS = np.arange(51)  # error of the centre, in pixels
+PRECISION_AT = 20
+
+Tracks = Mapping[tuple[str, int], np.ndarray]
+"""Box of an object in a frame, by (frame name, object id); no entry where the object is lost."""
+
+
+def mask_box(mask: np.ndarray) -> np.ndarray | None:
+    """The smallest box around a mask, bool (H, W): float (4,) in pixels; None for an empty mask."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return np.array([x, y, x + width, y + height], dtype=float) if width else None
+
+
+def overlap(box: np.ndarray | None, true_box: np.ndarray) -> float:
+    """Intersection over union of two boxes (4,); 0 without a box."""
+    if box is None:
+        return 0.0
+    sides = np.minimum(box[2:], true_box[2:]) - np.maximum(box[:2], true_box[:2])
+    intersection = np.prod(np.maximum(sides, 0))
+    union = np.prod(box[2:] - box[:2]) + np.prod(true_box[2:] - true_box[:2]) - intersection
+    return float(intersection / union)
+
+
+def centre_error(box: np.ndarray | None, true_box: np.ndarray) -> float:
+    """Distance of the centres of two boxes (4,) in pixels; infinite without a box."""
+    if box is None:
+        return float("inf")
+    return float(np.linalg.norm((box[:2] + box[2:] - true_box[:2] - true_box[2:]) / 2))
+
+
+def success_curve(overlaps: np.ndarray) -> np.ndarray:
+    """Share of frames whose overlap is above each of SUCCESS_THRESHOLDS, (21,); overlaps (T,), at least one."""
+    return (overlaps[:, None] > SUCCESS_THRESHOLDS).mean(axis=0)
+
+
+def precision_curve(errors: np.ndarray) -> np.ndarray:
+    """Share of frames whose centre is off by at most each of PRECISION_THRESHOLDS, (51,); errors (T,), at least one."""
+    return (errors[:, None] <= PRECISION_THRESHOLDS).mean(axis=0)
+
+
+def read_tracks(path: Path) -> Tracks:
+    """The boxes of whole objects (part 0) in a tracks.csv.
+
+    Raises:
+        UserError: the file is missing or has no columns frame, object, part, x1, y1, x2, y2 of numbers.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {
+                (row["frame"], int(row["object"])): np.array([float(row[side]) for side in ("x1", "y1", "x2", "y2")])
+                for row in csv.DictReader(file)
+                if int(row["part"]) == 0
+            }
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); run inference again") from None
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: expected the columns frame,object,part,x1,y1,x2,y2; run inference again") from None

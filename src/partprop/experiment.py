@@ -1,0 +1,198 @@
+"""What MLflow keeps of an experiment: one parent run per pipeline state, one child run per stage that ran.
+
+All of it lies in the main checkout (mlflow.db, mlruns/), also for experiments that run in a temporary folder.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
+
+import mlflow
+from filelock import FileLock
+from mlflow.entities import Run as StoredRun
+
+from partprop import __version__
+from partprop.code_version import code_version
+from partprop.lineage import inputs_hash, planned_entry, reproduced_entries
+
+if TYPE_CHECKING:
+    import torch
+
+EXPERIMENT = "partprop"
+STATE_TAG = "pipeline.state"
+STAGE_TAG = "stage"
+INPUTS_TAG = "stage.inputs"
+LOCK_TAG = "dvc.lock"
+RESTORED_TAG = "restored"
+PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+
+
+class Run:
+    """The child run of a stage, as the stage sees it."""
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers, at a step of a curve or once for all. MLflow takes no ampersand: J&F becomes J_and_F."""
+        mlflow.log_metrics({name.replace("&", "_and_"): float(value) for name, value in values.items()}, step=step)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Log facts in words."""
+        mlflow.set_tags(dict(values))
+
+    def artifact(self, path: Path) -> None:
+        """Keep a copy of a file, or of a folder with all it holds."""
+        if path.is_dir():
+            mlflow.log_artifacts(str(path), artifact_path=path.name)
+        else:
+            mlflow.log_artifact(str(path))
+
+    def model(self, name: str, module: "torch.nn.Module", inputs: "Sequence[torch.Tensor]") -> None:
+        """Keep a network with its signature, as an exported graph that loads without running foreign code.
+
+        Args:
+            name: letters, digits and dashes.
+            module: in evaluation mode; returns a tensor or a tuple of tensors.
+            inputs: an example of its arguments, batch first. A batch size above 1 stays variable.
+        """
+        from partprop.logged_model import log_model
+
+        log_model(name, module, inputs)
+
+
+@contextmanager
+def start_run(stage: str, parameters: Mapping[str, Any]) -> Iterator[Run]:
+    """Open the child run of a stage under the parent run of the pipeline's state; end both with the right status.
+
+    Args:
+        stage: the stage as DVC names it, e.g. infer@0.
+        parameters: the values of the keys that the stage declares, by dotted key.
+    """
+    runs = Runs(tracking_root())
+    inputs = inputs_hash(planned_entry(stage))
+    with runs.lock:
+        parent = runs.parent(pipeline_state(Path.cwd()))
+        runs.client.update_run(parent, status="RUNNING")
+        mlflow.start_run(
+            experiment_id=runs.experiment,
+            run_name=stage,
+            parent_run_id=parent,
+            nested=True,
+            tags={STAGE_TAG: stage, INPUTS_TAG: inputs, **_code_tags()},
+            log_system_metrics=True,
+        )
+    status = "FAILED"
+    try:
+        mlflow.log_params(dict(parameters))
+        yield Run()
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        mlflow.end_run(status)
+        with runs.lock:
+            if not runs.find({PARENT_TAG: parent}, status="RUNNING"):
+                runs.client.set_terminated(parent, status)
+
+
+def reconcile() -> None:
+    """Once all stages are up to date, say in the parent run which earlier runs made what DVC restored from its cache.
+
+    None of our code runs when DVC restores a stage, so this is called when Snakemake is done and before the dashboard
+    opens. Where the pipeline is not up to date, or nothing was ever logged, there is nothing to say yet.
+    """
+    root = tracking_root()
+    entries = reproduced_entries() if _database(root).exists() else None
+    if entries is None:
+        return
+    runs = Runs(root)
+    with runs.lock:
+        parent = runs.parent(pipeline_state(Path.cwd()))
+        lock = hashlib.sha256(Path("dvc.lock").read_bytes()).hexdigest()
+        runs.client.set_tag(parent, LOCK_TAG, lock)
+        links = []
+        for stage, entry in sorted(entries.items()):
+            maker = runs.maker(stage, inputs_hash(entry))
+            if maker and maker.data.tags[PARENT_TAG] != parent:
+                runs.client.set_tag(parent, f"{RESTORED_TAG}.{stage}", maker.info.run_id)
+                links.append(f"- [{stage}](#/experiments/{runs.experiment}/runs/{maker.info.run_id})")
+        if links:
+            runs.client.set_tag(
+                parent, NOTE_TAG, "Not run again, since an earlier run made the same:\n" + "\n".join(links)
+            )
+        runs.client.set_terminated(parent, "FINISHED")
+
+
+def tracking_root() -> Path:
+    """The main checkout: DVC names it to its stages, also when they run in another folder."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+def tracking_uri(root: Path) -> str:
+    """The database of runs. Its writers wait for each other, for stages log side by side."""
+    return f"sqlite:///{_database(root)}?timeout=60"
+
+
+def pipeline_state(root: Path) -> str:
+    """A hash of all that decides the pipeline's outputs: the code, dvc.yaml and params.yaml."""
+    code = sorted(path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    digest = hashlib.sha256()
+    for path in [*code, root / "dvc.yaml", root / "params.yaml"]:
+        if path.exists() and ".egg-info" not in path.parent.suffix:
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+class Runs:
+    """The experiment's runs in the database of a checkout, which is made on first use."""
+
+    def __init__(self, root: Path) -> None:
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        mlflow.set_tracking_uri(tracking_uri(root))
+        self.lock = FileLock(f"{_database(root)}.lock")  # two first writers would both make the tables, or the parent
+        with self.lock:
+            self.client = mlflow.MlflowClient()
+            known = self.client.get_experiment_by_name(EXPERIMENT)
+            self.experiment: str = (
+                known.experiment_id
+                if known
+                else self.client.create_experiment(EXPERIMENT, artifact_location=(root / "mlruns").as_uri())
+            )
+
+    def find(self, tags: Mapping[str, str], status: str | None = None) -> list[StoredRun]:
+        """Runs with these tags and status, the latest first."""
+        conditions = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+        if status:
+            conditions.append(f"attributes.status = '{status}'")
+        return list(self.client.search_runs([self.experiment], " and ".join(conditions)))
+
+    def parent(self, state: str) -> str:
+        """The identifier of the parent run of a pipeline state, made if it is the first. Call it under the lock."""
+        known = self.find({STATE_TAG: state})
+        if known:
+            return known[0].info.run_id
+        tags = {STATE_TAG: state, **_code_tags()}
+        return self.client.create_run(self.experiment, run_name=f"pipeline {state[:8]}", tags=tags).info.run_id
+
+    def maker(self, stage: str, inputs: str) -> StoredRun | None:
+        """The latest run in which a stage succeeded on these inputs."""
+        return next(iter(self.find({STAGE_TAG: stage, INPUTS_TAG: inputs}, status="FINISHED")), None)
+
+
+def _database(root: Path) -> Path:
+    return root / "mlflow.db"
+
+
+def _code_tags() -> dict[str, str]:
+    code = code_version()
+    tags = {"version": __version__}
+    if code:
+        tags |= {"git.commit": code.commit, "git.modified": str(code.modified).lower()}
+    return tags

@@ -1,0 +1,1 @@
+"""The network: backbone, feature pyramid, detector, correlation, propagation."""

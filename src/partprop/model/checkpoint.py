@@ -1,0 +1,67 @@
+"""Checkpoints that let a killed training go on where it was, and never in another experiment's place."""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from partprop.cache import cache_folder
+from partprop.files import replacing
+
+
+class Checkpoint:
+    """The last state of one training, in a folder of its own outside the stage's outputs.
+
+    Args:
+        folder: as of `checkpoint_folder`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "last.pt"
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the last state; tensors, numbers, strings and containers of these only."""
+        with replacing(self._file) as temporary:
+            torch.save(dict(state), temporary)
+
+    def load(self) -> dict[str, Any] | None:
+        """The last state; None where training has not begun."""
+        if not self._file.exists():
+            return None
+        return torch.load(self._file, map_location="cpu", weights_only=True)
+
+    def remove(self) -> None:
+        """Delete it, once the outputs are written."""
+        shutil.rmtree(self._file.parent, ignore_errors=True)
+
+
+def checkpoint_folder(stage: str, parameters: Mapping[str, Any], inputs: Iterable[Path]) -> Path:
+    """A folder in the cache for this very training: named by a hash of code, parameters and inputs.
+
+    Args:
+        parameters: all that the stage reads.
+        inputs: files and folders that the stage reads.
+    """
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
+    for source in _loaded_sources():
+        digest.update(source.read_bytes())
+    for path in inputs:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(f"{file.relative_to(path) if file != path else file.name}".encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return cache_folder() / "checkpoints" / f"{stage}-{digest.hexdigest()[:16]}"
+
+
+def _loaded_sources() -> list[Path]:
+    """The files of this package that training has loaded; what logs and schedules it may change meanwhile."""
+    names = sorted(
+        name for name in sys.modules if name.startswith(("partprop.data", "partprop.model", "partprop.tracking"))
+    )
+    files = (getattr(sys.modules[name], "__file__", None) for name in names)
+    return [Path(file) for file in files if file]

@@ -1,0 +1,46 @@
+"""The feature pyramid: P2..P6 on a backbone's C2..C5 (Lin et al., CVPR 2017)."""
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from partprop.model.backbone import STRIDES
+
+
+class Pyramid(nn.Module):
+    """Backbone and FPN in one pass.
+
+    Args:
+        backbone: as of `build_backbone`.
+        channels: of each pyramid level.
+    """
+
+    def __init__(self, backbone: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.fpn = FeaturePyramidNetwork(backbone.feature_info.channels(), channels, extra_blocks=LastLevelMaxPool())
+        self.out_channels = channels
+        self.strides = STRIDES
+        init_truncated_normal(self.fpn)
+
+    def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":
+        """Map normalised images (B, 3, H, W) to levels "0".."3" (P2..P5, strides 4..32) and "pool" (P6)."""
+        levels = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        return self.fpn(OrderedDict((str(index), level) for index, level in enumerate(levels)))
+
+
+def init_truncated_normal(module: nn.Module, std: float | None = None) -> None:
+    """Initialise the convolutions and linear layers of new modules from a truncated normal, biases at 0.
+
+    Args:
+        std: standard deviation; by default He's for each layer (He et al., ICCV 2015).
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            scale = std or (2.0 / layer.weight[0].numel()) ** 0.5
+            nn.init.trunc_normal_(layer.weight, std=scale, a=-2 * scale, b=2 * scale)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

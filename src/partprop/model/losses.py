@@ -1,0 +1,117 @@
+"""Losses of tracking and propagation training."""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from partprop.model.boxes import enlarge, roi_align, to_centre_size
+from partprop.model.network import CONTEXT, FrameOutput
+from partprop.model.part_tracker import encode_boxes, places
+
+HARD_SHARE = 0.4  # of the pixels, those with the largest loss, after the warm-up of hard-pixel mining
+
+
+@dataclass(frozen=True)
+class FrameTargets:
+    """The truth of a frame.
+
+    mask: (B, 1, H, W) in {0, 1}. boxes: (B, P, 4) true boxes of the parts; tracked: (B, P) where these are known.
+    windows: (B, P, 4) boxes in which masks were decoded. last: (B, P, 4) boxes around which the tracker searched.
+    """
+
+    mask: Tensor
+    boxes: Tensor
+    tracked: Tensor
+    windows: Tensor
+    last: Tensor
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms of `frame_losses`."""
+
+    terms: dict[str, float] = field(
+        default_factory=lambda: {
+            "mask_ce": 1.0,
+            "mask_dice": 1.0,
+            "presence": 0.2,
+            "correlation": 0.4,
+            "score": 0.5,
+            "offset": 0.5,
+        }
+    )
+
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """Weighted sum."""
+        return torch.stack([self.terms[name] * loss for name, loss in losses.items()]).sum()
+
+
+def frame_losses(output: FrameOutput, targets: FrameTargets) -> dict[str, Tensor]:
+    """All terms for one frame, each a scalar: masks of the parts, presence, correlation masks, tracking."""
+    size = output.masks.shape[-1]
+    truth = roi_align(targets.mask, enlarge(targets.windows, CONTEXT), size, 1)
+    score, offset = tracking_loss(output.scores, output.offsets, targets.boxes, targets.last, targets.tracked)
+    present = (truth.flatten(2).mean(2) > 0.005).float()
+    return {
+        "mask_ce": hard_cross_entropy(output.masks, truth),
+        "mask_dice": dice_loss(output.masks.sigmoid(), truth),
+        "presence": F.binary_cross_entropy_with_logits(output.presence, present),
+        "correlation": correlation_loss(output.correlation, targets.mask),
+        "score": score,
+        "offset": offset,
+    }
+
+
+def hard_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
+    """Binary cross-entropy over the pixels with the largest loss of each part (bootstrapped, Wu et al. 2016).
+
+    logits and truth: (B, P, 1, S, S), truth in [0, 1].
+    """
+    loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(2)
+    return loss.topk(int(HARD_SHARE * loss.shape[2]), dim=2).values.mean()
+
+
+def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
+    """One minus the soft Dice coefficient (Milletari et al., 3DV 2016), mean over parts; (B, P, 1, S, S) each."""
+    overlap = (probability * truth).flatten(2).sum(2)
+    total = probability.flatten(2).sum(2) + truth.flatten(2).sum(2)
+    return (1 - (2 * overlap + 1) / (total + 1)).mean()
+
+
+def correlation_loss(masks: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of the masks (B, 2, h, w) that correlation alone reads against the truth (B, 1, H, W)."""
+    small = F.interpolate(truth, size=masks.shape[2:], mode="area").expand_as(masks)
+    return F.binary_cross_entropy(masks.clamp(1e-4, 1 - 1e-4), small)
+
+
+def tracking_loss(
+    scores: Tensor, offsets: Tensor, boxes: Tensor, last: Tensor, tracked: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Score and offset losses of the part tracker.
+
+    A place is positive within a quarter of the last box of the true centre and negative beyond half of it (SiamFC, 2.2,
+    has the same radius rule in pixels). Positives and negatives weigh the same.
+
+    Args:
+        scores: (B, P, R, R) logits. offsets: (B, P, R, R, 4).
+        boxes: (B, P, 4) true boxes. last: (B, P, 4) searched around.
+        tracked: (B, P) 1 where the true box is known.
+
+    Returns:
+        Balanced cross-entropy of the scores; smooth L1 of the offsets at positive places.
+    """
+    centre, _ = to_centre_size(boxes)
+    _, last_size = to_centre_size(last)
+    distance = (places(last) - centre[..., None, None, :]) / last_size.clamp(min=1)[..., None, None, :]
+    distance = distance.abs().amax(-1)
+    known = tracked[..., None, None]
+    positive = (distance <= 0.25) * known
+    negative = (distance > 0.5) * known
+    loss = F.binary_cross_entropy_with_logits(scores, positive, reduction="none")
+    score = (loss * positive).sum() / positive.sum().clamp(min=1) + (loss * negative).sum() / negative.sum().clamp(
+        min=1
+    )
+    error = F.smooth_l1_loss(offsets, encode_boxes(boxes, last), reduction="none", beta=0.1).mean(-1)
+    return score / 2, (error * positive).sum() / positive.sum().clamp(min=1)

@@ -1,0 +1,204 @@
+"""The whole network: encode a frame once, track its parts, correlate its pixels, propagate the parts' masks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from partprop.model.backbone import BackboneName, build_backbone, load_weights
+from partprop.model.boxes import enlarge, roi_align
+from partprop.model.correlation import READOUT_EXTRA, Memory, PixelCorrelation
+from partprop.model.fpn import Pyramid, init_truncated_normal
+from partprop.model.part_tracker import PartTracker
+from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
+
+STRIDE = 8  # of the keys
+CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
+MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame to frame
+
+
+@dataclass(frozen=True)
+class Features:
+    """A frame's pyramid levels (B, C, ·, ·) and unit keys (B, K, h, w) at stride 8."""
+
+    p2: Tensor
+    p3: Tensor
+    p4: Tensor
+    p5: Tensor
+    keys: Tensor
+
+    @property
+    def tracking_levels(self) -> list[Tensor]:
+        """P3, P4, P5."""
+        return [self.p3, self.p4, self.p5]
+
+    def select(self, index: slice) -> "Features":
+        """Some frames of the batch."""
+        return Features(self.p2[index], self.p3[index], self.p4[index], self.p5[index], self.keys[index])
+
+
+class FrameOutput(NamedTuple):
+    """What `Network.forward` predicts for a frame of B videos with P parts.
+
+    scores: (B, P, R, R) logits and offsets: (B, P, R, R, 4) of the part tracker. correlation: (B, 2, h, w) masks read
+    by pixel correlation, global and local. masks: (B, P, 1, 2S, 2S) logits inside the enlarged boxes. presence: (B, P)
+    logits. joined: (B, 1, H/2, W/2) probability.
+    """
+
+    scores: Tensor
+    offsets: Tensor
+    correlation: Tensor
+    masks: Tensor
+    presence: Tensor
+    joined: Tensor
+
+
+class Network(nn.Module):
+    """FAVOS's parts and RGMP's reference-guided propagation on one feature pyramid.
+
+    Args:
+        pyramid: backbone and FPN.
+        key_channels, value_channels: of the pixel correlation.
+        roi_size: S, side of the parts' RoIAlign; masks are decoded at 2S.
+    """
+
+    def __init__(self, pyramid: Pyramid, key_channels: int, value_channels: int, roi_size: int) -> None:
+        super().__init__()
+        channels = pyramid.out_channels
+        self.pyramid = pyramid
+        self.tracker = PartTracker(channels)
+        self.correlation = PixelCorrelation(channels, key_channels, value_channels)
+        self.decoder = MaskDecoder(channels, self.correlation.out_channels)
+        self.roi_size = roi_size
+        for module in (self.tracker, self.correlation, self.decoder):
+            init_truncated_normal(module)
+
+    def encode(self, images: Tensor) -> Features:
+        """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
+        p2, p3, p4, p5, _ = self.pyramid(images).values()
+        return Features(p2, p3, p4, p5, self.correlation.keys(p3))
+
+    def memorise(self, features: Features, mask: Tensor) -> Memory:
+        """Memory of a frame whose mask (B, 1, H, W) in [0, 1] is known, at any resolution."""
+        small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
+        return self.correlation.memorise(features.p3, features.keys, small)
+
+    def guide(self, features: Features, mask: Tensor, boxes: Tensor, stride: float) -> Tensor:
+        """Guidance (B, P, G, S, S) of parts with boxes (B, P, 4) in a frame whose mask (B, 1, ·, ·) has `stride`."""
+        windows = enlarge(boxes, CONTEXT)
+        crops = roi_align(features.p3, windows, self.roi_size, STRIDE)
+        masks = roi_align(mask, windows, self.roi_size, stride)
+        return self.decoder.guide(crops.flatten(0, 1), masks.flatten(0, 1)).unflatten(0, boxes.shape[:2])
+
+    def decode(
+        self,
+        features: Features,
+        evidence: Tensor,
+        offset: tuple[int, int],
+        boxes: Tensor,
+        previous: Tensor,
+        guidance: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Masks of parts.
+
+        Args:
+            features: of the current frame.
+            evidence: (B, E, h, w), read for a window whose origin is at row and column `offset` of the stride-8 grid.
+            boxes: (B, P, 4) of the parts.
+            previous: (B, P, 1, 2S, 2S), the previous mask in the parts' previous windows.
+            guidance: (B, P, G, S, S).
+
+        Returns:
+            Mask logits (B, P, 1, 2S, 2S) in the enlarged boxes and presence logits (B, P).
+        """
+        size = self.roi_size
+        windows = enlarge(boxes, CONTEXT)
+        shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
+        inputs = PartInputs(
+            detail=roi_align(features.p2, windows, 2 * size, STRIDE / 2).flatten(0, 1),
+            features=roi_align(features.p3, windows, size, STRIDE).flatten(0, 1),
+            context=roi_align(features.p4, windows, size // 2, STRIDE * 2).flatten(0, 1),
+            evidence=roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1),
+            previous=previous.flatten(0, 1),
+            reference=guidance.flatten(0, 1),
+        )
+        masks, presence = self.decoder(inputs)
+        return masks.unflatten(0, boxes.shape[:2]), presence.unflatten(0, boxes.shape[:2])
+
+    def forward(
+        self, images: Tensor, mask: Tensor, boxes: Tensor, last_boxes: Tensor, remembered: Tensor
+    ) -> list[FrameOutput]:
+        """Propagate a reference mask through the frames after it, each from the mask predicted before.
+
+        Args:
+            images: (B, T, 3, H, W), frame 0 the reference.
+            mask: (B, 1, H, W) of frame 0, in [0, 1].
+            boxes: (B, T, P, 4) where the parts' masks are decoded, part 0 the whole object.
+            last_boxes: (B, T, P, 4) around which the part tracker searches; frame 0's are not used.
+            remembered: (B, T) 0 where the previous mask is blanked, as for an object that had been lost, else 1.
+
+        Returns:
+            One output for each of the frames 1 … T - 1.
+        """
+        batch, frames = images.shape[:2]
+        # frame-major, so that each frame of all videos is one slice
+        features = self.encode(images.transpose(0, 1).flatten(0, 1))
+        reference = features.select(slice(0, batch))
+        memory = self.memorise(reference, mask)
+        guidance = self.guide(reference, mask, boxes[:, 0], 1)
+        templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])
+        previous_memory, previous_mask, outputs = memory, F.avg_pool2d(mask, MASK_STRIDE), []
+        for time in range(1, frames):
+            current = features.select(slice(time * batch, (time + 1) * batch))
+            known = remembered[:, time, None, None, None]
+            recent = Memory(previous_memory.keys, previous_memory.values, previous_memory.mask * known[:, 0, 0])
+            scores, offsets = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
+            grid = (current.keys.shape[2], current.keys.shape[3])
+            evidence = self.correlation(current.keys, memory, recent, grid, (0, 0))
+            previous = roi_align(
+                previous_mask * known, enlarge(boxes[:, time - 1], CONTEXT), 2 * self.roi_size, MASK_STRIDE
+            )
+            masks, presence = self.decode(current, evidence, (0, 0), boxes[:, time], previous, guidance)
+            joined = self._join(masks, boxes[:, time], presence, previous_mask.shape[2:])
+            outputs.append(FrameOutput(scores, offsets, self._read_masks(evidence), masks, presence, joined))
+            # the mask that inference would carry on, errors included; gradients stop at the frame's border
+            previous_mask = joined.detach()
+            previous_memory = self.memorise(current, previous_mask)
+            memory = Memory.concatenate([memory, previous_memory])
+        return outputs
+
+    def _join(self, masks: Tensor, boxes: Tensor, presence: Tensor, shape: torch.Size) -> Tensor:
+        windows = enlarge(boxes, CONTEXT)
+        size = (shape[0], shape[1])
+        joined = [
+            join_parts(masks[index], windows[index], presence[index].sigmoid(), size, MASK_STRIDE)
+            for index in range(len(masks))
+        ]
+        return torch.stack(joined)[:, None]
+
+    def _read_masks(self, evidence: Tensor) -> Tensor:
+        """The masks among the read-outs, global and local."""
+        half = evidence.shape[1] // 2
+        place = half - READOUT_EXTRA
+        return evidence[:, [place, half + place]]
+
+
+def build_network(
+    backbone: BackboneName, fpn_channels: int, key_channels: int, value_channels: int, roi_size: int
+) -> Network:
+    """A network with random weights; the arguments are the `model` section of params.yaml."""
+    pyramid = Pyramid(build_backbone(backbone), fpn_channels)
+    return Network(pyramid, key_channels, value_channels, roi_size).to(memory_format=torch.channels_last)
+
+
+def load_network(path: Path, network: Network) -> Network:
+    """Load models/tracker.safetensors into a network and set it to evaluation.
+
+    Raises:
+        UserError: the file is missing, damaged or of another network.
+    """
+    load_weights(network, path)
+    return network.eval()

@@ -1,0 +1,51 @@
+"""AdamW with a smaller rate on the backbone, linear warm-up and cosine decay."""
+
+import math
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+GRADIENT_NORM = 5.0  # gradients are clipped to this norm
+
+
+def build_optimizer(
+    network: nn.Module, backbone: nn.Module, lr: float, backbone_lr_scale: float, weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter, ICLR 2019). Biases, norms and scalars do not decay.
+
+    Args:
+        backbone: the part of the network whose rate is `lr * backbone_lr_scale`; 0 freezes it.
+    """
+    of_backbone = {id(parameter) for parameter in backbone.parameters()}
+    groups = []
+    for scale, inside in ((1.0, False), (backbone_lr_scale, True)):
+        parameters = [p for p in network.parameters() if (id(p) in of_backbone) == inside]
+        if scale == 0:
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+            continue
+        weights = [p for p in parameters if p.ndim > 1]
+        others = [p for p in parameters if p.ndim <= 1]
+        groups.append({"params": weights, "weight_decay": weight_decay, "scale": scale})
+        groups.append({"params": others, "weight_decay": 0.0, "scale": scale})
+    return torch.optim.AdamW(groups, lr=lr)
+
+
+def schedule(step: int, steps: int, warmup_steps: int) -> float:
+    """Share of the full learning rate at a step: up linearly, then down as a cosine to 1 % (SGDR, one cycle)."""
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the rate of each group, times its own scale."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["scale"]
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of the network's weights; update it after each step."""
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))

@@ -1,0 +1,212 @@
+"""Typed models of params.yaml. Every bad value is one clear line with the key's path."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from partprop.errors import UserError
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Source = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: no unknown keys, no silent conversion of types, read-only."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CocoData(Section):
+    """COCO instance segmentation. `source`: synthetic, official, a folder, an archive or a mirror's base URL."""
+
+    source: Source
+
+
+class DavisData(Section):
+    """DAVIS videos. `source` as for COCO; `year` picks the split files and, for 2016, one object per video."""
+
+    source: Source
+    year: Literal[2016, 2017]
+
+
+class SyntheticData(Section):
+    """What the generator renders where a source is `synthetic`. Lengths in pixels and frames."""
+
+    seed: Whole
+    width: Annotated[int, Field(ge=64)]
+    height: Annotated[int, Field(ge=64)]
+    train_images: Count
+    val_images: Count
+    train_videos: Count
+    val_videos: Count
+    frames: Annotated[int, Field(ge=8)]
+
+
+class Data(Section):
+    """Where images and videos come from."""
+
+    coco: CocoData
+    davis: DavisData
+    synthetic: SyntheticData
+
+
+class Model(Section):
+    """The network's sizes; the same for every stage that builds it."""
+
+    backbone: Literal["lite0", "resnet50v2"]
+    weights: Source = Field(description="imagenet, or a file of backbone weights")
+    fpn_channels: Annotated[int, Field(ge=16, multiple_of=8)]
+    key_channels: Annotated[int, Field(ge=8)]
+    value_channels: Annotated[int, Field(ge=4)]
+    roi_size: Annotated[int, Field(ge=16, multiple_of=8)]
+
+
+class PretrainFpn(Section):
+    """Mask R-CNN pre-training of the feature pyramid on COCO."""
+
+    steps: Whole
+    batch: Count
+    image_size: Annotated[int, Field(ge=64, multiple_of=32)]
+    lr: Positive
+    backbone_lr_scale: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_steps: Whole
+    log_every: Count
+    checkpoint_every: Count
+    threads: Count
+
+
+class TrainTracking(Section):
+    """Training of part tracking, pixel correlation and mask propagation on triples of frames."""
+
+    held_out: Annotated[list[Name], Field(min_length=1)]
+    steps: Whole
+    batch: Count
+    crop: Annotated[int, Field(ge=64, multiple_of=32)]
+    still_share: Share
+    max_gap: Count
+    parts: Whole
+    lr: Positive
+    backbone_lr_scale: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_steps: Whole
+    ema_decay: Share
+    log_every: Count
+    validate_every: Count
+    validate_frames: Annotated[int, Field(ge=3)]
+    checkpoint_every: Count
+    threads: Count
+
+    @model_validator(mode="after")
+    def _no_doubles(self) -> Self:
+        if len(set(self.held_out)) < len(self.held_out):
+            raise ValueError("held_out names a sequence twice")
+        return self
+
+
+class Segmentation(Section):
+    """The online loop over a video: the same settings in validation during training and in inference."""
+
+    short_side: Annotated[int, Field(ge=64)]
+    parts: Whole
+    memory_frames: Whole
+    memory_every: Count
+    lost_score: Share
+
+
+class Infer(Section):
+    """Inference over the dataset's validation split, in shards."""
+
+    shards: Annotated[list[Whole], Field(min_length=1)]
+    threads: Count
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Self:
+        if self.shards != list(range(len(self.shards))):
+            raise ValueError("shards must be the list 0, 1, … without gaps")
+        return self
+
+
+class Baselines(Section):
+    """Label propagation with the untrained backbone: the strongest baseline's settings (Vondrick et al. 2018)."""
+
+    short_side: Annotated[int, Field(ge=64)]
+    context_frames: Count
+    radius: Count
+    neighbours: Count
+    temperature: Positive
+    threads: Count
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    preset: Name
+    seed: Whole
+    data: Data
+    model: Model
+    pretrain_fpn: PretrainFpn
+    train_tracking: TrainTracking
+    segmentation: Segmentation
+    infer: Infer
+    baselines: Baselines
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate a params.yaml.
+
+    Raises:
+        UserError: the file is missing or no YAML mapping, or a key is unknown, missing or impossible.
+    """
+    return parse_params(read_yaml(path), path)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        UserError: the file is missing, unreadable, not YAML or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; start from one of presets/, e.g. cp presets/mini.yaml {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{path}: not valid YAML{place}; correct it there") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must be a mapping of sections such as data, model and infer")
+    return content
+
+
+def parse_params(content: Mapping[str, Any], path: Path) -> Params:
+    """Validate the content of a params.yaml that came from `path`.
+
+    Raises:
+        UserError: naming every bad key, joined in one line.
+    """
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem) for problem in error.errors())
+        raise UserError(f"{path}: {problems}") from None
+
+
+def _describe(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "params"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key, remove it or check its spelling"
+    if problem["type"] == "missing":
+        return f"{key}: missing, add it (see presets/)"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"

@@ -1,0 +1,207 @@
+"""The report's charts as SVG, each in a light and a dark version."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from partprop.report.inputs import METHODS
+
+WIDTH = 4.6  # inches: wide enough for a legend of four names, narrow enough to be read on a phone
+HEIGHT = 2.9
+FROM_0_TO_1 = (0, 1.02)  # so that a line at 1 is drawn in full
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a chart on a light or a dark page. Lines are Okabe and Ito's colour-blind-safe palette."""
+
+    text: str
+    grid: str
+    lines: tuple[str, ...]
+
+
+LIGHT = Theme("#3d4451", "#dfe2e8", ("#0072b2", "#d55e00", "#009e73", "#7d8590", "#cc79a7", "#e69f00", "#56b4e9"))
+DARK = Theme("#b9c0cc", "#343b47", ("#56b4e9", "#e8803a", "#2fc79b", "#8d96a3", "#dd9cc0", "#f0b429", "#3f8fd0"))
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (3, 1, 1, 1)))
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart.
+
+    Attributes:
+        name: file name without suffix.
+        alt: what the chart shows, for readers who cannot see it.
+        light: SVG text for a light page.
+        dark: SVG text for a dark page.
+    """
+
+    name: str
+    alt: str
+    light: str
+    dark: str
+
+
+def losses(name: str, title: str, curves: pd.DataFrame) -> Chart:
+    """Training losses by step: every column of `curves` but step, smoothed where there are many points."""
+    window = max(1, len(curves) // 25)
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        for index, column in enumerate(curves.columns.drop("step")):
+            colour = theme.lines[index % len(theme.lines)]
+            smooth = curves[column].rolling(window, center=True, min_periods=1).mean()
+            axes.plot(curves["step"], smooth, color=colour, linestyle=_dash(index), label=column.replace("_", " "))
+            if window > 1:
+                axes.plot(curves["step"], curves[column], color=colour, alpha=0.25, linewidth=0.6)
+        axes.set(xlabel="step", ylabel="loss")
+        axes.set_ylim(bottom=0)
+
+    return _chart(name, title, draw)
+
+
+def validation(curves: pd.DataFrame) -> Chart:
+    """J&F, J, F and the box measures on the held-out training sequences by step."""
+    labels = {
+        "J&F": "J&F",
+        "J": "J",
+        "F": "F",
+        "success_auc": "box success AUC",
+        "precision_20px": "box precision at 20 px",
+    }
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        shown = [column for column in labels if column in curves.columns]
+        for index, column in enumerate(shown):
+            axes.plot(
+                curves["step"],
+                curves[column],
+                color=theme.lines[index],
+                linestyle=_dash(index),
+                marker="o",
+                markersize=3,
+                label=labels[column],
+            )
+        axes.set(xlabel="step", ylim=FROM_0_TO_1)
+
+    return _chart("validation", "Measures on the held-out training sequences by training step", draw)
+
+
+def over_time(frames: pd.DataFrame, measure: str) -> Chart:
+    """Mean of `measure`, J or F, over the sequences against the position in the video, one line per method."""
+    positions = np.linspace(0, 1, 51)
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        for index, (method, label) in enumerate(METHODS.items()):
+            videos = [
+                np.interp(positions, np.linspace(0, 1, len(video)), video[measure])
+                for _, video in frames[frames["method"] == method].groupby("sequence")
+            ]
+            if videos:
+                mean = np.mean(videos, axis=0)
+                axes.plot(100 * positions, mean, color=theme.lines[index], linestyle=_dash(index), label=label)
+        axes.set(
+            xlabel="position in the video, %",
+            ylabel=f"{measure}, mean of the sequences",
+            ylim=FROM_0_TO_1,
+            xlim=(0, 100),
+        )
+
+    return _chart(f"{measure.lower()}_over_time", f"{measure} over the course of the videos, by method", draw)
+
+
+def sequence_over_time(frames: pd.DataFrame, sequence: str) -> Chart:
+    """J of every method in every measured frame of one sequence."""
+    rows = frames[frames["sequence"] == sequence]
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        for index, (method, label) in enumerate(METHODS.items()):
+            js = rows.loc[rows["method"] == method, "J"]
+            positions = range(1, len(js) + 1)  # frame names may have gaps or be no numbers
+            axes.plot(positions, js, color=theme.lines[index], linestyle=_dash(index), label=label)
+        axes.set(xlabel="frames since the first", ylabel="J", ylim=FROM_0_TO_1)
+
+    return _chart(f"j_{sequence}", f"J by frame in {sequence}, by method", draw, height=2.4)
+
+
+def success(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
+    """Share of frames whose box overlaps the true box by at least a threshold (OTB's success plot)."""
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        _threshold_lines(axes, theme, curves, "success", metrics, "success_auc")
+        axes.set(xlabel="overlap threshold (IoU)", ylabel="success", xlim=(0, 1), ylim=FROM_0_TO_1)
+
+    return _chart("success", "Success of the boxes against the overlap threshold, by method", draw)
+
+
+def precision(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
+    """Share of frames whose box centre is within a distance of the true centre (OTB's precision plot)."""
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        _threshold_lines(axes, theme, curves, "precision", metrics, "precision_20px")
+        axes.axvline(20, color=theme.grid, linewidth=1)
+        axes.set(xlabel="distance threshold, pixels", ylabel="precision", ylim=FROM_0_TO_1)
+        axes.set_xlim(left=0)
+
+    return _chart("precision", "Precision of the boxes against the distance threshold, by method", draw)
+
+
+def _threshold_lines(
+    axes: Axes,
+    theme: Theme,
+    curves: pd.DataFrame,
+    column: str,
+    metrics: Mapping[str, Mapping[str, Any]],
+    summary: str,
+) -> None:
+    for index, (method, label) in enumerate(METHODS.items()):
+        rows = curves[curves["method"] == method]
+        if rows.empty:
+            continue
+        value = metrics[method].get("boxes", {}).get(summary)
+        label = label if value is None else f"{label} {value:.3f}"
+        axes.plot(rows["threshold"], rows[column], color=theme.lines[index], linestyle=_dash(index), label=label)
+
+
+def _chart(name: str, alt: str, draw: Callable[[Axes, Theme], None], height: float = HEIGHT) -> Chart:
+    return Chart(name, alt, _svg(name, draw, LIGHT, height), _svg(name, draw, DARK, height))
+
+
+def _svg(name: str, draw: Callable[[Axes, Theme], None], theme: Theme, height: float) -> str:
+    """Draw on a transparent figure; the same data give the same text, byte for byte."""
+    style: Any = {
+        "svg.hashsalt": name,
+        "font.size": 9,
+        "lines.linewidth": 1.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": theme.grid,
+        "axes.labelcolor": theme.text,
+        "axes.grid": True,
+        "grid.color": theme.grid,
+        "grid.linewidth": 0.6,
+        "xtick.color": theme.text,
+        "ytick.color": theme.text,
+        "legend.labelcolor": theme.text,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+    }
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes, theme)
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside upper left", ncols=2, handlelength=2.6, columnspacing=1.6)
+        text = StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    return text.getvalue()
+
+
+def _dash(index: int) -> Any:
+    return DASHES[index % len(DASHES)]

@@ -1,0 +1,96 @@
+"""The measured files that the report shows, read from reports/."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from partprop.errors import UserError
+
+METHODS = {
+    "ours": "partprop (ours)",
+    "label_propagation": "Label propagation",
+    "flow": "Optical flow (DIS)",
+    "first_mask": "First mask copied",
+}
+"""Name in the files → name on the page, in the order of the page."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Everything that earlier stages measured, as they wrote it.
+
+    Attributes:
+        metrics: reports/metrics.json.
+        j_over_time: columns method, sequence, frame (text), J, F.
+        success: columns method, threshold (overlap), success.
+        precision: columns method, threshold (pixels), precision.
+        pretrain_curves: column step and one column per loss of FPN pre-training.
+        pretrain_metrics: AP and AR of FPN pre-training.
+        tracking_curves: column step and one column per loss of tracking training.
+        validation: columns step, J&F, J, F, success_auc, precision_20px on the held-out training sequences.
+        tracking_metrics: the summary of tracking training.
+    """
+
+    metrics: dict[str, Any]
+    j_over_time: pd.DataFrame
+    success: pd.DataFrame
+    precision: pd.DataFrame
+    pretrain_curves: pd.DataFrame
+    pretrain_metrics: dict[str, Any]
+    tracking_curves: pd.DataFrame
+    validation: pd.DataFrame
+    tracking_metrics: dict[str, Any]
+
+
+def read_measurements(reports: Path) -> Measurements:
+    """Read the files under `reports`.
+
+    Raises:
+        UserError: a file is missing, unreadable or lacks a column or key.
+    """
+    plots, pretrain, tracking = reports / "plots", reports / "pretrain_fpn", reports / "train_tracking"
+    return Measurements(
+        metrics=_read_json(reports / "metrics.json", ["preset", "dataset", "ours", "baselines"]),
+        j_over_time=_read_table(plots / "j_over_time.csv", ["method", "sequence", "frame", "J", "F"]),
+        success=_read_table(plots / "success.csv", ["method", "threshold", "success"]),
+        precision=_read_table(plots / "precision.csv", ["method", "threshold", "precision"]),
+        pretrain_curves=_read_table(pretrain / "curves.csv", ["step"]),
+        pretrain_metrics=_read_json(pretrain / "metrics.json", []),
+        tracking_curves=_read_table(tracking / "curves.csv", ["step"]),
+        validation=_read_table(tracking / "validation.csv", ["step", "J&F", "J", "F"]),
+        tracking_metrics=_read_json(tracking / "metrics.json", []),
+    )
+
+
+def _read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); run its stage again") from None
+    absent = [key for key in keys if key not in content]
+    if absent:
+        raise UserError(f"{path}: lacks {', '.join(absent)}; run its stage again")
+    return content
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"method": str, "sequence": str, "frame": str}, keep_default_na=True)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise UserError(f"{path}: cannot be read ({error}); run its stage again") from None
+    absent = [column for column in columns if column not in table.columns]
+    if absent:
+        raise UserError(f"{path}: lacks the column {', '.join(absent)}; run its stage again")
+    return table
+
+
+def _missing(path: Path) -> UserError:
+    return UserError(f"{path}: no such file; run the stage that writes it (dvc repro, or snakemake)")

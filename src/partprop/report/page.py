@@ -1,0 +1,180 @@
+"""reports/index.html: one page that holds everything it shows, so that it opens offline."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from partprop.code_version import CodeVersion
+from partprop.report.figures import Chart
+from partprop.report.inputs import METHODS, Measurements
+from partprop.report.overlays import Still
+from partprop.report.published import PUBLISHED, Comparison
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A sequence shown frame by frame.
+
+    Attributes:
+        role: why it is shown: best, median or worst.
+        sequence: its name.
+        stills: a few frames with the result drawn on them.
+        chart: J by frame.
+    """
+
+    role: str
+    sequence: str
+    stills: list[Still]
+    chart: Chart
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sequence of the J&F table; `margin` is ours minus the best baseline."""
+
+    sequence: str
+    j: float
+    f: float
+    j_and_f: Mapping[str, float | None]
+    best: str
+    margin: float | None
+
+
+def shown_sequences(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The best, the median and the worst sequence by our J&F as (role, name); fewer if there are fewer."""
+    scores = metrics["ours"]["sequences"]
+    ranked = sorted(scores, key=lambda name: (-scores[name]["J&F"], name))
+    picks = {"best": ranked[0], "worst": ranked[-1], "median": ranked[len(ranked) // 2]}
+    roles = {name: role for role, name in reversed(picks.items())}  # one role per name, best before worst
+    return [(roles[name], name) for name in ranked if name in roles]
+
+
+def methods(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The measured methods in the order of the page: name in the files → its block of metrics.json."""
+    blocks = {"ours": metrics["ours"], **metrics["baselines"]}
+    return {name: blocks[name] for name in METHODS if name in blocks}
+
+
+def sequence_rows(metrics: Mapping[str, Any]) -> list[Row]:
+    """The J&F table: one row per sequence, every method beside ours."""
+    blocks = methods(metrics)
+    rows = []
+    for name, ours in sorted(metrics["ours"]["sequences"].items()):
+        scores = {method: block["sequences"].get(name, {}).get("J&F") for method, block in blocks.items()}
+        measured = {method: score for method, score in scores.items() if score is not None}
+        baselines = [score for method, score in measured.items() if method != "ours"]
+        rows.append(
+            Row(
+                sequence=name,
+                j=ours["J"],
+                f=ours["F"],
+                j_and_f=scores,
+                best=max(measured, key=lambda method: measured[method]),
+                margin=ours["J&F"] - max(baselines) if baselines else None,
+            )
+        )
+    return rows
+
+
+def render_page(
+    measurements: Measurements,
+    charts: Mapping[str, Chart],
+    strips: list[Strip],
+    comparison: Comparison,
+    ap_caveat: str,
+    parameters: str,
+    version: CodeVersion | None,
+) -> str:
+    """The page as HTML text.
+
+    Args:
+        measurements: what earlier stages measured.
+        charts: by name: j_over_time, f_over_time, success, precision, pretrain_losses, tracking_losses, validation.
+        strips: the sequences to show, in order.
+        comparison: whether the published numbers compare with ours.
+        ap_caveat: what AP means for this run's images.
+        parameters: the text of params.yaml.
+        version: the commit, if there is one.
+    """
+    metrics = measurements.metrics
+    ours = metrics["ours"]
+    baselines = {name: block["J&F"] for name, block in methods(metrics).items() if name != "ours"}
+    strongest = max(baselines, key=lambda name: baselines[name], default=None)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            preset=metrics["preset"],
+            dataset=metrics["dataset"],
+            ours=ours,
+            labels=METHODS,
+            methods=methods(metrics),
+            strongest=strongest,
+            margin=None if strongest is None else ours["J&F"] - baselines[strongest],
+            rows=sequence_rows(metrics),
+            charts=charts,
+            strips=strips,
+            frame_scores=_frame_scores(measurements),
+            pretraining=flatten(measurements.pretrain_metrics),
+            training=flatten(measurements.tracking_metrics),
+            published=PUBLISHED,
+            comparison=comparison,
+            ap_caveat=ap_caveat,
+            parameters=parameters,
+            version=version,
+        )
+    )
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one level: {"box": {"AP": 0.3}} gives {"box AP": 0.3}; lists are left out."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            flat |= flatten(value, name)
+        elif not isinstance(value, list):
+            flat[name] = value
+    return flat
+
+
+def _frame_scores(measurements: Measurements) -> dict[tuple[str, str], float]:
+    """Our J of every measured (sequence, frame)."""
+    frames = measurements.j_over_time
+    ours = frames[frames["method"] == "ours"]
+    return dict(zip(zip(ours["sequence"], ours["frame"], strict=True), ours["J"], strict=True))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("partprop.report", package_path=""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["score"] = _score
+    environment.filters["signed"] = _signed
+    environment.filters["value"] = _value
+    environment.filters["svg_uri"] = lambda text: _data_uri(text.encode(), "image/svg+xml")
+    environment.filters["jpeg_uri"] = lambda data: _data_uri(data, "image/jpeg")
+    return environment
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".replace("-", "−")
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}".replace("-", "−")
+
+
+def _value(value: Any) -> str:
+    return _score(value) if value is None or isinstance(value, float) else str(value)
+
+
+def _data_uri(data: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"

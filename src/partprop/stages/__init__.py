@@ -1,0 +1,1 @@
+"""One module per stage of dvc.yaml: read parameters, call the packages, write outputs."""

@@ -1,0 +1,21 @@
+"""Fetch the backbone's ImageNet weights."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from partprop import paths
+from partprop.model.backbone import imagenet_weights, initialise_backbone, save_backbone
+
+if TYPE_CHECKING:
+    from partprop.experiment import Run
+    from partprop.params import Params
+
+
+def run(params: Params, log: Run) -> None:
+    """Write models/backbone.safetensors."""
+    weights = imagenet_weights(params.model.backbone, params.model.weights)
+    save_backbone(initialise_backbone(params.model.backbone, weights), paths.BACKBONE)
+    checksum = hashlib.sha256(paths.BACKBONE.read_bytes()).hexdigest()
+    log.tags({"backbone.source": weights.origin, "backbone.sha256": checksum})

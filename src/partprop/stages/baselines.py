@@ -1,0 +1,67 @@
+"""Segment the validation videos with the three baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+
+from partprop import paths
+from partprop.data.video import VOID, Sequence, open_davis, write_labels
+from partprop.errors import UserError
+from partprop.evaluation.baselines import first_mask, flow
+from partprop.evaluation.label_propagation import BackboneFeatures, label_propagation
+from partprop.files import replacing_folder
+from partprop.model.backbone import BackboneName, load_backbone
+
+if TYPE_CHECKING:
+    from partprop.experiment import Run
+    from partprop.params import Baselines, Params
+
+Baseline = Callable[[Iterable[np.ndarray], np.ndarray], Iterator[np.ndarray]]
+
+
+def run(params: Params, log: Run) -> None:
+    """Write results/baselines/<name>/<sequence>/<frame>.png for every frame of the validation split."""
+    torch.set_num_threads(params.baselines.threads)
+    cv2.setNumThreads(1)  # optical flow depends on the number of threads
+    methods: dict[str, Baseline] = {
+        "first_mask": first_mask,
+        "flow": flow,
+        "label_propagation": _label_propagation(params.baselines, params.model.backbone),
+    }
+    for sequence in open_davis(paths.DAVIS, "val", params.data.davis.year):
+        for name, method in methods.items():
+            segment(sequence, method, paths.BASELINES / name / sequence.name)
+
+
+def segment(sequence: Sequence, method: Baseline, folder: Path) -> None:
+    """Write a method's label map of each frame to `<folder>/<frame>.png`.
+
+    Raises:
+        UserError: the first frame is not annotated, or a file is missing or corrupt.
+    """
+    first_labels = sequence.labels(0)
+    if first_labels is None:
+        raise UserError(f"{sequence.frames[0]}: first frame without mask; baselines need one")
+    frames = (sequence.image(index) for index in range(len(sequence)))
+    predictions = method(frames, np.where(first_labels == VOID, 0, first_labels))
+    with replacing_folder(folder) as temporary:
+        for frame, labels in zip(sequence.frame_names, predictions, strict=True):
+            write_labels(temporary / f"{frame}.png", labels)
+
+
+def _label_propagation(settings: Baselines, backbone: BackboneName) -> Baseline:
+    return partial(
+        label_propagation,
+        features=BackboneFeatures(load_backbone(paths.BACKBONE, backbone), settings.short_side),
+        context_frames=settings.context_frames,
+        radius=settings.radius,
+        neighbours=settings.neighbours,
+        temperature=settings.temperature,
+    )

@@ -1,0 +1,89 @@
+"""Score our results and the baselines' on the validation videos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from partprop import paths
+from partprop.data.video import open_davis
+from partprop.evaluation.boxes import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS
+from partprop.evaluation.folders import find_results, object_rows, require_exactly
+from partprop.evaluation.results import SequenceScores, box_curves, score_folders, summarise
+from partprop.evaluation.schema import Metrics
+from partprop.files import write_csv, write_json
+
+if TYPE_CHECKING:
+    from partprop.experiment import Run
+    from partprop.params import Params
+
+BASELINES = ("first_mask", "flow", "label_propagation")
+
+Scores = Mapping[str, list[SequenceScores]]
+"""The scores of each sequence, by method."""
+
+
+def run(params: Params, log: Run) -> None:
+    """Write reports/metrics.json, reports/per_sequence.csv and the plots' data."""
+    davis = params.data.davis
+    sequences = open_davis(paths.DAVIS, "val", davis.year)
+    roots = {"ours": paths.RESULTS, **{name: paths.BASELINES / name for name in BASELINES}}
+    found = {method: find_results(root) for method, root in roots.items()}
+    for method, root in roots.items():
+        require_exactly(found[method], [sequence.name for sequence in sequences], root)
+
+    pairs = [(sequence, folders[sequence.name]) for folders in found.values() for sequence in sequences]
+    each = iter(score_folders(pairs, jobs=os.cpu_count() or 1))
+    scores = {method: [next(each) for _ in sequences] for method in found}
+    metrics = {method: summarise(scores[method]) for method in scores}
+
+    dataset = "synthetic" if davis.source == "synthetic" else f"DAVIS {davis.year}"
+    write_json(
+        paths.REPORTS / "metrics.json",
+        {
+            "preset": params.preset,
+            "dataset": dataset,
+            "ours": metrics["ours"],
+            "baselines": {name: metrics[name] for name in BASELINES},
+        },
+    )
+    rows = [(method, *row) for method in metrics for row in object_rows(metrics[method])]
+    write_csv(paths.REPORTS / "per_sequence.csv", ("method", "sequence", "object", "J&F", "J", "F"), rows)
+    _write_plots(scores, paths.REPORTS / "plots")
+    log.metrics(_logged(metrics))
+
+
+def _write_plots(scores: Scores, folder: Path) -> None:
+    write_csv(folder / "j_over_time.csv", ("method", "sequence", "frame", "J", "F"), _over_time(scores))
+    success, precision = [], []
+    for method, sequences in scores.items():
+        success_values, precision_values = (values.tolist() for values in box_curves(sequences))
+        success += [(method, *point) for point in zip(SUCCESS_THRESHOLDS.tolist(), success_values, strict=True)]
+        precision += [(method, *point) for point in zip(PRECISION_THRESHOLDS.tolist(), precision_values, strict=True)]
+    write_csv(folder / "success.csv", ("method", "threshold", "success"), success)
+    write_csv(folder / "precision.csv", ("method", "threshold", "precision"), precision)
+
+
+def _over_time(scores: Scores) -> Iterator[tuple[str, str, str, float, float]]:
+    """J and F of each frame, as means over the objects."""
+    for method, sequences in scores.items():
+        for sequence in sequences:
+            values = zip(sequence.frames, sequence.j.mean(axis=0), sequence.f.mean(axis=0), strict=True)
+            for frame, j, f in values:
+                yield method, sequence.name, frame, float(j), float(f)
+
+
+def _logged(metrics: Mapping[str, Metrics]) -> dict[str, float]:
+    """The summary of each method by names such as `ours/J_mean`."""
+    values = {}
+    for method, summary in metrics.items():
+        values[f"{method}/J&F"] = summary["J&F"]
+        for measure, block in (("J", summary["J"]), ("F", summary["F"])):
+            values[f"{method}/{measure}_mean"] = block["mean"]
+            values[f"{method}/{measure}_recall"] = block["recall"]
+            values[f"{method}/{measure}_decay"] = block["decay"]
+        values[f"{method}/success_auc"] = summary["boxes"]["success_auc"]
+        values[f"{method}/precision_20px"] = summary["boxes"]["precision_20px"]
+    return values

@@ -1,0 +1,77 @@
+"""Segment one shard of the validation videos, frame by frame."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import pandas as pd
+import torch
+
+from partprop import paths
+from partprop.data.video import Sequence, open_davis, write_labels
+from partprop.errors import UserError
+from partprop.files import replacing_folder, write_json
+from partprop.model.network import Network, build_network, load_network
+from partprop.tracking.segmenter import Settings
+from partprop.tracking.videos import segment_sequence
+
+if TYPE_CHECKING:
+    from partprop.experiment import Run
+    from partprop.params import Params
+
+COLUMNS = ["frame", "object", "part", "x1", "y1", "x2", "y2", "score"]
+
+
+def run(params: Params, log: Run, shard: int) -> None:
+    """Write results/davis/<shard>/<sequence>/: a mask per frame and tracks.csv; and how fast that went."""
+    torch.set_num_threads(params.infer.threads)
+    cv2.setNumThreads(1)
+    sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
+    network = load_network(paths.TRACKER, build_network(**params.model.model_dump(exclude={"weights"})))
+    settings = Settings(**params.segmentation.model_dump())
+    start, frames = time.perf_counter(), 0
+    with replacing_folder(paths.RESULTS / str(shard)) as folder:
+        for sequence in sequences:
+            segment_to(network, settings, sequence, folder / sequence.name)
+            frames += len(sequence)
+            print(f"{sequence.name}: {len(sequence)} frames", flush=True)
+    speed = {
+        "frames_per_second": frames / (time.perf_counter() - start),
+        "frames": frames,
+        "peak_memory_mb": _peak_memory_mb(),
+    }
+    log.metrics(speed)
+    write_json(paths.REPORTS / "infer" / f"{shard}.json", speed)
+
+
+def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequence]:
+    """Every `shards`-th sequence, from number `shard` on.
+
+    Raises:
+        UserError: there are more shards than sequences.
+    """
+    if shards > len(sequences):
+        raise UserError(f"infer.shards: {shards} shards for {len(sequences)} sequences; list at most that many")
+    return sequences[shard::shards]
+
+
+def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> None:
+    """Write a sequence's masks and tracks."""
+    rows = []
+    for frame, result in segment_sequence(network, settings, sequence):
+        write_labels(folder / f"{frame}.png", result.labels)
+        for part in result.boxes:
+            box = (round(side, 2) for side in part.box)
+            rows.append((frame, part.object_id, part.part, *box, round(part.score, 4)))
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "tracks.csv", index=False)
+
+
+def _peak_memory_mb() -> float:
+    """Of this process so far; the kernel counts in KiB on Linux and in bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

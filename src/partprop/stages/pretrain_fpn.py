@@ -1,0 +1,153 @@
+"""Pre-train backbone and feature pyramid as Mask R-CNN on COCO; the detector's own heads are dropped afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from partprop import paths
+from partprop.data.coco import CocoImages, open_coco
+from partprop.data.detection import Target, detection_sample
+from partprop.evaluation.coco import average_precision, detections_as_coco
+from partprop.files import replacing, write_json
+from partprop.model.backbone import load_backbone
+from partprop.model.checkpoint import Checkpoint, checkpoint_folder
+from partprop.model.detector import build_detector
+from partprop.model.fpn import Pyramid
+from partprop.model.history import History
+from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, schedule, set_learning_rate
+
+if TYPE_CHECKING:
+    from partprop.experiment import Run
+    from partprop.params import Params, PretrainFpn
+
+REPORT = paths.REPORTS / "pretrain_fpn"
+Batch = tuple[list[Tensor], list[Target]]
+
+
+def run(params: Params, log: Run) -> None:
+    """Write models/fpn.safetensors and the detector's AP on val2017."""
+    settings = params.pretrain_fpn
+    torch.set_num_threads(settings.threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(params.seed)
+    fabric = Fabric(accelerator="auto", devices="auto")
+    fabric.launch()
+
+    training, validation = open_coco(paths.COCO, "train2017"), open_coco(paths.COCO, "val2017")
+    backbone = load_backbone(paths.BACKBONE, params.model.backbone)
+    pyramid = Pyramid(backbone, params.model.fpn_channels).to(memory_format=torch.channels_last)
+    detector = build_detector(pyramid, len(training.categories), settings.image_size)
+    optimizer = build_optimizer(detector, backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay)
+    detector, optimizer = fabric.setup(detector, optimizer)
+
+    checkpoint = Checkpoint(_folder(params))
+    curves, first = History(log), 0
+    if (state := checkpoint.load()) is not None:
+        detector.load_state_dict(state["detector"])
+        optimizer.load_state_dict(state["optimizer"])
+        curves.restore(state["curves"])
+        first = state["step"]
+
+    detector.train()
+    for step, (images, targets) in zip(
+        range(first, settings.steps), _batches(training, settings, params.seed, first, fabric)
+    ):
+        # torchvision samples anchors and proposals from torch's stream: seed it by step, so that a resume agrees
+        torch.manual_seed(params.seed * 1_000_003 + step)
+        set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
+        losses = detector(images, targets)
+        fabric.backward(torch.stack(list(losses.values())).sum())
+        fabric.clip_gradients(detector, optimizer, max_norm=GRADIENT_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+
+        done = step + 1
+        curves.add(losses)
+        if done % settings.log_every == 0 or done == settings.steps:
+            print(f"step {done}/{settings.steps}", curves.flush(done, lr=optimizer.param_groups[0]["lr"]), flush=True)
+        if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
+            checkpoint.save(
+                {
+                    "detector": detector.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "curves": curves.state(),
+                    "step": done,
+                }
+            )
+
+    if fabric.is_global_zero:
+        scores = measure(detector, validation, settings.image_size)
+        log.metrics(scores)
+        _write(detector.backbone, curves, scores)
+        log.artifact(REPORT)
+        checkpoint.remove()
+
+
+@torch.inference_mode()
+def measure(detector: nn.Module, images: CocoImages, size: int) -> dict[str, float]:
+    """AP and AR (see `average_precision`) of a detector on all images, resized to `size`."""
+    detector.eval()
+    results = []
+    for index, image_id in enumerate(images.image_ids):
+        image, _ = detection_sample(images, index, size, None)
+        (found,) = detector([image.to(next(detector.parameters()).device)])
+        width, height = images.size(index)
+        scale = width / image.shape[2]
+        results += detections_as_coco(
+            image_id,
+            (found["boxes"] * scale).cpu().numpy(),
+            found["scores"].cpu().numpy(),
+            [images.category_ids[int(label)] for label in found["labels"]],
+            np.array([_resize(mask, width, height) for mask in found["masks"][:, 0].cpu().numpy()], bool),
+        )
+    return average_precision(images, results)
+
+
+def _resize(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+
+
+def _batches(images: CocoImages, settings: PretrainFpn, seed: int, first: int, fabric: Fabric) -> Iterator[Batch]:
+    """Batches from step `first` on, each prepared while the one before it is trained on; see `train_tracking`."""
+    share = settings.batch * fabric.world_size
+
+    def prepare(step: int) -> Batch:
+        samples = []
+        for number in range(fabric.global_rank * settings.batch, (fabric.global_rank + 1) * settings.batch):
+            epoch, place = divmod(step * share + number, len(images))
+            order = np.random.default_rng([seed, epoch]).permutation(len(images))
+            rng = np.random.default_rng([seed, step, number])
+            samples.append(detection_sample(images, int(order[place]), settings.image_size, rng))
+        return [image for image, _ in samples], [target for _, target in samples]
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        following = executor.submit(prepare, first)
+        for step in range(first, settings.steps):
+            batch, following = following.result(), executor.submit(prepare, min(step + 1, settings.steps - 1))
+            yield fabric.to_device(batch)
+
+
+def _folder(params: Params) -> Path:
+    parameters = {
+        "seed": params.seed,
+        "model": params.model.model_dump(),
+        "pretrain_fpn": params.pretrain_fpn.model_dump(),
+    }
+    return checkpoint_folder("pretrain_fpn", parameters, [paths.BACKBONE, paths.COCO])
+
+
+def _write(pyramid: nn.Module, curves: History, scores: dict[str, float]) -> None:
+    curves.write(REPORT / "curves.csv")
+    write_json(REPORT / "metrics.json", scores)
+    with replacing(paths.FPN) as temporary:
+        save_file({name: value.contiguous() for name, value in pyramid.state_dict().items()}, temporary)

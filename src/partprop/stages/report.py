@@ -1,0 +1,96 @@
+"""The report stage: what the other stages measured, as one page."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from partprop.code_version import code_version
+from partprop.data.video import open_sequences
+from partprop.errors import UserError
+from partprop.evaluation.folders import find_results
+from partprop.files import replacing
+from partprop.paths import DAVIS, REPORTS, RESULTS
+from partprop.report import figures
+from partprop.report.figures import Chart
+from partprop.report.inputs import Measurements, read_measurements
+from partprop.report.overlays import film_strip
+from partprop.report.page import Strip, methods, render_page, shown_sequences
+from partprop.report.published import average_precision_caveat, compare_with_published
+
+if TYPE_CHECKING:
+    from partprop.experiment import Run
+    from partprop.params import Params
+
+PAGE = REPORTS / "index.html"
+PARAMETERS = Path("params.yaml")
+
+
+def run(params: "Params", log: "Run") -> None:
+    """Write reports/index.html and log it with its figures.
+
+    Raises:
+        UserError: a file of reports/, results/ or data/ that the page shows is missing or unreadable.
+    """
+    measurements = read_measurements(REPORTS)
+    davis = params.data.davis
+    strips = draw_strips(measurements, davis.year)
+    charts = draw_charts(measurements)
+    page = render_page(
+        measurements,
+        charts,
+        strips,
+        compare_with_published(davis.source, davis.year, len(measurements.metrics["ours"]["sequences"])),
+        average_precision_caveat(params.data.coco.source),
+        PARAMETERS.read_text(encoding="utf-8"),
+        code_version(),
+    )
+    with replacing(PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    log.artifact(PAGE)
+    _log_figures(charts, strips, log)
+
+
+def draw_charts(measurements: Measurements) -> dict[str, Chart]:
+    """The charts over all sequences, by name."""
+    blocks: Mapping[str, Mapping[str, Any]] = methods(measurements.metrics)
+    charts = [
+        figures.over_time(measurements.j_over_time, "J"),
+        figures.over_time(measurements.j_over_time, "F"),
+        figures.success(measurements.success, blocks),
+        figures.precision(measurements.precision, blocks),
+        figures.losses("pretrain_losses", "Losses of FPN pre-training by step", measurements.pretrain_curves),
+        figures.losses("tracking_losses", "Losses of tracking training by step", measurements.tracking_curves),
+        figures.validation(measurements.validation),
+    ]
+    return {chart.name: chart for chart in charts}
+
+
+def draw_strips(measurements: Measurements, year: int) -> list[Strip]:
+    """The best, the median and the worst sequence: their frames and J over time."""
+    shown = shown_sequences(measurements.metrics)
+    results = find_results(RESULTS)
+    if absent := [name for _, name in shown if name not in results]:
+        raise UserError(f"{RESULTS}: lacks {', '.join(absent)}; run the infer stages again")
+    videos = {video.name: video for video in open_sequences(DAVIS, [name for _, name in shown], year)}
+    return [
+        Strip(
+            role=role,
+            sequence=name,
+            stills=film_strip(videos[name], results[name]),
+            chart=figures.sequence_over_time(measurements.j_over_time, name),
+        )
+        for role, name in shown
+    ]
+
+
+def _log_figures(charts: Mapping[str, Chart], strips: list[Strip], log: "Run") -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "figures"
+        folder.mkdir()
+        for chart in [*charts.values(), *(strip.chart for strip in strips)]:
+            (folder / f"{chart.name}.svg").write_text(chart.light, encoding="utf-8")
+        for strip in strips:
+            for still in strip.stills:
+                (folder / f"{strip.sequence}_{still.frame}.jpg").write_bytes(still.jpeg)
+        log.artifact(folder)

@@ -1,0 +1,204 @@
+"""Train part tracking, pixel correlation and mask propagation on triples of frames, from the pre-trained pyramid."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from partprop import paths
+from partprop.data.coco import open_coco
+from partprop.data.sampling import MixedTriples, StillTriples, Triples, VideoTriples
+from partprop.data.triples import Triple
+from partprop.data.video import Sequence, open_davis
+from partprop.errors import UserError
+from partprop.files import replacing, write_json
+from partprop.model.backbone import load_weights
+from partprop.model.checkpoint import Checkpoint, checkpoint_folder
+from partprop.model.history import History
+from partprop.model.losses import FrameTargets, LossWeights, frame_losses
+from partprop.model.network import build_network
+from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
+from partprop.tracking.segmenter import Settings
+from partprop.tracking.validation import validate
+
+if TYPE_CHECKING:
+    from partprop.experiment import Run
+    from partprop.params import Params, TrainTracking
+
+REPORT = paths.REPORTS / "train_tracking"
+
+
+def run(params: Params, log: Run) -> None:
+    """Write models/tracker.safetensors: of all validated weights those that do best on the held-out sequences."""
+    settings = params.train_tracking
+    torch.set_num_threads(settings.threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(params.seed)
+    fabric = Fabric(accelerator="auto", devices="auto")
+    fabric.launch()
+
+    sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
+    training, held_out = split_sequences(sequences, settings.held_out)
+    triples = _triples(training, settings)
+    segmentation = Settings(**params.segmentation.model_dump())
+
+    network = build_network(**params.model.model_dump(exclude={"weights"}))
+    load_weights(network.pyramid, paths.FPN)
+    backbone = network.pyramid.backbone
+    optimizer = build_optimizer(network, backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay)
+    average = fabric.to_device(moving_average(network, settings.ema_decay))
+    network, optimizer = fabric.setup(network, optimizer)
+    loss_weights = LossWeights()
+
+    checkpoint = Checkpoint(_folder(params))
+    curves, validations = History(log), History(log)
+    first, best = 0, (-1.0, copy.deepcopy(average.module.state_dict()))
+    if (state := checkpoint.load()) is not None:
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        curves.restore(state["curves"])
+        validations.restore(state["validations"])
+        first, best = state["step"], (state["best_score"], state["best"])
+
+    for step, batch in zip(range(first, settings.steps), _batches(triples, settings, params.seed, first, fabric)):
+        set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
+        network.train()
+        losses = _losses(network, batch)
+        fabric.backward(loss_weights.total(losses))
+        fabric.clip_gradients(network, optimizer, max_norm=GRADIENT_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update_parameters(network)
+
+        done = step + 1
+        curves.add(losses)
+        if done % settings.log_every == 0 or done == settings.steps:
+            print(f"step {done}/{settings.steps}", curves.flush(done, lr=optimizer.param_groups[0]["lr"]), flush=True)
+        if done % settings.validate_every == 0 or done == settings.steps:
+            scores = validate(average.module, segmentation, held_out, settings.validate_frames)
+            print("validation", validations.append(done, scores), flush=True)
+            if scores["J&F"] > best[0]:
+                best = (scores["J&F"], copy.deepcopy(average.module.state_dict()))
+        if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
+            checkpoint.save(
+                {
+                    "network": network.state_dict(),
+                    "average": average.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "curves": curves.state(),
+                    "validations": validations.state(),
+                    "step": done,
+                    "best_score": best[0],
+                    "best": best[1],
+                }
+            )
+
+    if fabric.is_global_zero:
+        average.module.load_state_dict(best[1])
+        _write(average.module, curves, validations, validate(average.module, segmentation, held_out, None))
+        log.artifact(REPORT)
+        checkpoint.remove()
+
+
+def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[list[Sequence], list[Sequence]]:
+    """Training sequences, and those named in train_tracking.held_out.
+
+    Raises:
+        UserError: a name is not in the training split, or nothing is left to train on.
+    """
+    unknown = sorted(set(held_out) - {sequence.name for sequence in sequences})
+    if unknown:
+        raise UserError(f"train_tracking.held_out: {', '.join(unknown)} not in the training split; correct the names")
+    training = [sequence for sequence in sequences if sequence.name not in held_out]
+    if not training:
+        raise UserError("train_tracking.held_out: holds out every training sequence; leave some to train on")
+    return training, [sequence for sequence in sequences if sequence.name in held_out]
+
+
+def _triples(training: list[Sequence], settings: TrainTracking) -> Triples:
+    videos = VideoTriples(training, settings.crop, settings.max_gap, settings.parts)
+    if settings.still_share == 0:
+        return videos
+    stills = StillTriples.of(open_coco(paths.COCO, "train2017"), settings.crop, settings.parts)
+    return MixedTriples(videos, stills, settings.still_share)
+
+
+def _batches(
+    triples: Triples, settings: TrainTracking, seed: int, first: int, fabric: Fabric
+) -> Iterator[dict[str, Tensor]]:
+    """Batches from step `first` on, each prepared while the one before it is trained on.
+
+    A triple depends on the seed, the step and its number alone, so that a resumed training sees the same ones.
+    """
+
+    def prepare(step: int) -> dict[str, Tensor]:
+        numbers = range(fabric.global_rank * settings.batch, (fabric.global_rank + 1) * settings.batch)
+        generators = [np.random.default_rng([seed, step, number]) for number in numbers]
+        return collate([triples.draw(generator, step / settings.steps) for generator in generators])
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        following = executor.submit(prepare, first)
+        for step in range(first, settings.steps):
+            batch, following = following.result(), executor.submit(prepare, min(step + 1, settings.steps - 1))
+            yield fabric.to_device(batch)
+
+
+def collate(triples: list[Triple]) -> dict[str, Tensor]:
+    """Stack triples to float tensors: images (B, T, 3, S, S) normalised, masks (B, T, 1, S, S), boxes as in Triple."""
+    stacked = {
+        name: torch.from_numpy(np.stack([getattr(triple, name) for triple in triples]))
+        for name in ("images", "masks", "boxes", "tracked", "windows", "last", "remembered")
+    }
+    stacked["images"] = stacked["images"].permute(0, 1, 4, 2, 3).float().div_(127.5).sub_(1.0)
+    stacked["masks"] = stacked["masks"].float()[:, :, None]
+    return stacked
+
+
+def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Mean over the frames after the reference of each loss."""
+    masks = batch["masks"]
+    outputs = network(batch["images"], masks[:, 0], batch["windows"], batch["last"], batch["remembered"])
+    by_frame = [
+        frame_losses(
+            output,
+            FrameTargets(
+                masks[:, time],
+                batch["boxes"][:, time],
+                batch["tracked"][:, time],
+                batch["windows"][:, time],
+                batch["last"][:, time],
+            ),
+        )
+        for time, output in enumerate(outputs, start=1)
+    ]
+    return {name: torch.stack([losses[name] for losses in by_frame]).mean() for name in by_frame[0]}
+
+
+def _folder(params: Params) -> Path:
+    parameters = {
+        "seed": params.seed,
+        "year": params.data.davis.year,
+        "model": params.model.model_dump(),
+        "train_tracking": params.train_tracking.model_dump(),
+        "segmentation": params.segmentation.model_dump(),
+    }
+    return checkpoint_folder("train_tracking", parameters, [paths.FPN, paths.DAVIS, paths.COCO])
+
+
+def _write(network: nn.Module, curves: History, validations: History, final: dict[str, float]) -> None:
+    curves.write(REPORT / "curves.csv")
+    validations.write(REPORT / "validation.csv")
+    write_json(REPORT / "metrics.json", final)
+    with replacing(paths.TRACKER) as temporary:
+        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)

@@ -1,0 +1,1 @@
+"""Following parts through a video and joining their masks, frame by frame."""

@@ -1,0 +1,137 @@
+"""The parts of an object: proposed over its mask, tracked, scored, dropped and proposed again (FAVOS, section 3)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
+from partprop.model.network import Features, Network
+from partprop.model.part_tracker import best_boxes
+
+SCALES = (0.6, 0.4)  # sides of parts over those of the object's box
+SMALLEST = 12.0  # pixels of the working resolution below which a part shows no detail
+KEEP_SCORE = 0.35  # below it a part is dropped
+MIN_GAIN = 0.08  # share of the mask that a further part must add
+
+
+@dataclass(frozen=True)
+class Parts:
+    """K parts of an object; part 0 is the whole object.
+
+    boxes: (K, 4) in pixels of the working resolution. templates: (K, C, 8, 8). guidance: (K, G, S, S).
+    scores: (K,) in [0, 1], the similarity to the template. names: a number that stays with each part.
+    """
+
+    boxes: Tensor
+    templates: Tensor
+    guidance: Tensor
+    scores: Tensor
+    names: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def select(self, indices: list[int]) -> "Parts":
+        """Some of the parts."""
+        return Parts(
+            self.boxes[indices],
+            self.templates[indices],
+            self.guidance[indices],
+            self.scores[indices],
+            tuple(self.names[index] for index in indices),
+        )
+
+    def moved(self, boxes: Tensor, scores: Tensor) -> "Parts":
+        """The same parts at other places."""
+        return Parts(boxes, self.templates, self.guidance, scores, self.names)
+
+    def joined(self, others: "Parts") -> "Parts":
+        """These parts and others."""
+        return Parts(
+            torch.cat([self.boxes, others.boxes]),
+            torch.cat([self.templates, others.templates]),
+            torch.cat([self.guidance, others.guidance]),
+            torch.cat([self.scores, others.scores]),
+            self.names + others.names,
+        )
+
+
+def describe(network: Network, features: Features, mask: Tensor, boxes: Tensor, first_name: int) -> Parts:
+    """Parts with boxes (K, 4) as they look in a frame with this mask (H, W)."""
+    templates = network.tracker.embed(features.tracking_levels, boxes[None])[0]
+    guidance = network.guide(features, mask[None, None], boxes[None], 1)[0]
+    names = tuple(range(first_name, first_name + len(boxes)))
+    return Parts(boxes, templates, guidance, torch.ones(len(boxes), device=boxes.device), names)
+
+
+def track(network: Network, features: Features, parts: Parts) -> Parts:
+    """Find the parts in the next frame."""
+    scores, offsets = network.tracker(features.tracking_levels, parts.templates[None], parts.boxes[None])
+    boxes, best = best_boxes(scores, offsets, parts.boxes[None])
+    return parts.moved(boxes[0], best[0])
+
+
+def propose(mask: Tensor, count: int, taken: Tensor | None = None) -> Tensor:
+    """Boxes (≤ count, 4) over a mask, chosen one by one for the share of the mask that they newly cover.
+
+    Args:
+        mask: (H, W) in [0, 1].
+        taken: (K, 4) boxes of parts that exist already.
+    """
+    whole = box_of_mask(mask)
+    if whole is None or count == 0:
+        return mask.new_zeros(0, 4)
+    candidates = _candidates(mask, whole)
+    left = (mask > 0.5).float()
+    area = left.sum()
+    for box in taken if taken is not None else []:
+        _clear(left, box)
+    chosen: list[Tensor] = []
+    while len(chosen) < count and len(candidates):
+        gains = _box_sums(left, candidates)
+        best = int(gains.argmax())
+        if gains[best] < MIN_GAIN * area:
+            break
+        chosen.append(candidates[best])
+        _clear(left, candidates[best])
+    return torch.stack(chosen) if chosen else mask.new_zeros(0, 4)
+
+
+def unreliable(parts: Parts, whole: Tensor) -> list[int]:
+    """Indices of parts that are no longer similar to their template or have left the object's window (4,)."""
+    centres, _ = to_centre_size(parts.boxes)
+    window = enlarge(whole, 1.2)
+    inside = ((centres >= window[:2]) & (centres <= window[2:])).all(1)
+    lost = (parts.scores < KEEP_SCORE) | ~inside
+    return [index for index in range(1, len(parts)) if lost[index]]
+
+
+def _candidates(mask: Tensor, whole: Tensor) -> Tensor:
+    """Boxes of each scale centred on a grid of the mask's pixels."""
+    _, size = to_centre_size(whole)
+    step = max(2, int(size.max() / 12))
+    ys, xs = (mask[::step, ::step] > 0.5).nonzero(as_tuple=True)
+    centres = torch.stack([xs, ys], 1).to(mask.dtype) * step + 0.5
+    boxes = [
+        from_centre_size(centres, (size * scale).expand_as(centres))
+        for scale in SCALES
+        if (size * scale).min() >= SMALLEST
+    ]
+    return torch.cat(boxes) if boxes else mask.new_zeros(0, 4)
+
+
+def _box_sums(values: Tensor, boxes: Tensor) -> Tensor:
+    """Sum of values (H, W) inside each box (N, 4), through an integral image."""
+    height, width = values.shape
+    integral = torch.zeros(height + 1, width + 1, dtype=values.dtype, device=values.device)
+    integral[1:, 1:] = values.cumsum(0).cumsum(1)
+    x1, y1, x2, y2 = boxes.round().long().unbind(1)
+    x1, x2 = x1.clamp(0, width), x2.clamp(0, width)
+    y1, y2 = y1.clamp(0, height), y2.clamp(0, height)
+    return integral[y2, x2] - integral[y1, x2] - integral[y2, x1] + integral[y1, x1]
+
+
+def _clear(values: Tensor, box: Tensor) -> None:
+    x1, y1, x2, y2 = box.round().long().clamp(min=0).tolist()
+    values[y1:y2, x1:x2] = 0

@@ -1,0 +1,287 @@
+"""The online loop: feed a video frame by frame, get the objects' masks, boxes and parts."""
+
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from partprop.model.backbone import normalise
+from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
+from partprop.model.correlation import Memory, read
+from partprop.model.network import CONTEXT, STRIDE, Features, Network
+from partprop.model.propagation import join_parts, soft_aggregate
+from partprop.tracking.parts import Parts, describe, propose, track, unreliable
+
+PAD = 32  # the coarsest level that is used has stride 32
+CANDIDATES = 4  # places of the frame at which a lost object is looked for
+VOID = 255
+
+
+@dataclass(frozen=True)
+class PartBox:
+    """A part in a frame: box xyxy in pixels of the input, score in [0, 1]; part 0 is the whole object."""
+
+    object_id: int
+    part: int
+    box: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """labels: uint8 (H, W), object ids, at the input's resolution. boxes: of all objects and parts that are seen."""
+
+    labels: np.ndarray
+    boxes: list[PartBox]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a video is run.
+
+    short_side: the working resolution, pixels of the frame's shorter side (never enlarged). parts: at most so many
+    beside the whole object. memory_frames: recent frames remembered beside the reference, one every memory_every.
+    lost_score: presence in [0, 1] below which an object counts as lost.
+    """
+
+    short_side: int
+    parts: int
+    memory_frames: int
+    memory_every: int
+    lost_score: float
+
+
+@dataclass(frozen=True)
+class _Track:
+    """What is carried from frame to frame of one object."""
+
+    object_id: int
+    parts: Parts
+    reference: Memory  # the frame of the given mask
+    recent: tuple[Memory, ...]  # windows of later frames
+    previous: Memory  # the whole previous frame
+    mask: Tensor  # (H, W) probability in the previous frame
+    lost: bool = False
+    next_name: int = field(default=1)
+
+
+class Segmenter:
+    """Follows objects through one video. Nothing that is kept grows with the video's length.
+
+    Args:
+        network: in evaluation mode.
+        settings: see `Settings`.
+    """
+
+    def __init__(self, network: Network, settings: Settings) -> None:
+        self._network = network
+        self._settings = settings
+        self._tracks: list[_Track] = []
+        self._frame = 0
+
+    @torch.inference_mode()
+    def start(self, image: np.ndarray, labels: np.ndarray) -> Result:
+        """Begin with a frame and its mask.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            labels: uint8 (H, W), 0 background, object ids, 255 void.
+        """
+        features, shape = self._encode(image)
+        ids = [int(value) for value in np.unique(labels) if value not in (0, VOID)]
+        masks = [self._to_working((labels == object_id).astype(np.float32), shape) for object_id in ids]
+        self._tracks = [
+            self._begin(features, mask, object_id)
+            for object_id, mask in zip(ids, masks, strict=True)
+            if mask.max() > 0.5
+        ]
+        self._frame = 0
+        given = np.where(labels == VOID, 0, labels).astype(np.uint8)
+        return Result(given, self._boxes(image.shape[:2], shape))
+
+    @torch.inference_mode()
+    def step(self, image: np.ndarray) -> Result:
+        """Segment the next frame, uint8 RGB (H, W, 3)."""
+        self._frame += 1
+        features, shape = self._encode(image)
+        moved, probabilities = [], []
+        for tracked in self._tracks:
+            track_now, probability = (
+                self._search(tracked, features) if tracked.lost else self._follow(tracked, features)
+            )
+            moved.append(track_now)
+            probabilities.append(probability)
+        merged = soft_aggregate(torch.stack(probabilities))
+        self._tracks = [
+            self._remember(tracked, features, mask) for tracked, mask in zip(moved, merged[1:], strict=True)
+        ]
+        return Result(self._labels(merged, image.shape[:2], shape), self._boxes(image.shape[:2], shape))
+
+    def _encode(self, image: np.ndarray) -> tuple[Features, tuple[int, int]]:
+        """Features of the frame at the working resolution, zero-padded; and that resolution's (height, width)."""
+        height, width = image.shape[:2]
+        scale = min(1.0, self._settings.short_side / min(height, width))
+        shape = (max(1, round(height * scale)), max(1, round(width * scale)))
+        if shape != (height, width):
+            image = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+        padded = F.pad(normalise(image), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
+        device = next(self._network.parameters()).device
+        return self._network.encode(padded[None].to(device)), shape
+
+    def _to_working(self, mask: np.ndarray, shape: tuple[int, int]) -> Tensor:
+        small = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_AREA) if mask.shape != shape else mask
+        padded = F.pad(torch.from_numpy(small), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
+        return padded.to(next(self._network.parameters()).device)
+
+    def _begin(self, features: Features, mask: Tensor, object_id: int) -> _Track:
+        whole = box_of_mask(mask)
+        assert whole is not None
+        boxes = torch.cat([whole[None].to(mask), propose(mask, self._settings.parts)])
+        memory = self._network.memorise(features, mask[None, None])
+        parts = describe(self._network, features, mask, boxes, 0)
+        return _Track(object_id, parts, memory, (), memory, mask, next_name=len(parts))
+
+    def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
+        """Track the parts, read the correlations around them, decode and join their masks."""
+        parts = track(self._network, features, tracked.parts)
+        probability, presence = self._propagate(tracked, features, parts)
+        lost = bool(presence[0] < self._settings.lost_score) or box_of_mask(probability) is None
+        scores = parts.scores * presence
+        if lost:
+            return replace(tracked, lost=True), torch.zeros_like(probability)
+        return replace(tracked, parts=parts.moved(parts.boxes, scores)), probability
+
+    def _search(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
+        """Look for a lost object in the whole frame: where the reference's pixels match, and where it was last."""
+        blank = replace(tracked, mask=torch.zeros_like(tracked.mask))
+        best: tuple[float, Parts, Tensor] | None = None
+        whole = tracked.parts.select([0])
+        for box in self._candidates(tracked, features):
+            parts = whole.moved(box[None], whole.scores)
+            probability, presence = self._propagate(blank, features, parts)
+            score = float(presence[0])
+            if (best is None or score > best[0]) and box_of_mask(probability) is not None:
+                best = (score, parts.moved(box[None], presence), probability)
+        if best is None or best[0] < max(0.5, self._settings.lost_score):
+            return tracked, torch.zeros_like(tracked.mask)
+        return replace(tracked, parts=best[1], lost=False), best[2]
+
+    def _candidates(self, tracked: _Track, features: Features) -> list[Tensor]:
+        """Boxes of the object's last size where the correlation with the reference finds most of it."""
+        shape = features.keys.shape[2:]
+        temperature = self._network.correlation.log_temperature.exp()[0]
+        found = read(tracked.reference, features.keys.flatten(2), temperature)[:, -3].unflatten(1, shape)[None]
+        centre, size = to_centre_size(tracked.parts.boxes[0])
+        width, height = (max(1, int(side / STRIDE)) | 1 for side in size.tolist())
+        density = F.avg_pool2d(found, (height, width), 1, (height // 2, width // 2))[0, 0]
+        boxes = [tracked.parts.boxes[0]]
+        for _ in range(CANDIDATES - 1):
+            row, column = divmod(int(density.argmax()), density.shape[1])
+            place = centre.new_tensor([column + 0.5, row + 0.5]) * STRIDE
+            boxes.append(from_centre_size(place, size))
+            density[
+                max(0, row - height // 2) : row + height // 2 + 1, max(0, column - width // 2) : column + width // 2 + 1
+            ] = -1
+        return boxes
+
+    def _propagate(self, tracked: _Track, features: Features, parts: Parts) -> tuple[Tensor, Tensor]:
+        """Masks of the parts at their new boxes, joined: probability (H, W) and the parts' presence (K,)."""
+        network, grid = self._network, (features.keys.shape[2], features.keys.shape[3])
+        windows = enlarge(parts.boxes, CONTEXT)
+        rows, columns = _cells(windows, grid)
+        radius = network.correlation.radius
+        near_rows = slice(max(0, rows.start - radius), min(grid[0], rows.stop + radius))
+        near_columns = slice(max(0, columns.start - radius), min(grid[1], columns.stop + radius))
+        evidence = network.correlation(
+            features.keys[:, :, rows, columns],
+            Memory.concatenate([tracked.reference, *tracked.recent]),
+            tracked.previous.crop(grid, near_rows, near_columns),
+            (near_rows.stop - near_rows.start, near_columns.stop - near_columns.start),
+            (rows.start - near_rows.start, columns.start - near_columns.start),
+        )
+        size = 2 * network.roi_size
+        before = enlarge(tracked.parts.boxes[: len(parts)], CONTEXT)
+        previous = roi_align(tracked.mask[None, None], before[None], size, 1)
+        masks, presence = network.decode(
+            features, evidence, (rows.start, columns.start), parts.boxes[None], previous, parts.guidance[None]
+        )
+        present = presence[0].sigmoid()
+        shape = (tracked.mask.shape[0], tracked.mask.shape[1])
+        return join_parts(masks[0], windows, parts.scores * present, shape), present
+
+    def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
+        """Take the merged mask over: it places the whole object, renews the parts and enters the memory."""
+        previous = self._network.memorise(features, mask[None, None])
+        whole = None if tracked.lost else _main_box(mask)
+        if whole is None:
+            return replace(tracked, previous=previous, mask=mask, lost=True)
+        parts = tracked.parts
+        parts = parts.moved(torch.cat([whole[None], parts.boxes[1:]]), parts.scores)
+        gone = set(unreliable(parts, whole))
+        parts = parts.select([index for index in range(len(parts)) if index not in gone])
+        parts, next_name = self._renew(tracked, features, mask, parts)
+        return replace(
+            tracked,
+            parts=parts,
+            recent=self._recent(tracked, features, previous, whole),
+            previous=previous,
+            mask=mask,
+            next_name=next_name,
+        )
+
+    def _renew(self, tracked: _Track, features: Features, mask: Tensor, parts: Parts) -> tuple[Parts, int]:
+        """Propose parts again where the mask is not covered."""
+        missing = self._settings.parts + 1 - len(parts)
+        boxes = propose(mask, missing, parts.boxes[1:])
+        if len(boxes) == 0:
+            return parts, tracked.next_name
+        fresh = describe(self._network, features, mask, boxes, tracked.next_name)
+        return parts.joined(fresh), tracked.next_name + len(boxes)
+
+    def _recent(self, tracked: _Track, features: Features, memory: Memory, whole: Tensor) -> tuple[Memory, ...]:
+        if self._settings.memory_frames == 0 or self._frame % self._settings.memory_every:
+            return tracked.recent
+        grid = (features.keys.shape[2], features.keys.shape[3])
+        window = memory.crop(grid, *_cells(enlarge(whole[None], 2.0), grid))
+        return (*tracked.recent, window)[-self._settings.memory_frames :]
+
+    def _labels(self, merged: Tensor, size: tuple[int, ...], shape: tuple[int, int]) -> np.ndarray:
+        """Ids at the input's resolution from probabilities (K + 1, H, W), background first."""
+        seen = merged[:, : shape[0], : shape[1]]
+        full = F.interpolate(seen[None], size=(size[0], size[1]), mode="bilinear", align_corners=False)[0]
+        ids = np.array([0] + [tracked.object_id for tracked in self._tracks], np.uint8)
+        return ids[full.argmax(0).cpu().numpy()]
+
+    def _boxes(self, size: tuple[int, ...], shape: tuple[int, int]) -> list[PartBox]:
+        scale = torch.tensor([size[1] / shape[1], size[0] / shape[0]] * 2)
+        return [
+            PartBox(tracked.object_id, name, tuple((box.cpu() * scale).tolist()), float(score))
+            for tracked in self._tracks
+            if not tracked.lost
+            for name, box, score in zip(tracked.parts.names, tracked.parts.boxes, tracked.parts.scores, strict=True)
+        ]
+
+
+def _cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the stride-8 grid that hold all boxes (K, 4); at least one cell."""
+    x1, y1 = (boxes[:, :2].amin(0) / STRIDE).floor().long().tolist()
+    x2, y2 = (boxes[:, 2:].amax(0) / STRIDE).ceil().long().tolist()
+    top, left = min(max(y1, 0), grid[0] - 1), min(max(x1, 0), grid[1] - 1)
+    return slice(top, min(max(y2, top + 1), grid[0])), slice(left, min(max(x2, left + 1), grid[1]))
+
+
+def _main_box(mask: Tensor) -> Tensor | None:
+    """The box (4,) of a mask (H, W) without its specks: components of under a tenth of the largest."""
+    binary = (mask > 0.5).to(torch.uint8).cpu().numpy()
+    count, components, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    if count < 2:
+        return None
+    areas = stats[:, cv2.CC_STAT_AREA]
+    kept = [index for index in range(1, count) if areas[index] >= 0.1 * areas[1:].max()]
+    corners = stats[kept][:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
+    far = corners + stats[kept][:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    box = np.concatenate([corners.min(0), far.max(0)]).astype(np.float32)
+    return torch.from_numpy(box).to(mask.device)

@@ -1,0 +1,41 @@
+"""Run the segmenter over a sequence from disk: for validation while training, and for inference."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from partprop.data.video import Sequence
+from partprop.errors import UserError
+from partprop.model.network import Network
+from partprop.tracking.segmenter import Result, Segmenter, Settings
+
+
+def segment_sequence(network: Network, settings: Settings, sequence: Sequence) -> Iterator[tuple[str, Result]]:
+    """Yield each frame's name and result, the first frame with its given mask included.
+
+    Raises:
+        UserError: the first frame is not annotated.
+    """
+    labels = sequence.labels(0)
+    if labels is None:
+        raise UserError(f"{sequence.frames[0]}: first frame without mask; one-shot segmentation needs one")
+    segmenter = Segmenter(network, settings)
+    yield sequence.frame_names[0], segmenter.start(sequence.image(0), labels)
+    for index in range(1, len(sequence)):
+        yield sequence.frame_names[index], segmenter.step(sequence.image(index))
+
+
+def object_boxes(frame: str, result: Result) -> dict[tuple[str, int], np.ndarray]:
+    """The boxes of the whole objects in a frame, keyed as box evaluation wants them."""
+    return {(frame, part.object_id): np.array(part.box) for part in result.boxes if part.part == 0}
+
+
+def head(sequence: Sequence, frames: int) -> Sequence:
+    """The first frames of a sequence."""
+    return replace(
+        sequence,
+        frame_names=sequence.frame_names[:frames],
+        frames=sequence.frames[:frames],
+        masks=sequence.masks[:frames],
+    )

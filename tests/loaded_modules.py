@@ -1,0 +1,55 @@
+"""Print the files of the `partprop` modules that a module loads, also those that it imports only when a function runs.
+
+Run as a script in a process of its own: python tests/loaded_modules.py partprop.stages.evaluate
+"""
+
+import ast
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def load_all(name: str) -> dict[str, Path]:
+    """The files of all `partprop` modules that a module needs, by module name."""
+    import_module(name)
+    files: dict[str, Path] = {}
+    while waiting := [module for module in _loaded() if module not in files]:
+        for module in waiting:
+            files[module] = Path(str(sys.modules[module].__file__))
+            for imported in _imported(ast.parse(files[module].read_text(encoding="utf-8"))):
+                import_module(imported)
+    return files
+
+
+def _loaded() -> list[str]:
+    return [name for name in sys.modules if name.split(".")[0] == "partprop"]
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """The `partprop` modules that code imports anywhere but for type checking."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("partprop"))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("partprop"):
+            yield str(node.module)
+            submodules = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name for name in submodules if _is_module(name))
+        yield from _imported(node)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    eager = import_module(sys.argv[1]) and sorted(sys.modules)
+    files = load_all(sys.argv[1])
+    print(json.dumps({"files": {name: str(path) for name, path in files.items()}, "eager": eager}))

@@ -1,0 +1,21 @@
+import pytest
+
+from partprop.report.published import PUBLISHED, average_precision_caveat, compare_with_published
+
+
+def test_only_the_whole_davis_2016_validation_set_compares():
+    assert compare_with_published("official", 2016, 20).comparable
+    assert compare_with_published("../davis", 2016, 20).comparable
+    assert not compare_with_published("synthetic", 2016, 20).comparable
+    assert not compare_with_published("official", 2017, 30).comparable
+    assert not compare_with_published("official", 2016, 19).comparable
+
+
+@pytest.mark.parametrize("result", PUBLISHED, ids=lambda result: result.method)
+def test_published_j_and_f_is_the_mean_of_j_and_f(result):
+    assert result.j_and_f == pytest.approx((result.j + result.f) / 2, abs=0.00051)
+
+
+@pytest.mark.parametrize("source", ["synthetic", "/some/folder"])
+def test_ap_on_other_images_is_called_not_comparable(source):
+    assert "not comparable with published AP" in average_precision_caveat(source)

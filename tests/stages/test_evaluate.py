@@ -1,0 +1,139 @@
+"""The stage `evaluate` on results of every method, written by hand."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from partprop.data.video import write_labels
+from partprop.errors import UserError
+from partprop.stages import evaluate
+
+PARAMS = SimpleNamespace(preset="mini", data=SimpleNamespace(davis=SimpleNamespace(source="synthetic", year=2017)))
+METHODS = ("ours", "first_mask", "flow", "label_propagation")
+
+
+def label_map(shift: int) -> np.ndarray:
+    labels = np.zeros((30, 50), dtype=np.uint8)
+    labels[5:15, 5 + shift : 15 + shift] = 1
+    labels[18:28, 30:40] = 2
+    return labels
+
+
+def write_results(folder: Path, shift: int) -> None:
+    for index in range(4):
+        write_labels(folder / f"{index:05d}.png", label_map(shift))
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two validation videos of two objects; our masks are right in `bear`, off by 5 of 10 pixels in `boat`."""
+    for name in ("bear", "boat"):
+        write_results(tmp_path / "data/davis/Annotations/480p" / name, shift=0)
+        frames = tmp_path / "data/davis/JPEGImages/480p" / name
+        frames.mkdir(parents=True)
+        for index in range(4):
+            Image.new("RGB", (50, 30)).save(frames / f"{index:05d}.jpg")
+        for method in evaluate.BASELINES:
+            write_results(tmp_path / "results/baselines" / method / name, shift=10)
+    write_results(tmp_path / "results/davis/0/bear", shift=0)
+    write_results(tmp_path / "results/davis/1/boat", shift=5)
+    split = tmp_path / "data/davis/ImageSets/2017/val.txt"
+    split.parent.mkdir(parents=True)
+    split.write_text("bear\nboat\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def rows(repository: Path) -> Callable[[str], list[dict[str, str]]]:
+    def read(file: str) -> list[dict[str, str]]:
+        with (repository / "reports" / file).open() as opened:
+            return list(csv.DictReader(opened))
+
+    return read
+
+
+def test_reports(repository: Path, rows: Callable[[str], list[dict[str, str]]], recorder: Any) -> None:
+    evaluate.run(PARAMS, recorder)
+
+    metrics = json.loads((repository / "reports/metrics.json").read_text())
+    assert (metrics["preset"], metrics["dataset"]) == ("mini", "synthetic")
+    assert list(metrics["baselines"]) == ["first_mask", "flow", "label_propagation"]
+    assert metrics["ours"]["J"]["mean"] == pytest.approx((1 + 1 + 1 / 3 + 1) / 4)
+    assert metrics["ours"]["J"]["recall"] == pytest.approx(3 / 4)
+    assert metrics["ours"]["sequences"]["boat"]["objects"]["1"]["J"] == pytest.approx(1 / 3)
+    assert metrics["baselines"]["flow"]["J"]["mean"] == pytest.approx(1 / 2)
+    assert recorder.logged["ours/J&F"] == [(None, metrics["ours"]["J&F"])]
+    assert recorder.logged["flow/success_auc"] == [(None, metrics["baselines"]["flow"]["boxes"]["success_auc"])]
+
+    per_sequence = rows("per_sequence.csv")
+    assert [row["method"] for row in per_sequence[::4]] == list(METHODS)
+    assert [(row["sequence"], row["object"]) for row in per_sequence[:4]] == [
+        ("bear", "1"),
+        ("bear", "2"),
+        ("boat", "1"),
+        ("boat", "2"),
+    ]
+    over_time = rows("plots/j_over_time.csv")
+    assert [(row["sequence"], row["frame"]) for row in over_time[:4]] == [
+        ("bear", "00001"),
+        ("bear", "00002"),
+        ("boat", "00001"),
+        ("boat", "00002"),
+    ]
+    assert float(over_time[2]["J"]) == pytest.approx((1 / 3 + 1) / 2)
+    success, precision = rows("plots/success.csv"), rows("plots/precision.csv")
+    assert (len(success), len(precision)) == (4 * 21, 4 * 51)
+    assert np.mean([float(row["success"]) for row in success[:21]]) == pytest.approx(
+        metrics["ours"]["boxes"]["success_auc"]
+    )
+    assert (precision[20]["threshold"], float(precision[20]["precision"])) == ("20", 1)
+
+
+def test_reports_repeat_bit_for_bit(repository: Path, recorder: Any) -> None:
+    contents = []
+    for _ in range(2):
+        evaluate.run(PARAMS, recorder)
+        contents.append({file: file.read_bytes() for file in (repository / "reports").rglob("*") if file.is_file()})
+    assert len(contents[0]) == 5
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("results/davis/2/boat", "results/davis/2/boat: the same sequence as results/davis/1/boat"),
+        ("results/davis/1/camel", "results/davis: holds camel, not in the split; delete results/davis/1/camel"),
+        ("results/baselines/flow/camel", "results/baselines/flow: holds camel, not in the split"),
+    ],
+)
+def test_doubles_and_extras_are_refused(repository: Path, written: str, message: str, recorder: Any) -> None:
+    write_results(repository / written, shift=0)
+    with pytest.raises(UserError, match=message):
+        evaluate.run(PARAMS, recorder)
+    assert not (repository / "reports").exists()
+
+
+def test_gaps_are_refused(repository: Path, recorder: Any) -> None:
+    for file in (repository / "results/davis/1/boat").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match="results/davis: lacks boat of the split"):
+        evaluate.run(PARAMS, recorder)
+
+
+def test_evaluation_loads_no_torch() -> None:
+    code = (
+        "import sys, partprop.stages.evaluate\n"
+        "print([name for name in ('torch', 'torchvision', 'mlflow.pytorch', 'partprop.params') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

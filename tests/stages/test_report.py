@@ -1,0 +1,240 @@
+"""The report stage on a small fabricated run: three sequences of two objects."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from partprop.data.video import write_labels
+from partprop.errors import UserError
+from partprop.stages import report
+
+METHODS = ["ours", "first_mask", "flow", "label_propagation"]
+SCORES = {"camel": 0.873, "dog": 0.641, "kite-surf": 0.412}
+FRAMES = [f"{number:05d}" for number in range(0, 14, 2)]
+FETCHING = {"src", "srcset", "data", "poster", "action", "background", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """Collects what a browser would fetch, the cells of the tables and the ids."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.anchors: list[str] = []
+        self.ids: set[str] = set()
+        self.images = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        self.fetched += [value for key, value in values.items() if key in FETCHING]
+        if tag == "link":
+            self.fetched.append(values["href"])
+        if tag == "a" and values["href"].startswith("#"):
+            self.anchors.append(values["href"][1:])
+        if "id" in values:
+            self.ids.add(values["id"])
+        self.images += tag == "img"
+
+
+def block(shift: float) -> dict:
+    """A block M of metrics.json; `shift` tells the methods apart."""
+    sequences = {
+        name: {"J&F": round(score - shift, 4), "J": round(score - shift - 0.02, 4), "F": round(score - shift + 0.02, 4)}
+        for name, score in SCORES.items()
+    }
+    for values in sequences.values():
+        values["objects"] = {"1": {"J": values["J"], "F": values["F"]}}
+    return {
+        "J&F": round(0.6421 - shift, 4),
+        "J": {"mean": round(0.6222 - shift, 4), "recall": 0.75, "decay": 0.111},
+        "F": {"mean": round(0.6623 - shift, 4), "recall": 0.77, "decay": -0.052},
+        "boxes": {"success_auc": 0.701, "precision_20px": 0.833},
+        "sequences": sequences,
+    }
+
+
+def write_run(root: Path) -> None:
+    """All files that the stage reads, in the layout of the pipeline."""
+    reports = root / "reports"
+    for folder in ("plots", "pretrain_fpn", "train_tracking"):
+        (reports / folder).mkdir(parents=True)
+    metrics = {
+        "preset": "mini",
+        "dataset": "synthetic <b>videos</b>",
+        "ours": block(0.0),
+        "baselines": {"first_mask": block(0.3), "flow": block(0.2), "label_propagation": block(0.1)},
+    }
+    (reports / "metrics.json").write_text(json.dumps(metrics))
+    rng = np.random.default_rng(0)
+    rows = [(m, s, f, *rng.random(2)) for m in METHODS for s in SCORES for f in FRAMES[1:-1]]
+    pd.DataFrame(rows, columns=["method", "sequence", "frame", "J", "F"]).to_csv(
+        reports / "plots/j_over_time.csv", index=False
+    )
+    for name, thresholds in (("success", np.linspace(0, 1, 21)), ("precision", np.arange(51))):
+        rows = [(m, t, v) for m in METHODS for t, v in zip(thresholds, rng.random(len(thresholds)), strict=True)]
+        table = pd.DataFrame(rows, columns=["method", "threshold", name])
+        table.to_csv(reports / f"plots/{name}.csv", index=False)
+    steps = np.arange(0, 60, 10)
+    pretrain = pd.DataFrame({"step": steps, "loss_mask": 1 / (steps + 1), "loss_classifier": 2 / (steps + 1)})
+    pretrain.to_csv(reports / "pretrain_fpn/curves.csv", index=False)
+    tracking = pd.DataFrame({"step": steps, "mask": 1 / (steps + 1), "score": 2 / (steps + 1)})
+    tracking.to_csv(reports / "train_tracking/curves.csv", index=False)
+    pd.DataFrame({"step": [100, 200], "J&F": [0.5, 0.6], "J": [0.5, 0.6], "F": [0.5, 0.6]}).to_csv(
+        reports / "train_tracking/validation.csv", index=False
+    )
+    (reports / "pretrain_fpn/metrics.json").write_text(json.dumps({"box": {"AP": 0.1234}, "images": 16}))
+    (reports / "train_tracking/metrics.json").write_text(json.dumps({"J&F": 0.5678, "step": 200}))
+    for index, name in enumerate(SCORES):
+        write_sequence(root, name, shard=index % 2)
+    (root / "params.yaml").write_text("preset: mini # <script>alert(1)</script>\n")
+
+
+def write_sequence(root: Path, name: str, shard: int) -> None:
+    images, masks = root / "data/davis/JPEGImages/480p" / name, root / "data/davis/Annotations/480p" / name
+    result = root / "results/davis" / str(shard) / name
+    for folder in (images, masks, result):
+        folder.mkdir(parents=True)
+    labels = np.zeros((36, 64), dtype=np.uint8)
+    labels[10:20, 10:30], labels[22:30, 40:60] = 1, 2
+    tracks = []
+    for frame in FRAMES:
+        cv2.imwrite(str(images / f"{frame}.jpg"), np.full((36, 64, 3), 90, dtype=np.uint8))
+        write_labels(masks / f"{frame}.png", labels)
+        write_labels(result / f"{frame}.png", np.roll(labels, 3, axis=1))
+        tracks += [(frame, 1, 0, 10, 10, 30, 20, 0.9), (frame, 1, 1, 10, 10, 20, 20, 0.8)]
+    columns = ["frame", "object", "part", "x1", "y1", "x2", "y2", "score"]
+    pd.DataFrame(tracks, columns=columns).to_csv(result / "tracks.csv", index=False)
+
+
+def parameters(source: str = "synthetic", year: int = 2017) -> SimpleNamespace:
+    data = SimpleNamespace(coco=SimpleNamespace(source=source), davis=SimpleNamespace(source=source, year=year))
+    return SimpleNamespace(data=data)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written page: its text, the metrics.json behind it and the names of what was logged."""
+
+    text: str
+    metrics: dict
+    logged: list[str]
+
+
+def run_in(root: Path, monkeypatch: pytest.MonkeyPatch, params: SimpleNamespace) -> Report:
+    logged: list[str] = []
+    monkeypatch.chdir(root)
+    report.run(params, SimpleNamespace(artifact=lambda path: logged.append(path.name)))
+    text = (root / "reports/index.html").read_text(encoding="utf-8")
+    return Report(text, json.loads((root / "reports/metrics.json").read_text()), logged)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write_run(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    root = tmp_path_factory.mktemp("project")
+    write_run(root)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return run_in(root, monkeypatch, parameters())
+
+
+def test_page_fetches_nothing_and_its_links_lead_somewhere(page):
+    parsed = Page(page.text)
+    assert parsed.fetched
+    assert all(address.startswith("data:") for address in parsed.fetched)
+    assert not re.search(r"@import|url\(|<script|<iframe", page.text)
+    assert set(parsed.anchors) <= parsed.ids
+    assert parsed.images == 3 * 5 + 3 + 7  # stills, J of each shown sequence, charts over all sequences
+
+
+def test_page_has_every_sequence_and_the_numbers_of_metrics_json(page):
+    cells = set(re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", page.text))
+    ours, baselines = page.metrics["ours"], page.metrics["baselines"]
+    for name, values in ours["sequences"].items():
+        assert {name, *(f"{values[key]:.3f}" for key in ("J&F", "J", "F"))} <= cells
+        assert {f"{baseline['sequences'][name]['J&F']:.3f}" for baseline in baselines.values()} <= cells
+    for method in (ours, *baselines.values()):
+        assert f"{method['J&F']:.3f}" in cells
+        statistics = [value for measure in ("J", "F") for value in method[measure].values()]
+        assert {f"{value:.3f}".replace("-", "−") for value in statistics} <= cells
+    assert {"0.123", "0.568", "0.818", "0.810"} <= cells  # AP, held-out J&F, RGMP, FAVOS
+
+
+def test_names_and_parameters_are_escaped(page):
+    assert "synthetic &lt;b&gt;videos&lt;/b&gt;" in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+
+
+def test_best_median_and_worst_are_shown_in_order(page):
+    shown = re.findall(r'<span class="role">(\w+)</span>: ([\w-]+),', page.text)
+    assert shown == [("best", "camel"), ("median", "dog"), ("worst", "kite-surf")]
+
+
+def test_synthetic_run_says_that_published_numbers_do_not_compare(page):
+    assert "Not comparable. This run is measured on rendered, synthetic videos" in page.text
+
+
+def test_page_and_figures_are_logged(page):
+    assert page.logged == ["index.html", "figures"]
+
+
+def test_same_inputs_give_the_same_bytes(page, project, monkeypatch):
+    assert run_in(project, monkeypatch, parameters()).text == page.text
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "reports/metrics.json",
+        "reports/plots/j_over_time.csv",
+        "reports/plots/success.csv",
+        "reports/plots/precision.csv",
+        "reports/pretrain_fpn/curves.csv",
+        "reports/pretrain_fpn/metrics.json",
+        "reports/train_tracking/curves.csv",
+        "reports/train_tracking/validation.csv",
+        "reports/train_tracking/metrics.json",
+        "results/davis/0/camel/tracks.csv",
+        "results/davis/0/camel/00000.png",
+        "data/davis/JPEGImages/480p/camel/00000.jpg",
+    ],
+)
+def test_missing_file_is_named_and_nothing_is_written(project, monkeypatch, file):
+    (project / file).unlink()
+    with pytest.raises(UserError, match=re.escape(file.removesuffix(".jpg"))) as error:
+        run_in(project, monkeypatch, parameters())
+    assert "\n" not in str(error.value)
+    assert not (project / "reports/index.html").exists()
+
+
+def test_damaged_file_is_named(project, monkeypatch):
+    (project / "reports/metrics.json").write_text("{")
+    with pytest.raises(UserError, match=r"reports/metrics\.json: cannot be read"):
+        run_in(project, monkeypatch, parameters())
+
+
+def test_sequence_without_result_is_named(project, monkeypatch):
+    (project / "results/davis/0/camel").rename(project / "elsewhere")
+    with pytest.raises(UserError, match="results/davis: lacks camel"):
+        run_in(project, monkeypatch, parameters())
+
+
+def test_stage_loads_no_torch():
+    code = "import sys, partprop.stages.report; print({'torch', 'torchvision', 'mlflow'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"

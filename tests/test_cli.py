@@ -1,0 +1,120 @@
+"""Commands, exit codes, and the script with which dvc.yaml starts stages."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from partprop import cli
+from partprop.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "partprop", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_check_names_what_it_looked_at(mini_params: Path) -> None:
+    done = run("check", folder=mini_params.parent)
+    assert done.returncode == 0, done.stderr
+    for found in ("preset mini, 2 shards", "data.coco.source: synthetic", "environment: ", "disk: "):
+        assert found in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("seed: 1\n\n", "sed: 1\n\n", "params.yaml: seed: missing"),
+        ("shards: [0, 1]", f"shards: {list(range(9))}", "params.yaml: infer.shards: 9 shards for 8"),
+        ("source: synthetic # ", "source: not/there # ", "not/there: no such folder"),
+        ("source: synthetic # ", "source: empty # ", "empty: holds no COCO"),
+    ],
+)
+def test_check_ends_with_one_line(mini_params: Path, old: str, new: str, line: str) -> None:
+    (mini_params.parent / "empty").mkdir()
+    mini_params.write_text(mini_params.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    done = run("check", folder=mini_params.parent)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert line in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("params.yaml: a\nb"), 2, "params.yaml: a b\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "out/0.png"), 2, "out/0.png: the disk is full; "),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_errors_of_the_user_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("partprop.runner.run_stage", fail)
+    monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == code
+    printed = capsys.readouterr()
+    assert printed.err.startswith(line)
+    assert printed.err.count("\n") <= 1
+
+
+def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "a")
+
+    monkeypatch.setattr("partprop.runner.run_stage", fail)
+    monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
+    with pytest.raises(PermissionError):
+        cli.main()
+
+
+@pytest.mark.parametrize("found_by", ["VIRTUAL_ENV", "DVC_ROOT", "working directory", "CONDA_PREFIX", "PATH"])
+def test_the_stage_script_runs_this_folders_code_in_an_environment_that_is_not_activated(
+    tmp_path: Path, found_by: str
+) -> None:
+    """As under `dvc exp run --temp`, where another checkout of the package is the one installed."""
+    snapshot, programs = tmp_path / "snapshot", tmp_path / "env/bin"
+    (snapshot / "src/partprop").mkdir(parents=True)
+    (snapshot / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/stage", snapshot / "scripts/stage")
+    shutil.copy(ROOT / "src/partprop/__main__.py", snapshot / "src/partprop")
+    (snapshot / "src/partprop/__init__.py").touch()
+    (snapshot / "src/partprop/cli.py").write_text(
+        "import sys\ndef main(): print('snapshot', sys.argv[1:], [m for m in ('cli', 'params') if m in sys.modules])\n",
+        encoding="utf-8",
+    )
+    environment = {"PATH": "/usr/bin:/bin"}
+    if found_by == "DVC_ROOT":
+        programs = tmp_path / "main/.venv/bin"
+        environment["DVC_ROOT"] = str(tmp_path / "main")
+    elif found_by == "working directory":
+        programs = snapshot / ".venv/bin"
+    elif found_by == "PATH":
+        environment["PATH"] = f"{programs}:/usr/bin:/bin"
+    else:
+        environment[found_by] = str(programs.parent)
+    programs.mkdir(parents=True)
+    name = "python3" if found_by == "PATH" else "python"
+    (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    os.chmod(programs / name, 0o755)
+    done = subprocess.run(
+        ["scripts/stage", "infer", "--shard", "1"], cwd=snapshot, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "snapshot ['stage', 'infer', '--shard', '1'] []\n", done.stderr
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = "import sys, partprop.cli; print([m for m in ('numpy', 'pydantic', 'mlflow', 'dvc') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

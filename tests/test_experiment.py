@@ -1,0 +1,151 @@
+"""What MLflow knows after stages ran: parents by state, children by stage, and who made what DVC restored."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from partprop.experiment import INPUTS_TAG, PARENT_TAG, STATE_TAG, Runs, pipeline_state, reconcile, start_run
+
+STAGES = """
+stages:
+  first:
+    cmd: echo ${seed} > first.txt
+    params: [seed]
+    outs: [first.txt]
+  second:
+    cmd: cp first.txt second.txt && echo ${segmentation.parts} >> second.txt
+    deps: [first.txt]
+    params: [segmentation.parts]
+    outs: [second.txt]
+"""
+PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.fixture
+def checkout(mini_params: Path) -> Path:
+    folder = mini_params.parent
+    (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
+    shutil.copytree(
+        Path(__file__).resolve().parents[1] / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp")
+    )
+    subprocess.run(["git", "init", "-q", "."], cwd=folder, check=True)
+    return folder
+
+
+def reproduce() -> None:
+    subprocess.run([PROGRAMS / "dvc", "repro", "-q"], check=True)
+
+
+def set_parts(checkout: Path, old: int, new: int) -> None:
+    path = checkout / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(f"\n  parts: {old}\n  memory", f"\n  parts: {new}\n  memory"), encoding="utf-8")
+
+
+def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) -> None:
+    (checkout / "table").mkdir()
+    (checkout / "table/a.csv").write_text("step\n", encoding="utf-8")
+    with start_run("first", {"seed": 1}) as log:
+        log.metrics({"J&F": 0.5}, step=3)
+        log.tags({"manifest": "abc"})
+        log.artifact(checkout / "table")
+    with pytest.raises(ValueError, match="broken"), start_run("second", {}):
+        raise ValueError("broken")
+    with pytest.raises(SystemExit), start_run("second", {}):
+        raise SystemExit(143)
+
+    runs = Runs(checkout)
+    [first], [killed, failed] = (runs.find({"stage": name}) for name in ("first", "second"))
+    [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
+    assert {run.data.tags[PARENT_TAG] for run in (first, failed, killed)} == {parent.info.run_id}
+    assert [run.info.status for run in (first, failed, killed)] == ["FINISHED", "FAILED", "KILLED"]
+    assert first.data.params == {"seed": "1"}
+    assert first.data.tags["manifest"] == "abc"
+    [point] = runs.client.get_metric_history(first.info.run_id, "J_and_F")
+    assert (point.value, point.step) == (0.5, 3)
+    assert [file.path for file in runs.client.list_artifacts(first.info.run_id, "table")] == ["table/a.csv"]
+    assert (checkout / "mlruns" / first.info.run_id / "artifacts/table/a.csv").exists()
+
+
+def test_first_writers_at_once_share_one_parent(checkout: Path) -> None:
+    code = "import sys; from partprop.experiment import start_run\nwith start_run(sys.argv[1], {}) as log: log.metrics({'x': 1})"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, stage], cwd=checkout) for stage in ("first", "first", "second")
+    ]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
+    runs = Runs(checkout)
+    [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
+    children = runs.find({PARENT_TAG: parent.info.run_id})
+    assert sorted(child.info.run_name for child in children) == ["first", "first", "second"]
+    assert parent.info.status == "FINISHED"
+
+
+def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) -> None:
+    reconcile()
+    assert not (checkout / "mlflow.db").exists(), "nothing was logged: there is nothing to say"
+    with start_run("first", {}):
+        subprocess.run("echo 1 > first.txt", shell=True, check=True)
+    with start_run("second", {}):
+        pass
+    reproduce()
+    reconcile()
+    runs = Runs(checkout)
+    [made] = runs.find({"stage": "first"})
+    [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
+    assert len(parent.data.tags["dvc.lock"]) == 64
+    assert not [tag for tag in parent.data.tags if tag.startswith("restored")], "its own runs made all"
+
+    set_parts(checkout, 6, 7)
+    reconcile()
+    assert not runs.find({STATE_TAG: pipeline_state(checkout)}), "not yet reproduced"
+    reproduce()
+    reconcile()
+    [later] = runs.find({STATE_TAG: pipeline_state(checkout)})
+    restored = {tag: value for tag, value in later.data.tags.items() if tag.startswith("restored")}
+    assert restored == {"restored.first": made.info.run_id}
+    assert made.info.run_id in later.data.tags["mlflow.note.content"]
+    assert later.info.status == "FINISHED"
+
+
+def test_inputs_tell_runs_apart(checkout: Path) -> None:
+    reproduce()
+    with start_run("second", {}):
+        pass
+    set_parts(checkout, 6, 7)
+    with start_run("second", {}):
+        pass
+    set_parts(checkout, 7, 6)
+    with start_run("second", {}):
+        pass
+    newest, middle, oldest = (run.data.tags[INPUTS_TAG] for run in Runs(checkout).find({"stage": "second"}))
+    assert newest == oldest != middle
+
+
+def test_the_state_is_code_pipeline_and_parameters(checkout: Path) -> None:
+    states = [pipeline_state(checkout)]
+    for name in ("src/partprop/new.py", "dvc.yaml", "params.yaml"):
+        path = checkout / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("# a change\n")
+        states.append(pipeline_state(checkout))
+    assert len(set(states)) == 4
+    (checkout / "reports").mkdir()
+    (checkout / "reports/metrics.json").write_text("{}", encoding="utf-8")
+    (checkout / "src/partprop/__pycache__").mkdir()
+    (checkout / "src/partprop/__pycache__/new.pyc").write_bytes(b"")
+    assert pipeline_state(checkout) == states[-1]
+
+
+def test_experiments_in_another_folder_log_to_the_main_checkout(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(checkout))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    with start_run("first", {}) as log:
+        log.metrics({"x": 1})
+    assert (checkout / "mlflow.db").exists()
+    assert list(Path.cwd().iterdir()) == []

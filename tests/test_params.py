@@ -1,0 +1,94 @@
+"""Every bad params.yaml is one line that names the key."""
+
+from pathlib import Path
+
+import pytest
+
+from partprop.errors import UserError
+from partprop.params import load_params
+from partprop.shards import require_sequences, val_sequences
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} must occur once"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize("preset", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
+def test_presets_are_valid(preset: Path) -> None:
+    params = load_params(preset)
+    require_sequences(params)
+    assert params.preset == preset.stem
+
+
+def test_a_fresh_clone_has_the_mini_preset() -> None:
+    assert load_params(ROOT / "params.yaml") == load_params(ROOT / "presets/mini.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("short_side: 144 # ", "shorter_side: 1\n  short_side: 144 # ", "segmentation.shorter_side: unknown key"),
+        ("short_side: 144 # ", "# ", "segmentation.short_side: missing"),
+        ("crop: 160", "crop: wide", "train_tracking.crop: "),
+        ("crop: 160", "crop: -160", "train_tracking.crop: "),
+        ("crop: 160", "crop: 160.5", "train_tracking.crop: "),
+        ("crop: 160", "crop: true", "train_tracking.crop: "),
+        ("width: 256", "width: -1", "data.synthetic.width: "),
+        ("memory_frames: 2", "memory_frames: -2", "segmentation.memory_frames: "),
+        ("year: 2016", "year: 2015", "data.davis.year: "),
+        ("shards: [0, 1]", "shards: []", "infer.shards: "),
+        ("shards: [0, 1]", "shards: 2", "infer.shards: "),
+        ("shards: [0, 1]", "shards: [0, 0]", "infer: shards "),
+        ("steps: 200", "steps: null", "train_tracking.steps: "),
+    ],
+)
+def test_bad_values_are_one_line_with_the_key(mini_params: Path, old: str, new: str, named: str) -> None:
+    edit(mini_params, old, new)
+    with pytest.raises(UserError) as caught:
+        load_params(mini_params)
+    message = str(caught.value)
+    assert message.startswith(f"{mini_params}: {named}")
+    assert "\n" not in message
+
+
+def test_all_bad_keys_are_named_at_once(mini_params: Path) -> None:
+    edit(mini_params, "crop: 160", "crop: -1")
+    edit(mini_params, "seed: 1\n\n", "sed: 1\n\n")
+    with pytest.raises(UserError) as caught:
+        load_params(mini_params)
+    assert all(key in str(caught.value) for key in ("train_tracking.crop: ", " seed: missing", " sed: unknown key"))
+
+
+@pytest.mark.parametrize("text", ["a: [1", "\tseed: 1", "- 1\n- 2\n", "", "just words", "a: b: c", "\x00"])
+def test_what_is_no_mapping_in_yaml_is_one_line(mini_params: Path, text: str) -> None:
+    mini_params.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="params.yaml: ") as caught:
+        load_params(mini_params)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_where_to_start(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file; start from one of presets/"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_more_shards_than_sequences_are_refused(mini_params: Path) -> None:
+    edit(mini_params, "shards: [0, 1]", "shards: [0, 1, 2, 3, 4, 5, 6, 7]")
+    require_sequences(load_params(mini_params))
+    edit(mini_params, "val_videos: 8", "val_videos: 7")
+    with pytest.raises(UserError, match=r"infer\.shards: 8 shards for 7 validation sequences"):
+        require_sequences(load_params(mini_params))
+
+
+def test_sequences_of_a_folder_are_counted_in_its_split(mini_params: Path, tmp_path: Path) -> None:
+    split = tmp_path / "videos/ImageSets/2016/val.txt"
+    split.parent.mkdir(parents=True)
+    split.write_text("bear\ncamel\n", encoding="utf-8")
+    edit(mini_params, "    source: synthetic\n    year", "    source: videos\n    year")
+    assert val_sequences(load_params(mini_params)) == 2
+    split.unlink()
+    assert val_sequences(load_params(mini_params)) is None

@@ -1,0 +1,173 @@
+"""A stage runs with its declared parameters, its threads and its run, and leaves its line when it fails."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from partprop import runner
+from partprop.declared import DeclaredParams, declared_keys, declared_values
+from partprop.errors import UserError
+from partprop.failures import last_failure
+from partprop.params import load_params
+
+DVC_YAML = """
+stages:
+  baselines:
+    cmd: scripts/stage baselines
+    params: [seed, data.davis.year, baselines, {sources.yaml: [davis]}]
+  infer:
+    foreach: [0, 1]
+    do:
+      cmd: scripts/stage infer --shard ${item}
+      params: [segmentation.parts, infer]
+"""
+
+
+@pytest.fixture
+def stages(mini_params: Path, monkeypatch: pytest.MonkeyPatch, recorder: Any) -> Callable[..., None]:
+    """Takes the function that a stage of the given name runs; nothing reaches MLflow."""
+    (mini_params.parent / "dvc.yaml").write_text(DVC_YAML, encoding="utf-8")
+
+    @contextmanager
+    def start_run(stage: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
+        recorder.tagged.update({"stage": stage, **{key: str(value) for key, value in parameters.items()}})
+        yield recorder
+
+    experiment = ModuleType("partprop.experiment")
+    experiment.start_run = start_run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "partprop.experiment", experiment)
+    monkeypatch.setattr(runner, "end_with_parent", lambda: None)
+    for variable in runner.THREAD_VARIABLES:
+        monkeypatch.setenv(variable, "7")
+
+    def define(name: str, run: Callable[..., None]) -> None:
+        monkeypatch.setitem(sys.modules, f"partprop.stages.{name}", SimpleNamespace(run=run))
+
+    return define
+
+
+def test_a_stage_gets_its_parameters_shard_threads_and_run(stages: Callable[..., None], recorder: Any) -> None:
+    seen = []
+
+    def run(params: Any, log: Any, shard: int) -> None:
+        seen.append((params.segmentation.parts, params.infer.shards, shard, os.environ["OMP_NUM_THREADS"]))
+        log.metrics({"frames_per_second": 3.0})
+
+    stages("infer", run)
+    runner.run_stage("infer", shard=1)
+    assert seen == [(6, [0, 1], 1, "1")]
+    assert recorder.tagged["stage"] == "infer@1"
+    assert recorder.tagged["segmentation.parts"] == "6"
+    assert recorder.logged["frames_per_second"] == [(None, 3.0)]
+
+
+def test_threads_are_the_stages_own_parameter(stages: Callable[..., None]) -> None:
+    counts = []
+    stages("baselines", lambda params, log: counts.append(os.environ["OMP_NUM_THREADS"]))
+    runner.run_stage("baselines")
+    assert counts == ["2"]
+
+
+def test_failures_leave_their_line_until_the_stage_runs_again(stages: Callable[..., None]) -> None:
+    def full(params: Any, log: Any) -> None:
+        raise OSError(28, "No space left on device", "results/a.png")
+
+    def bad_input(params: Any, log: Any) -> None:
+        raise UserError("data/davis/a.png: is corrupt; replace it")
+
+    def programming_error(params: Any, log: Any) -> None:
+        raise ValueError("shapes differ")
+
+    for run, error, line in (
+        (bad_input, UserError, "data/davis/a.png: is corrupt; replace it"),
+        (full, UserError, "results/a.png: the disk is full; make room and run again"),
+        (programming_error, ValueError, "stage baselines: ValueError: shapes differ"),
+    ):
+        stages("baselines", run)
+        with pytest.raises(error):
+            runner.run_stage("baselines")
+        assert last_failure() == line
+    stages("baselines", lambda params, log: None)
+    runner.run_stage("baselines")
+    assert last_failure() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shard", "line"), [("trian", None, "no stage trian"), ("infer", 5, "--shard 5: not in")]
+)
+def test_what_does_not_exist_is_one_line(stages: Callable[..., None], name: str, shard: int | None, line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        runner.run_stage(name, shard)
+
+
+def test_only_declared_parameters_can_be_read(mini_params: Path) -> None:
+    params = load_params(mini_params)
+    view = DeclaredParams(params, "baselines", ["seed", "data.davis.year", "baselines"])
+    assert (view.seed, view.data.davis.year, view.baselines.radius) == (1, 2016, 12)
+    assert view.baselines == params.baselines
+    for read in (
+        lambda: view.preset,
+        lambda: view.data.davis.source,
+        lambda: view.data.coco,
+        lambda: getattr(view, "preset", "a default"),
+    ):
+        with pytest.raises(LookupError, match=r"stage baselines reads (preset|data\.\S+): add it"):
+            read()
+    with pytest.raises(AttributeError):
+        _ = view.no_such_key
+
+
+def test_declared_values_are_written_out(mini_params: Path, tmp_path: Path) -> None:
+    dvc_yaml = tmp_path / "dvc.yaml"
+    dvc_yaml.write_text(DVC_YAML, encoding="utf-8")
+    keys = declared_keys("infer", dvc_yaml)
+    assert keys == ["segmentation.parts", "infer"]
+    values = declared_values(load_params(mini_params), keys)
+    assert values == {"segmentation.parts": 6, "infer.shards": [0, 1], "infer.threads": 1}
+    assert declared_keys("baselines", dvc_yaml) == ["seed", "data.davis.year", "baselines"]
+
+
+STAGE = """
+import os, sys, time
+from pathlib import Path
+from partprop.parent import end_with_parent
+end_with_parent(poll_seconds=0.1)
+try:
+    Path("started").write_text(str(os.getpid()))
+    time.sleep(60)
+finally:
+    Path("cleaned").touch()
+"""
+
+
+@pytest.mark.parametrize("shell", [False, True], ids=["child", "behind a shell"])
+def test_a_stage_ends_in_good_order_when_its_parent_is_killed(tmp_path: Path, shell: bool) -> None:
+    (tmp_path / "stage.py").write_text(STAGE, encoding="utf-8")
+    command = f"{sys.executable} stage.py; true" if shell else f"exec {sys.executable} stage.py"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess; subprocess.run(['sh', '-c', {command!r}])"],
+        cwd=tmp_path,
+        env={**os.environ, "DVC_STAGE": "infer@0"},
+    )
+    wait_for(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text() != "")
+    stage = psutil.Process(int((tmp_path / "started").read_text()))
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE)
+    assert (tmp_path / "cleaned").exists()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,87 @@
+"""dvc.yaml names what each stage loads and reads: a change reruns the stages that it touches, and no others."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from partprop.declared import declared_keys, declared_values
+from partprop.params import load_params
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+LIGHT = ("download_coco", "download_davis", "evaluate", "report")
+HEAVY_MODULES = {"torch", "torchvision", "mlflow.pytorch"}
+
+
+def entry(stage: str) -> dict[str, Any]:
+    return STAGES[stage].get("do", STAGES[stage])
+
+
+def loaded_by(module: str) -> dict[str, Any]:
+    command = [sys.executable, str(ROOT / "tests/loaded_modules.py"), module]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_the_modules_that_the_stage_loads(stage: str) -> None:
+    loaded = loaded_by(f"partprop.stages.{stage}")
+    paths = {Path(file).relative_to(ROOT) for file in loaded["files"].values()}
+    needed = {path for path in paths if path.name != "__init__.py" or not is_bare(ROOT / path)}
+    declared = {Path(dep) for dep in entry(stage)["deps"] if dep.startswith("src/")}
+    missing = {path for path in needed if not any(path.is_relative_to(dep) for dep in declared)}
+    assert not missing, f"add to the deps of {stage}: {sorted(map(str, missing))}"
+    idle = {dep for dep in declared if not any(path.is_relative_to(dep) for path in needed)}
+    assert not idle, f"remove from the deps of {stage}: {sorted(map(str, idle))}"
+    if stage in LIGHT:
+        assert not HEAVY_MODULES & set(loaded["eager"])
+
+
+def is_bare(path: Path) -> bool:
+    """Whether a package's __init__.py holds no more than a docstring and the version."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_version = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+        if not is_docstring and not is_version:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("module", ["partprop", "partprop.cli", "partprop.pipeline", "partprop.experiment"])
+def test_what_schedules_and_logs_stays_light(module: str) -> None:
+    assert not HEAVY_MODULES & set(loaded_by_import(module))
+
+
+def test_the_package_loads_nothing_heavy() -> None:
+    assert not {"numpy", "pandas", "mlflow", "cv2", "pydantic"} & set(loaded_by_import("partprop"))
+
+
+def loaded_by_import(module: str) -> list[str]:
+    code = f"import sys, {module}; print('\\n'.join(sys.modules))"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout.split()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_declared_parameters_exist(stage: str) -> None:
+    params = load_params(ROOT / "presets/mini.yaml")
+    declared_values(params, declared_keys(stage, ROOT / "dvc.yaml"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_runs_its_own_module(stage: str) -> None:
+    shard = " --shard ${item}" if "foreach" in STAGES[stage] else ""
+    assert entry(stage)["cmd"] == f"scripts/stage {stage}{shard}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_uncached_outputs_are_metrics_or_plots(stage: str) -> None:
+    """DVC would otherwise leave the stage out of its run cache and never restore it."""
+    assert all(isinstance(out, str) for out in entry(stage).get("outs", []))
