@@ -12,14 +12,22 @@ from partprop.experiment import INPUTS_TAG, PARENT_TAG, STATE_TAG, Runs, pipelin
 STAGES = """
 stages:
   first:
-    cmd: echo ${seed} > first.txt
-    params: [seed]
-    outs: [first.txt]
+    foreach: [0]
+    do:
+      cmd: echo ${seed} > first.txt
+      params: [seed]
+      outs: [first.txt]
   second:
     cmd: cp first.txt second.txt && echo ${segmentation.parts} >> second.txt
     deps: [first.txt]
     params: [segmentation.parts]
     outs: [second.txt]
+"""
+WRITER = """
+import sys
+from partprop.experiment import start_run
+with start_run(sys.argv[1], {}) as log:
+    log.metrics({"x": 1})
 """
 PROGRAMS = Path(sys.executable).parent
 
@@ -48,7 +56,7 @@ def set_parts(checkout: Path, old: int, new: int) -> None:
 def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) -> None:
     (checkout / "table").mkdir()
     (checkout / "table/a.csv").write_text("step\n", encoding="utf-8")
-    with start_run("first", {"seed": 1}) as log:
+    with start_run("first@0", {"seed": 1}) as log:
         log.metrics({"J&F": 0.5}, step=3)
         log.tags({"manifest": "abc"})
         log.artifact(checkout / "table")
@@ -58,7 +66,7 @@ def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) 
         raise SystemExit(143)
 
     runs = Runs(checkout)
-    [first], [killed, failed] = (runs.find({"stage": name}) for name in ("first", "second"))
+    [first], [killed, failed] = (runs.find({"stage": name}) for name in ("first@0", "second"))
     [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
     assert {run.data.tags[PARENT_TAG] for run in (first, failed, killed)} == {parent.info.run_id}
     assert [run.info.status for run in (first, failed, killed)] == ["FINISHED", "FAILED", "KILLED"]
@@ -71,29 +79,29 @@ def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) 
 
 
 def test_first_writers_at_once_share_one_parent(checkout: Path) -> None:
-    code = "import sys; from partprop.experiment import start_run\nwith start_run(sys.argv[1], {}) as log: log.metrics({'x': 1})"
     writers = [
-        subprocess.Popen([sys.executable, "-c", code, stage], cwd=checkout) for stage in ("first", "first", "second")
+        subprocess.Popen([sys.executable, "-c", WRITER, stage], cwd=checkout)
+        for stage in ("first@0", "first@0", "second")
     ]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
     runs = Runs(checkout)
     [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
     children = runs.find({PARENT_TAG: parent.info.run_id})
-    assert sorted(child.info.run_name for child in children) == ["first", "first", "second"]
+    assert sorted(child.info.run_name for child in children) == ["first@0", "first@0", "second"]
     assert parent.info.status == "FINISHED"
 
 
 def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) -> None:
     reconcile()
     assert not (checkout / "mlflow.db").exists(), "nothing was logged: there is nothing to say"
-    with start_run("first", {}):
+    with start_run("first@0", {}):
         subprocess.run("echo 1 > first.txt", shell=True, check=True)
     with start_run("second", {}):
         pass
     reproduce()
     reconcile()
     runs = Runs(checkout)
-    [made] = runs.find({"stage": "first"})
+    [made] = runs.find({"stage": "first@0"})
     [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
     assert len(parent.data.tags["dvc.lock"]) == 64
     assert not [tag for tag in parent.data.tags if tag.startswith("restored")], "its own runs made all"
@@ -105,7 +113,7 @@ def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) 
     reconcile()
     [later] = runs.find({STATE_TAG: pipeline_state(checkout)})
     restored = {tag: value for tag, value in later.data.tags.items() if tag.startswith("restored")}
-    assert restored == {"restored.first": made.info.run_id}
+    assert restored == {"restored.first.0": made.info.run_id}
     assert made.info.run_id in later.data.tags["mlflow.note.content"]
     assert later.info.status == "FINISHED"
 
@@ -145,7 +153,7 @@ def test_experiments_in_another_folder_log_to_the_main_checkout(
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(checkout))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    with start_run("first", {}) as log:
+    with start_run("first@0", {}) as log:
         log.metrics({"x": 1})
     assert (checkout / "mlflow.db").exists()
     assert list(Path.cwd().iterdir()) == []

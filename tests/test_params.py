@@ -66,7 +66,7 @@ def test_all_bad_keys_are_named_at_once(mini_params: Path) -> None:
 @pytest.mark.parametrize("text", ["a: [1", "\tseed: 1", "- 1\n- 2\n", "", "just words", "a: b: c", "\x00"])
 def test_what_is_no_mapping_in_yaml_is_one_line(mini_params: Path, text: str) -> None:
     mini_params.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match="params.yaml: ") as caught:
+    with pytest.raises(UserError, match=r"params\.yaml: ") as caught:
         load_params(mini_params)
     assert "\n" not in str(caught.value)
 

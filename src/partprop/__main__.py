@@ -6,6 +6,9 @@ from pathlib import Path
 if __name__ == "__main__":
     # Python put this folder, or the working directory, first; neither is where `partprop` is found.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from partprop.cli import main
+    try:
+        from partprop.cli import main
+    except ModuleNotFoundError as error:
+        sys.exit(f"{sys.executable}: {error.name} is not installed there; activate the environment or make reproduce")
 
     main()

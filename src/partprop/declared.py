@@ -1,4 +1,4 @@
-"""The parameters that a stage declares in dvc.yaml, and no others: DVC reruns a stage only when one of these changes."""
+"""The parameters that a stage declares in dvc.yaml, and no others: DVC reruns it only when one of these changes."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -114,18 +114,15 @@ def reconcile() -> None:
     runs = Runs(root)
     with runs.lock:
         parent = runs.parent(pipeline_state(Path.cwd()))
-        lock = hashlib.sha256(Path("dvc.lock").read_bytes()).hexdigest()
-        runs.client.set_tag(parent, LOCK_TAG, lock)
-        links = []
-        for stage, entry in sorted(entries.items()):
-            maker = runs.maker(stage, inputs_hash(entry))
-            if maker and maker.data.tags[PARENT_TAG] != parent:
-                runs.client.set_tag(parent, f"{RESTORED_TAG}.{stage}", maker.info.run_id)
-                links.append(f"- [{stage}](#/experiments/{runs.experiment}/runs/{maker.info.run_id})")
-        if links:
-            runs.client.set_tag(
-                parent, NOTE_TAG, "Not run again, since an earlier run made the same:\n" + "\n".join(links)
-            )
+        makers = {stage: runs.maker(stage, inputs_hash(entry)) for stage, entry in sorted(entries.items())}
+        restored = {
+            stage: maker.info.run_id
+            for stage, maker in makers.items()
+            if maker and maker.data.tags[PARENT_TAG] != parent
+        }
+        for name, value in _origin_tags(restored, runs.experiment).items():
+            runs.client.set_tag(parent, name, value)
+        runs.client.set_tag(parent, LOCK_TAG, hashlib.sha256(Path("dvc.lock").read_bytes()).hexdigest())
         runs.client.set_terminated(parent, "FINISHED")
 
 
@@ -141,11 +138,10 @@ def tracking_uri(root: Path) -> str:
 
 def pipeline_state(root: Path) -> str:
     """A hash of all that decides the pipeline's outputs: the code, dvc.yaml and params.yaml."""
-    code = sorted(path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    code = sorted(path for path in (root / "src/partprop").rglob("*") if path.suffix != ".pyc")
     digest = hashlib.sha256()
-    for path in [*code, root / "dvc.yaml", root / "params.yaml"]:
-        if path.exists() and ".egg-info" not in path.parent.suffix:
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in filter(Path.is_file, [*code, root / "dvc.yaml", root / "params.yaml"]):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -188,6 +184,16 @@ class Runs:
 
 def _database(root: Path) -> Path:
     return root / "mlflow.db"
+
+
+def _origin_tags(restored: Mapping[str, str], experiment: str) -> dict[str, str]:
+    """Tags of a parent run that name the runs, by stage, which made what was restored; one is its description."""
+    if not restored:
+        return {}
+    links = [f"- [{stage}](#/experiments/{experiment}/runs/{run})" for stage, run in restored.items()]
+    note = "\n".join(["Not run again, since an earlier run made the same:", *links])
+    names = {stage: f"{RESTORED_TAG}.{stage.replace('@', '.')}" for stage in restored}  # MLflow takes no @ there
+    return {NOTE_TAG: note, **{names[stage]: run for stage, run in restored.items()}}
 
 
 def _code_tags() -> dict[str, str]:

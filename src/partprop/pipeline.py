@@ -1,7 +1,7 @@
 """The stages of dvc.yaml as Snakemake sees them: DVC says what is stale, Snakemake when and where it runs.
 
-Each stage has an empty stamp file, which is all that Snakemake looks at. Stamps of stale stages are dropped and those of
-fresh ones made before Snakemake builds its graph, so that both tools agree on what is left to do.
+Each stage has an empty stamp file, which is all that Snakemake looks at. Stamps of stale stages are dropped and those
+of fresh ones made before Snakemake builds its graph, so that both tools agree on what is left to do.
 """
 
 import atexit
@@ -29,7 +29,7 @@ PARAMS = Path("params.yaml")
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml: `name` as `dvc repro` takes it, the stages it waits for, and what its `meta` asks of Snakemake."""
+    """A stage of dvc.yaml: its name as `dvc repro` takes it, the stages it waits for, and its `meta` for Snakemake."""
 
     name: str
     after: tuple[str, ...]

@@ -1,6 +1,5 @@
 """Whether the shards of inference fit the videos that there are."""
 
-
 from partprop.data.download import local_source
 from partprop.errors import UserError
 from partprop.params import Params

@@ -1,7 +1,7 @@
 """sources.yaml: what the local sources of data hold, for DVC to compare as it does parameters.
 
-DVC cannot depend on a source itself, which may be a word, a folder or an address. So each local source is summed up here
-in one hash; the file is versioned like dvc.lock. Snakemake, `partprop check` and the download stages renew it.
+DVC cannot depend on a source itself, which may be a word, a folder or an address. So each local source is summed up
+here in one hash; the file is versioned like dvc.lock. Snakemake, `partprop check` and the download stages renew it.
 """
 
 from pathlib import Path

@@ -58,14 +58,17 @@ def thin_plate_spline(rng: np.random.Generator, size: int, strength: float, poin
 
 def warp(image: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Resample an image, uint8 (H, W, 3), through a map; mid-grey, the network's zero, beyond its border."""
+    grey = (127.0, 127.0, 127.0)
     return cv2.remap(
-        image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(127.0, 127.0, 127.0)
+        image, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=grey
     )
 
 
 def warp_mask(mask: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Resample a mask, uint8 (H, W) in {0, 1}, through a map; empty beyond its border."""
-    soft = cv2.remap(mask * np.uint8(255), place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    soft = cv2.remap(
+        mask * np.uint8(255), place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
     return (soft > 127).astype(np.uint8)
 
 

@@ -40,7 +40,7 @@ class VideoTriples:
 
     def draw(self, rng: np.random.Generator, progress: float) -> Triple:
         """See `Triples`."""
-        video = self.videos[rng.integers(len(self.videos))]
+        video = self.videos[int(rng.integers(len(self.videos)))]
         indices = self._pick_frames(rng, video, progress)
         labels = [_labels(video, index) for index in indices]
         ids = np.setdiff1d(np.unique(labels[0]), (0, VOID))
@@ -155,7 +155,7 @@ class StillTriples:
         return finish(rng, views, masks, *_boxes_of_layers(layers))
 
     def _pick(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        image, number = self.usable[rng.integers(len(self.usable))]
+        image, number = self.usable[int(rng.integers(len(self.usable)))]
         mask = self.images.instances(image)[number].mask
         assert mask is not None
         return self.images.image(image), mask

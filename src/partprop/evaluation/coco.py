@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def detections_as_coco(
     ]
 
 
-def average_precision(images: CocoImages, results: list[Mapping[str, Any]]) -> dict[str, float]:
+def average_precision(images: CocoImages, results: list[dict[str, Any]]) -> dict[str, float]:
     """AP over IoU 0.5 to 0.95 of boxes and masks, and both class-agnostic with AR at 100 detections; all in [0, 1].
 
     0 where nothing was detected; pycocotools' -1, where nothing is annotated, stays.

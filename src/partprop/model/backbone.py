@@ -127,6 +127,8 @@ def _fold_batch_norm(module: nn.Module) -> None:
 
 
 def _fold_pair(conv: nn.Conv2d, norm: BatchNormAct2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     weight, bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )

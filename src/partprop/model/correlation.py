@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+UNREACHABLE = -1e4  # cosine of what may not be read; finite, or the temperature's gradient would be no number
 READOUT_EXTRA = 3  # mask, similarity to the object, similarity to the background
 
 
@@ -72,13 +73,13 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
     """
     cosine = keys.transpose(1, 2) @ memory.keys
     if reachable is not None:
-        cosine = cosine.masked_fill(~reachable, -1.0)
+        cosine = cosine.masked_fill(~reachable, UNREACHABLE)
     attention = (cosine * temperature).softmax(dim=2)
     known = torch.cat([memory.values, memory.mask[:, None]], 1)
     readout = known @ attention.transpose(1, 2)
     is_object = memory.mask[:, None] > 0.5
-    best_object = cosine.masked_fill(~is_object, -1.0).amax(2)
-    best_ground = cosine.masked_fill(is_object, -1.0).amax(2)
+    best_object = cosine.masked_fill(~is_object, -1.0).amax(2).clamp(min=-1)
+    best_ground = cosine.masked_fill(is_object, -1.0).amax(2).clamp(min=-1)
     return torch.cat([readout, best_object[:, None], best_ground[:, None]], 1)
 
 

@@ -1,8 +1,10 @@
 """The feature pyramid: P2..P6 on a backbone's C2..C5 (Lin et al., CVPR 2017)."""
 
 from collections import OrderedDict
+from typing import cast
 
 import torch
+from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
@@ -21,7 +23,8 @@ class Pyramid(nn.Module):
     def __init__(self, backbone: nn.Module, channels: int) -> None:
         super().__init__()
         self.backbone = backbone
-        self.fpn = FeaturePyramidNetwork(backbone.feature_info.channels(), channels, extra_blocks=LastLevelMaxPool())
+        inputs = cast(FeatureInfo, backbone.feature_info).channels()
+        self.fpn = FeaturePyramidNetwork(inputs, channels, extra_blocks=LastLevelMaxPool())
         self.out_channels = channels
         self.strides = STRIDES
         init_truncated_normal(self.fpn)

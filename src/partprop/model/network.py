@@ -35,9 +35,10 @@ class Features:
         """P3, P4, P5."""
         return [self.p3, self.p4, self.p5]
 
-    def select(self, index: slice) -> "Features":
-        """Some frames of the batch."""
-        return Features(self.p2[index], self.p3[index], self.p4[index], self.p5[index], self.keys[index])
+    def split(self, batch: int) -> "list[Features]":
+        """Features of `batch` frames each."""
+        levels = (level.split(batch) for level in (self.p2, self.p3, self.p4, self.p5, self.keys))
+        return [Features(*frame) for frame in zip(*levels, strict=True)]
 
 
 class FrameOutput(NamedTuple):
@@ -143,31 +144,28 @@ class Network(nn.Module):
         Returns:
             One output for each of the frames 1 … T - 1.
         """
-        batch, frames = images.shape[:2]
-        # frame-major, so that each frame of all videos is one slice
-        features = self.encode(images.transpose(0, 1).flatten(0, 1))
-        reference = features.select(slice(0, batch))
+        batch = images.shape[0]
+        # frame-major, so that each time's frames of all videos lie together
+        reference, *later = self.encode(images.transpose(0, 1).flatten(0, 1)).split(batch)
         memory = self.memorise(reference, mask)
         guidance = self.guide(reference, mask, boxes[:, 0], 1)
         templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])
-        previous_memory, previous_mask, outputs = memory, F.avg_pool2d(mask, MASK_STRIDE), []
-        for time in range(1, frames):
-            current = features.select(slice(time * batch, (time + 1) * batch))
-            known = remembered[:, time, None, None, None]
-            recent = Memory(previous_memory.keys, previous_memory.values, previous_memory.mask * known[:, 0, 0])
+        previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
+        for time, current in enumerate(later, start=1):
+            previous_mask = previous_mask * remembered[:, time, None, None, None]
+            recent = self.memorise(previous, previous_mask)
+            if time > 1:
+                memory = Memory.concatenate([memory, recent])
             scores, offsets = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
             grid = (current.keys.shape[2], current.keys.shape[3])
             evidence = self.correlation(current.keys, memory, recent, grid, (0, 0))
-            previous = roi_align(
-                previous_mask * known, enlarge(boxes[:, time - 1], CONTEXT), 2 * self.roi_size, MASK_STRIDE
-            )
-            masks, presence = self.decode(current, evidence, (0, 0), boxes[:, time], previous, guidance)
+            windows = enlarge(boxes[:, time - 1], CONTEXT)
+            crops = roi_align(previous_mask, windows, 2 * self.roi_size, MASK_STRIDE)
+            masks, presence = self.decode(current, evidence, (0, 0), boxes[:, time], crops, guidance)
             joined = self._join(masks, boxes[:, time], presence, previous_mask.shape[2:])
             outputs.append(FrameOutput(scores, offsets, self._read_masks(evidence), masks, presence, joined))
             # the mask that inference would carry on, errors included; gradients stop at the frame's border
-            previous_mask = joined.detach()
-            previous_memory = self.memorise(current, previous_mask)
-            memory = Memory.concatenate([memory, previous_memory])
+            previous, previous_mask = current, joined.detach()
         return outputs
 
     def _join(self, masks: Tensor, boxes: Tensor, presence: Tensor, shape: torch.Size) -> Tensor:

@@ -59,9 +59,7 @@ def run(params: Params, log: Run) -> None:
         first = state["step"]
 
     detector.train()
-    for step, (images, targets) in zip(
-        range(first, settings.steps), _batches(training, settings, params.seed, first, fabric)
-    ):
+    for step, (images, targets) in _batches(training, settings, params.seed, first, fabric):
         # torchvision samples anchors and proposals from torch's stream: seed it by step, so that a resume agrees
         torch.manual_seed(params.seed * 1_000_003 + step)
         set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
@@ -117,8 +115,10 @@ def _resize(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
 
 
-def _batches(images: CocoImages, settings: PretrainFpn, seed: int, first: int, fabric: Fabric) -> Iterator[Batch]:
-    """Batches from step `first` on, each prepared while the one before it is trained on; see `train_tracking`."""
+def _batches(
+    images: CocoImages, settings: PretrainFpn, seed: int, first: int, fabric: Fabric
+) -> Iterator[tuple[int, Batch]]:
+    """Numbered batches from step `first` on, each made while the one before it is trained on; see `train_tracking`."""
     share = settings.batch * fabric.world_size
 
     def prepare(step: int) -> Batch:
@@ -134,13 +134,14 @@ def _batches(images: CocoImages, settings: PretrainFpn, seed: int, first: int, f
         following = executor.submit(prepare, first)
         for step in range(first, settings.steps):
             batch, following = following.result(), executor.submit(prepare, min(step + 1, settings.steps - 1))
-            yield fabric.to_device(batch)
+            yield step, fabric.to_device(batch)
 
 
 def _folder(params: Params) -> Path:
     parameters = {
         "seed": params.seed,
-        "model": params.model.model_dump(),
+        "backbone": params.model.backbone,
+        "fpn_channels": params.model.fpn_channels,
         "pretrain_fpn": params.pretrain_fpn.model_dump(),
     }
     return checkpoint_folder("pretrain_fpn", parameters, [paths.BACKBONE, paths.COCO])

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from partprop import paths
 from partprop.data.coco import open_coco
@@ -26,7 +27,7 @@ from partprop.model.backbone import load_weights
 from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.history import History
 from partprop.model.losses import FrameTargets, LossWeights, frame_losses
-from partprop.model.network import build_network
+from partprop.model.network import Network, build_network
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
 from partprop.tracking.segmenter import Settings
 from partprop.tracking.validation import validate
@@ -54,29 +55,31 @@ def run(params: Params, log: Run) -> None:
 
     network = build_network(**params.model.model_dump(exclude={"weights"}))
     load_weights(network.pyramid, paths.FPN)
-    backbone = network.pyramid.backbone
-    optimizer = build_optimizer(network, backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay)
-    average = fabric.to_device(moving_average(network, settings.ema_decay))
-    network, optimizer = fabric.setup(network, optimizer)
+    optimizer = build_optimizer(
+        network, network.pyramid.backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay
+    )
+    average = cast(AveragedModel, fabric.to_device(moving_average(network, settings.ema_decay)))
+    averaged = cast(Network, average.module)
+    model, optimizer = fabric.setup(network, optimizer)
     loss_weights = LossWeights()
 
     checkpoint = Checkpoint(_folder(params))
     curves, validations = History(log), History(log)
-    first, best = 0, (-1.0, copy.deepcopy(average.module.state_dict()))
+    first, best = 0, (-1.0, copy.deepcopy(averaged.state_dict()))
     if (state := checkpoint.load()) is not None:
-        network.load_state_dict(state["network"])
+        model.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         curves.restore(state["curves"])
         validations.restore(state["validations"])
         first, best = state["step"], (state["best_score"], state["best"])
 
-    for step, batch in zip(range(first, settings.steps), _batches(triples, settings, params.seed, first, fabric)):
+    for step, batch in _batches(triples, settings, params.seed, first, fabric):
         set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
-        network.train()
-        losses = _losses(network, batch)
+        model.train()
+        losses = _losses(model, batch)
         fabric.backward(loss_weights.total(losses))
-        fabric.clip_gradients(network, optimizer, max_norm=GRADIENT_NORM)
+        fabric.clip_gradients(model, optimizer, max_norm=GRADIENT_NORM)
         optimizer.step()
         optimizer.zero_grad()
         average.update_parameters(network)
@@ -86,14 +89,14 @@ def run(params: Params, log: Run) -> None:
         if done % settings.log_every == 0 or done == settings.steps:
             print(f"step {done}/{settings.steps}", curves.flush(done, lr=optimizer.param_groups[0]["lr"]), flush=True)
         if done % settings.validate_every == 0 or done == settings.steps:
-            scores = validate(average.module, segmentation, held_out, settings.validate_frames)
+            scores = validate(averaged, segmentation, held_out, settings.validate_frames)
             print("validation", validations.append(done, scores), flush=True)
             if scores["J&F"] > best[0]:
-                best = (scores["J&F"], copy.deepcopy(average.module.state_dict()))
+                best = (scores["J&F"], copy.deepcopy(averaged.state_dict()))
         if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
             checkpoint.save(
                 {
-                    "network": network.state_dict(),
+                    "network": model.state_dict(),
                     "average": average.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "curves": curves.state(),
@@ -105,8 +108,8 @@ def run(params: Params, log: Run) -> None:
             )
 
     if fabric.is_global_zero:
-        average.module.load_state_dict(best[1])
-        _write(average.module, curves, validations, validate(average.module, segmentation, held_out, None))
+        averaged.load_state_dict(best[1])
+        _write(averaged, curves, validations, validate(averaged, segmentation, held_out, None))
         log.artifact(REPORT)
         checkpoint.remove()
 
@@ -136,8 +139,8 @@ def _triples(training: list[Sequence], settings: TrainTracking) -> Triples:
 
 def _batches(
     triples: Triples, settings: TrainTracking, seed: int, first: int, fabric: Fabric
-) -> Iterator[dict[str, Tensor]]:
-    """Batches from step `first` on, each prepared while the one before it is trained on.
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """Numbered batches from step `first` on, each prepared while the one before it is trained on.
 
     A triple depends on the seed, the step and its number alone, so that a resumed training sees the same ones.
     """
@@ -151,7 +154,7 @@ def _batches(
         following = executor.submit(prepare, first)
         for step in range(first, settings.steps):
             batch, following = following.result(), executor.submit(prepare, min(step + 1, settings.steps - 1))
-            yield fabric.to_device(batch)
+            yield step, fabric.to_device(batch)
 
 
 def collate(triples: list[Triple]) -> dict[str, Tensor]:

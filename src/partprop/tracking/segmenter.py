@@ -105,6 +105,8 @@ class Segmenter:
     @torch.inference_mode()
     def step(self, image: np.ndarray) -> Result:
         """Segment the next frame, uint8 RGB (H, W, 3)."""
+        if not self._tracks:
+            return Result(np.zeros(image.shape[:2], np.uint8), [])
         self._frame += 1
         features, shape = self._encode(image)
         moved, probabilities = [], []
@@ -276,7 +278,7 @@ def _cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
 def _main_box(mask: Tensor) -> Tensor | None:
     """The box (4,) of a mask (H, W) without its specks: components of under a tenth of the largest."""
     binary = (mask > 0.5).to(torch.uint8).cpu().numpy()
-    count, components, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
     if count < 2:
         return None
     areas = stats[:, cv2.CC_STAT_AREA]

@@ -18,7 +18,8 @@ def validate(network: Network, settings: Settings, sequences: list[Sequence], fr
         "J&F": metrics["J&F"],
         "J": metrics["J"]["mean"],
         "F": metrics["F"]["mean"],
-        **metrics["boxes"],
+        "success_auc": metrics["boxes"]["success_auc"],
+        "precision_20px": metrics["boxes"]["precision_20px"],
         **{f"J&F {name}": block["J&F"] for name, block in metrics["sequences"].items()},
     }
 

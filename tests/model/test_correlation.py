@@ -1,0 +1,111 @@
+"""Correlation: against plain loops, and the cases whose answer is known."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from partprop.model.correlation import Memory, PixelCorrelation, depthwise_cross_correlation, read, within_radius
+
+
+def plain_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
+    """The definition, one place at a time."""
+    count, channels, height, width = template.shape
+    rows, columns = search.shape[2] - height + 1, search.shape[3] - width + 1
+    response = torch.zeros(count, channels, rows, columns)
+    for row in range(rows):
+        for column in range(columns):
+            window = search[:, :, row : row + height, column : column + width]
+            response[:, :, row, column] = (window * template).mean((2, 3))
+    return response
+
+
+def test_cross_correlation_is_its_definition():
+    generator = torch.Generator().manual_seed(0)
+    template, search = torch.randn(3, 4, 3, 2, generator=generator), torch.randn(3, 4, 7, 6, generator=generator)
+    torch.testing.assert_close(depthwise_cross_correlation(template, search), plain_cross_correlation(template, search))
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 5), (8, 8)])
+def test_patch_correlates_most_with_itself(row: int, column: int):
+    search = torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+    search = F.normalize(search, dim=1)
+    template = search[:, :, row : row + 8, column : column + 8]
+    response = depthwise_cross_correlation(template, search).sum(1)[0]
+    assert divmod(int(response.argmax()), response.shape[1]) == (row, column)
+
+
+def unit(*shape: int, seed: int = 0) -> Tensor:
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def test_reading_a_frame_with_its_own_keys_gives_its_mask():
+    keys = unit(1, 32, 50)
+    mask = (torch.arange(50) % 3 == 0).float()[None]
+    readout = read(Memory(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
+    torch.testing.assert_close(readout[:, 2], mask, atol=1e-3, rtol=0)
+    own = torch.where(mask[0] > 0.5, readout[0, 3], readout[0, 4])
+    torch.testing.assert_close(own, torch.ones(50))
+
+
+def test_attention_of_equal_keys_is_the_mean():
+    keys = unit(1, 8, 1).expand(-1, -1, 10)
+    values = torch.randn(1, 3, 10, generator=torch.Generator().manual_seed(2))
+    mask = torch.tensor([[1.0] * 4 + [0.0] * 6])
+    readout = read(Memory(keys, values, mask), keys[:, :, :1], torch.tensor(10.0))
+    torch.testing.assert_close(readout[0, :3, 0], values[0].mean(1))
+    assert readout[0, 3, 0] == pytest.approx(0.4)
+
+
+def test_only_reachable_pixels_are_read():
+    keys = unit(1, 16, 36, seed=3)
+    near = within_radius((6, 6), (6, 6), (0, 0), 1)
+    mask = torch.zeros(1, 36)
+    mask[0, 35] = 1  # the far corner
+    readout = read(Memory(keys, torch.zeros(1, 1, 36), mask), keys, torch.tensor(1.0), near)
+    sees_corner = readout[0, 1].view(6, 6) > 0
+    assert sees_corner[4:, 4:].all()
+    assert sees_corner.sum() == 4
+
+
+def test_within_radius_is_flownets_neighbourhood():
+    near = within_radius((2, 3), (8, 9), (3, 4), 2).view(2, 3, 8, 9)
+    for row in range(2):
+        for column in range(3):
+            for other_row in range(8):
+                for other_column in range(9):
+                    distance = max(abs(row + 3 - other_row), abs(column + 4 - other_column))
+                    assert near[row, column, other_row, other_column] == (distance <= 2)
+
+
+def test_memory_crop_takes_a_window():
+    grid = torch.arange(20.0).view(1, 1, 4, 5)
+    memory = Memory(grid.flatten(2), grid.flatten(2), grid[0].flatten(1))
+    window = memory.crop((4, 5), slice(1, 3), slice(2, 5))
+    assert window.mask.tolist() == [[7, 8, 9, 12, 13, 14]]
+    assert window.keys.shape == (1, 1, 6)
+
+
+def test_pixel_correlation_shapes_and_gradients():
+    correlation = PixelCorrelation(16, 8, 4, radius=3)
+    p3 = torch.randn(2, 16, 5, 6, requires_grad=True)
+    keys = correlation.keys(p3)
+    torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
+    memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
+    evidence = correlation(keys, memory, memory, (5, 6), (0, 0))
+    assert evidence.shape == (2, correlation.out_channels, 5, 6)
+    evidence.sum().backward()
+    assert p3.grad is not None
+    assert p3.grad.abs().sum() > 0
+    assert all(parameter.grad is not None for parameter in correlation.parameters())
+
+
+def test_a_window_is_read_as_in_the_whole_frame():
+    correlation = PixelCorrelation(8, 8, 4, radius=2).eval()
+    p3, mask = torch.randn(1, 8, 10, 12, generator=torch.Generator().manual_seed(4)), torch.rand(1, 1, 10, 12)
+    keys = correlation.keys(p3)
+    memory = correlation.memorise(p3, keys, mask)
+    whole = correlation(keys, memory, memory, (10, 12), (0, 0))
+    near = memory.crop((10, 12), slice(1, 9), slice(2, 11))
+    window = correlation(keys[:, :, 3:7, 4:9], memory, near, (8, 9), (2, 2))
+    torch.testing.assert_close(window, whole[:, :, 3:7, 4:9])

@@ -1,0 +1,151 @@
+"""The whole network: shapes, gradients, saving, and propagation through frames that do not change."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from partprop.errors import UserError
+from partprop.model.backbone import build_backbone, imagenet_weights, initialise_backbone, load_backbone, save_backbone
+from partprop.model.losses import FrameTargets, LossWeights, frame_losses
+from partprop.model.network import Network, build_network, load_network
+
+SIZE, PARTS = 96, 2
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    return build_network("lite0", 16, 16, 8, 16)
+
+
+def video() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Three equal frames of noise with a bright square, its mask and the parts' boxes."""
+    generator = torch.Generator().manual_seed(1)
+    frame = torch.rand(3, SIZE, SIZE, generator=generator) - 0.5
+    mask = torch.zeros(1, SIZE, SIZE)
+    mask[:, 24:64, 32:72] = 1
+    frame = (frame + mask).expand(1, 3, 3, SIZE, SIZE)
+    boxes = torch.tensor([[32.0, 24, 72, 64], [32, 24, 56, 48]]).expand(1, 3, PARTS, 4)
+    return frame, mask[None], boxes
+
+
+def losses_of(network: Network) -> torch.Tensor:
+    images, mask, boxes = video()
+    outputs = network(images, mask, boxes, boxes, torch.ones(1, 3))
+    targets = FrameTargets(mask, boxes[:, 1], torch.ones(1, PARTS), boxes[:, 1], boxes[:, 1])
+    return torch.stack([LossWeights().total(frame_losses(output, targets)) for output in outputs]).mean()
+
+
+def test_shapes(network: Network):
+    images, mask, boxes = video()
+    outputs = network(images, mask, boxes, boxes, torch.ones(1, 3))
+    assert len(outputs) == 2
+    for output in outputs:
+        assert output.masks.shape == (1, PARTS, 1, 32, 32)
+        assert output.presence.shape == (1, PARTS)
+        assert output.scores.shape[:2] == (1, PARTS)
+        assert output.correlation.shape == (1, 2, SIZE // 8, SIZE // 8)
+        assert output.joined.shape == (1, 1, SIZE // 2, SIZE // 2)
+
+
+def test_every_parameter_learns(network: Network):
+    network.zero_grad()
+    losses_of(network).backward()
+    unused = {"fpn.layer_blocks", "fpn.inner_blocks"}
+    idle = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+    assert not [name for name in idle if not any(part in name for part in unused)]
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_identical_frames_return_the_mask():
+    """After a little training on a still scene the mask comes back through two frames, on parts and joined."""
+    torch.manual_seed(0)
+    network = build_network("lite0", 16, 16, 8, 16)
+    optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
+    for _ in range(40):
+        optimizer.zero_grad()
+        losses_of(network).backward()
+        optimizer.step()
+    network.eval()
+    images, mask, boxes = video()
+    with torch.no_grad():
+        joined = network(images, mask, boxes, boxes, torch.ones(1, 3))[-1].joined[0, 0] > 0.5
+    truth = torch.nn.functional.avg_pool2d(mask, 2)[0, 0] > 0.5
+    assert (joined & truth).sum() / (joined | truth).sum() > 0.9
+
+
+def test_blanked_memory_changes_the_prediction(network: Network):
+    images, mask, boxes = video()
+    with torch.no_grad():
+        known = network(images, mask, boxes, boxes, torch.ones(1, 3))[0].masks
+        blank = network(images, mask, boxes, boxes, torch.zeros(1, 3))[0].masks
+    assert not torch.allclose(known, blank)
+
+
+def test_weights_survive_the_disk(network: Network, tmp_path: Path):
+    file = tmp_path / "tracker.safetensors"
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, file)
+    loaded = load_network(file, build_network("lite0", 16, 16, 8, 16))
+    images = video()[0][0]
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.encode(images).keys, network.encode(images).keys)
+
+
+@pytest.mark.parametrize("content", [None, b"no weights"])
+def test_bad_weights_are_one_line(content: bytes | None, tmp_path: Path):
+    file = tmp_path / "tracker.safetensors"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=r"tracker\.safetensors"):
+        load_network(file, build_network("lite0", 16, 16, 8, 16))
+
+
+def test_other_network_is_one_line(network: Network, tmp_path: Path):
+    file = tmp_path / "tracker.safetensors"
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, file)
+    with pytest.raises(UserError, match="another network"):
+        load_network(file, build_network("lite0", 24, 16, 8, 16))
+
+
+def test_imagenet_weights_from_the_package(tmp_path: Path):
+    backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
+    save_backbone(backbone, tmp_path / "backbone.safetensors")
+    loaded = load_backbone(tmp_path / "backbone.safetensors", "lite0")
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        for ours, theirs in zip(loaded(image), backbone(image), strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("lite0", [24, 40, 112, 320]), ("resnet50v2", [256, 512, 1024, 2048])])
+def test_backbones_give_four_strides(name: str, channels: list[int]):
+    with torch.no_grad():
+        levels = build_backbone(name)(torch.zeros(1, 3, 64, 96))
+    assert [level.shape[1] for level in levels] == channels
+    assert [tuple(level.shape[2:]) for level in levels] == [(64 // s, 96 // s) for s in (4, 8, 16, 32)]
+
+
+def test_folding_batch_norm_changes_nothing():
+    import timm
+
+    weights = imagenet_weights("lite0", "imagenet")
+    plain = timm.create_model("tf_efficientnet_lite0", features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
+    plain.load_state_dict({name: value for name, value in weights.state.items() if name in plain.state_dict()})
+    folded = initialise_backbone("lite0", weights)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        for ours, theirs in zip(folded(image), plain.eval()(image), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+
+
+def test_weights_of_another_backbone_are_one_line():
+    with pytest.raises(UserError, match="does not fit the backbone resnet50v2"):
+        initialise_backbone("resnet50v2", imagenet_weights("lite0", "imagenet"))
+
+
+def test_missing_weights_file_is_one_line():
+    with pytest.raises(UserError, match=r"model\.weights: /nowhere\.pth: no such file"):
+        imagenet_weights("lite0", "/nowhere.pth")

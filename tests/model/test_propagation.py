@@ -1,0 +1,57 @@
+"""Decoding and joining parts, merging objects."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from partprop.model.propagation import MaskDecoder, PartInputs, join_parts, soft_aggregate
+
+
+def test_decoder_shapes_and_gradients():
+    decoder, parts, size = MaskDecoder(16, 10), 3, 16
+    guidance = decoder.guide(torch.randn(parts, 16, size, size), torch.rand(parts, 1, size, size))
+    inputs = PartInputs(
+        detail=torch.randn(parts, 16, 2 * size, 2 * size),
+        features=torch.randn(parts, 16, size, size),
+        context=torch.randn(parts, 16, size // 2, size // 2),
+        evidence=torch.randn(parts, 10, size, size),
+        previous=torch.rand(parts, 1, 2 * size, 2 * size),
+        reference=guidance,
+    )
+    masks, presence = decoder(inputs)
+    assert masks.shape == (parts, 1, 2 * size, 2 * size)
+    assert presence.shape == (parts,)
+    (masks.mean() + presence.mean()).backward()
+    assert all(parameter.grad is not None for parameter in decoder.parameters())
+
+
+def test_outside_all_parts_is_background():
+    joined = join_parts(torch.full((1, 1, 8, 8), 9.0), torch.tensor([[8.0, 8, 24, 24]]), torch.ones(1), (32, 40))
+    assert joined.shape == (32, 40)
+    assert joined[12:20, 12:20].min() > 0.99
+    assert joined[:6].max() == 0
+    assert joined[:, 26:].max() == 0
+
+
+def test_the_reliable_part_prevails():
+    logits = torch.stack([torch.full((1, 8, 8), 9.0), torch.full((1, 8, 8), -9.0)])
+    boxes = torch.tensor([[0.0, 0, 32, 32]]).expand(2, 4)
+    assert join_parts(logits, boxes, torch.tensor([0.9, 0.1]), (32, 32))[16, 16] > 0.85
+    assert join_parts(logits, boxes, torch.tensor([0.1, 0.9]), (32, 32))[16, 16] < 0.15
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_aggregation_is_a_distribution_that_keeps_the_order(values):
+    merged = soft_aggregate(torch.tensor(values, dtype=torch.float64)[:, None, None])[:, 0, 0]
+    torch.testing.assert_close(merged.sum(), torch.tensor(1.0, dtype=torch.float64))
+    for first in range(len(values)):
+        for second in range(len(values)):
+            if values[first] > values[second]:
+                assert merged[1 + first] >= merged[1 + second]
+
+
+def test_one_object_keeps_its_side_of_one_half():
+    probabilities = torch.tensor([0.05, 0.3, 0.49, 0.51, 0.8])[None, None]
+    merged = soft_aggregate(probabilities)
+    assert (merged[1] > 0.5).tolist() == (probabilities[0] > 0.5).tolist()

@@ -1,0 +1,99 @@
+"""The online loop on frames whose answer is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from partprop.model.network import Network, build_network
+from partprop.tracking.segmenter import Segmenter, Settings
+
+SETTINGS = Settings(short_side=96, parts=3, memory_frames=2, memory_every=2, lost_score=0.0)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    return build_network("lite0", 16, 16, 8, 16).eval()
+
+
+def frame(seed: int = 0, size: tuple[int, int] = (96, 128)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)
+
+
+def labels(size: tuple[int, int] = (96, 128)) -> np.ndarray:
+    ids = np.zeros(size, np.uint8)
+    ids[20:60, 30:70] = 1
+    ids[50:90, 80:120] = 7
+    ids[:4, :4] = 255
+    return ids
+
+
+def test_first_result_is_the_given_mask(network: Network):
+    result = Segmenter(network, SETTINGS).start(frame(), labels())
+    expected = np.where(labels() == 255, 0, labels())
+    np.testing.assert_array_equal(result.labels, expected)
+    whole = {part.object_id: part.box for part in result.boxes if part.part == 0}
+    assert whole[1] == pytest.approx((30, 20, 70, 60))
+    assert whole[7] == pytest.approx((80, 50, 120, 90))
+
+
+def test_labels_have_the_inputs_size_and_known_ids(network: Network):
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(size=(190, 251)), np.pad(labels(), ((0, 94), (0, 123))))
+    for seed in range(1, 4):
+        result = segmenter.step(frame(seed, (190, 251)))
+        assert result.labels.shape == (190, 251)
+        assert result.labels.dtype == np.uint8
+        assert set(np.unique(result.labels)) <= {0, 1, 7}
+
+
+def test_two_segmenters_do_not_disturb_each_other(network: Network):
+    def alone() -> list[np.ndarray]:
+        segmenter = Segmenter(network, SETTINGS)
+        segmenter.start(frame(), labels())
+        return [segmenter.step(frame(seed)).labels for seed in (1, 2)]
+
+    first, second = Segmenter(network, SETTINGS), Segmenter(network, SETTINGS)
+    first.start(frame(), labels())
+    second.start(frame(9), labels()[:, ::-1].copy())
+    together = []
+    for seed in (1, 2):
+        together.append(first.step(frame(seed)).labels)
+        second.step(frame(seed + 10))
+    for ours, theirs in zip(together, alone(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_state_does_not_grow(network: Network):
+    def tensors(segmenter: Segmenter) -> int:
+        return sum(
+            memory.keys.numel() + memory.values.numel()
+            for tracked in segmenter._tracks
+            for memory in (tracked.reference, tracked.previous, *tracked.recent)
+        )
+
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(), labels())
+    sizes, parts = [], []
+    for step in range(1, 13):
+        segmenter.step(frame(step % 3))
+        sizes.append(tensors(segmenter))
+        parts.append(max(len(tracked.parts) for tracked in segmenter._tracks))
+    most = 2 * 2 * SETTINGS.memory_frames * 12 * 16 * 24  # every remembered window is at most a frame
+    assert sizes[-1] <= sizes[0] + most
+    assert max(parts) <= SETTINGS.parts + 1
+
+
+def test_certain_absence_is_an_empty_mask(network: Network):
+    sure = Settings(short_side=96, parts=2, memory_frames=0, memory_every=1, lost_score=1.0)
+    segmenter = Segmenter(network, sure)
+    segmenter.start(frame(), labels())
+    result = segmenter.step(frame(1))
+    assert result.labels.max() == 0
+    assert result.boxes == []
+
+
+def test_no_object_gives_background(network: Network):
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(), np.zeros((96, 128), np.uint8))
+    assert segmenter.step(frame(1)).labels.max() == 0
