@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from partprop.errors import UserError
 from partprop.model.backbone import build_backbone, imagenet_weights, initialise_backbone, load_backbone, save_backbone
-from partprop.model.losses import FrameTargets, LossWeights, frame_losses
+from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network, build_network, load_network
 
 SIZE, PARTS = 96, 2
@@ -35,7 +35,7 @@ def losses_of(network: Network) -> torch.Tensor:
     images, mask, boxes = video()
     outputs = network(images, mask, boxes, boxes, torch.ones(1, 3))
     targets = FrameTargets(mask, boxes[:, 1], torch.ones(1, PARTS), boxes[:, 1], boxes[:, 1])
-    return torch.stack([LossWeights().total(frame_losses(output, targets)) for output in outputs]).mean()
+    return torch.stack([total_loss(frame_losses(output, targets)) for output in outputs]).mean()
 
 
 def test_shapes(network: Network):

@@ -8,13 +8,14 @@ from partprop.model.propagation import MaskDecoder, PartInputs, join_parts, soft
 
 
 def test_decoder_shapes_and_gradients():
-    decoder, parts, size = MaskDecoder(16, 10), 3, 16
+    decoder, parts, size = MaskDecoder(16, 4), 3, 16
     guidance = decoder.guide(torch.randn(parts, 16, size, size), torch.rand(parts, 1, size, size))
     inputs = PartInputs(
         detail=torch.randn(parts, 16, 2 * size, 2 * size),
         features=torch.randn(parts, 16, size, size),
         context=torch.randn(parts, 16, size // 2, size // 2),
-        evidence=torch.randn(parts, 10, size, size),
+        values=torch.randn(parts, 8, size, size),
+        matches=torch.rand(parts, 6, size, size),
         previous=torch.rand(parts, 1, 2 * size, 2 * size),
         reference=guidance,
     )
@@ -23,6 +24,24 @@ def test_decoder_shapes_and_gradients():
     assert presence.shape == (parts,)
     (masks.mean() + presence.mean()).backward()
     assert all(parameter.grad is not None for parameter in decoder.parameters())
+
+
+def test_before_training_the_decoder_returns_what_is_known():
+    torch.manual_seed(0)
+    size, decoder = 16, MaskDecoder(16, 4)
+    disc = torch.zeros(1, 1, 2 * size, 2 * size)
+    disc[:, :, 8:24, 8:24] = 1
+    matches = torch.nn.functional.avg_pool2d(disc, 2).expand(1, 6, size, size)
+    inputs = PartInputs(
+        detail=torch.randn(1, 16, 2 * size, 2 * size),
+        features=torch.randn(1, 16, size, size),
+        context=torch.randn(1, 16, size // 2, size // 2),
+        values=torch.randn(1, 8, size, size),
+        matches=matches,
+        previous=disc,
+        reference=torch.zeros(1, decoder.GUIDANCE, size, size),
+    )
+    assert torch.equal(decoder(inputs)[0] > 0, disc > 0.5)
 
 
 def test_outside_all_parts_is_background():

@@ -18,7 +18,6 @@ from partprop.errors import UserError
 from partprop.files import replacing
 
 BackboneName = Literal["lite0", "resnet50v2"]
-STRIDES = (4, 8, 16, 32)
 _TIMM_NAMES = {"lite0": "tf_efficientnet_lite0", "resnet50v2": "resnetv2_50"}
 
 

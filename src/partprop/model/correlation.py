@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from partprop.model.fpn import init_truncated_normal
+
 UNREACHABLE = -1e4  # cosine of what may not be read; finite, or the temperature's gradient would be no number
-READOUT_EXTRA = 3  # mask, similarity to the object, similarity to the background
+READOUT_EXTRA = 3  # mask, match, similarity to the object
 
 
 def depthwise_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
@@ -69,7 +71,8 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
         reachable: (N, M) boolean, which memory pixels a pixel may see; all by default.
 
     Returns:
-        (B, V + 3, N): value, mask in [0, 1], best cosine with the object and with the background in [-1, 1].
+        (B, V + 3, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
+        best cosine with the object in [-1, 1].
     """
     cosine = keys.transpose(1, 2) @ memory.keys
     if reachable is not None:
@@ -77,10 +80,12 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
     attention = (cosine * temperature).softmax(dim=2)
     known = torch.cat([memory.values, memory.mask[:, None]], 1)
     readout = known @ attention.transpose(1, 2)
-    is_object = memory.mask[:, None] > 0.5
-    best_object = cosine.masked_fill(~is_object, -1.0).amax(2).clamp(min=-1)
-    best_ground = cosine.masked_fill(is_object, -1.0).amax(2).clamp(min=-1)
-    return torch.cat([readout, best_object[:, None], best_ground[:, None]], 1)
+    with torch.no_grad():  # the keys learn through the attention; a gradient of the maxima costs much and adds little
+        is_object = memory.mask[:, None] > 0.5
+        best_object = cosine.masked_fill(~is_object, -1.0).amax(2).clamp(min=-1)
+        best_ground = cosine.masked_fill(is_object, -1.0).amax(2).clamp(min=-1)
+        match = torch.sigmoid(temperature * (best_object - best_ground))
+    return torch.cat([readout, match[:, None], best_object[:, None]], 1)
 
 
 def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: tuple[int, int], radius: int) -> Tensor:
@@ -106,27 +111,37 @@ def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: 
 class PixelCorrelation(nn.Module):
     """Embeds pixels as keys and values; reads a reference memory globally and the previous frame locally.
 
+    A key is the backbone's C3, whose cosines match pixels well before any training (as label propagation shows),
+    turned into the key space without changing them, plus what is learnt from P3.
+
     Args:
+        base_channels: of C3.
         channels: of the pyramid.
         key_channels, value_channels: of the embedding.
         radius: reach of the local read-out, in cells of stride 8.
     """
 
-    def __init__(self, channels: int, key_channels: int, value_channels: int, radius: int = 8) -> None:
+    def __init__(
+        self, base_channels: int, channels: int, key_channels: int, value_channels: int, radius: int = 8
+    ) -> None:
         super().__init__()
-        self.key = nn.Conv2d(channels, key_channels, 3, padding=1)
+        self.base = nn.Conv2d(base_channels, key_channels, 1, bias=False)
+        self.learnt = nn.Conv2d(channels, key_channels, 3, padding=1)
         self.value = nn.Sequential(
             nn.Conv2d(channels + 1, channels, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(channels, value_channels, 3, padding=1),
         )
-        self.log_temperature = nn.Parameter(torch.tensor([2.7, 2.7]))  # e^2.7 ≈ 15, global and local
+        self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
         self.radius = radius
         self.out_channels = 2 * (value_channels + READOUT_EXTRA)
+        nn.init.orthogonal_(self.base.weight)
+        init_truncated_normal(self.learnt, std=0.001)
+        init_truncated_normal(self.value)
 
-    def keys(self, p3: Tensor) -> Tensor:
-        """Unit keys (B, C, h, w) of pyramid level P3 (B, channels, h, w)."""
-        return F.normalize(self.key(p3), dim=1)
+    def keys(self, c3: Tensor, p3: Tensor) -> Tensor:
+        """Unit keys (B, C, h, w) of C3 (B, base_channels, h, w) and P3 (B, channels, h, w)."""
+        return F.normalize(self.base(F.normalize(c3, dim=1)) + self.learnt(p3), dim=1)
 
     def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known."""

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from partprop.model.backbone import STRIDES
-
 
 class Pyramid(nn.Module):
     """Backbone and FPN in one pass.
@@ -26,13 +24,20 @@ class Pyramid(nn.Module):
         inputs = cast(FeatureInfo, backbone.feature_info).channels()
         self.fpn = FeaturePyramidNetwork(inputs, channels, extra_blocks=LastLevelMaxPool())
         self.out_channels = channels
-        self.strides = STRIDES
+        self.c3_channels = inputs[1]
         init_truncated_normal(self.fpn)
 
     def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":
         """Map normalised images (B, 3, H, W) to levels "0".."3" (P2..P5, strides 4..32) and "pool" (P6)."""
-        levels = self.backbone(images.contiguous(memory_format=torch.channels_last))
-        return self.fpn(OrderedDict((str(index), level) for index, level in enumerate(levels)))
+        return self.top_down(self.backbone_levels(images))
+
+    def backbone_levels(self, images: Tensor) -> list[Tensor]:
+        """C2..C5 of normalised images (B, 3, H, W)."""
+        return self.backbone(images.contiguous(memory_format=torch.channels_last))
+
+    def top_down(self, backbone_levels: list[Tensor]) -> "OrderedDict[str, Tensor]":
+        """The pyramid's levels, as of `forward`, from C2..C5."""
+        return self.fpn(OrderedDict((str(index), level) for index, level in enumerate(backbone_levels)))
 
 
 def init_truncated_normal(module: nn.Module, std: float | None = None) -> None:

@@ -1,6 +1,6 @@
 """Losses of tracking and propagation training."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,9 @@ from partprop.model.boxes import enlarge, roi_align, to_centre_size
 from partprop.model.network import CONTEXT, FrameOutput
 from partprop.model.part_tracker import encode_boxes, places
 
-HARD_SHARE = 0.4  # of the pixels, those with the largest loss, after the warm-up of hard-pixel mining
+HARD_SHARE = 0.4  # of a part's pixels count, those with the largest loss
+WEIGHTS = {"mask_ce": 1.0, "mask_dice": 1.0, "presence": 0.2, "correlation": 0.4, "score": 0.5, "offset": 0.5}
+PRESENT_SHARE = 0.005  # of a part's window, above which the object counts as present in it
 
 
 @dataclass(frozen=True)
@@ -28,24 +30,9 @@ class FrameTargets:
     last: Tensor
 
 
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms of `frame_losses`."""
-
-    terms: dict[str, float] = field(
-        default_factory=lambda: {
-            "mask_ce": 1.0,
-            "mask_dice": 1.0,
-            "presence": 0.2,
-            "correlation": 0.4,
-            "score": 0.5,
-            "offset": 0.5,
-        }
-    )
-
-    def total(self, losses: dict[str, Tensor]) -> Tensor:
-        """Weighted sum."""
-        return torch.stack([self.terms[name] * loss for name, loss in losses.items()]).sum()
+def total_loss(losses: dict[str, Tensor]) -> Tensor:
+    """The weighted sum of the terms of `frame_losses`."""
+    return torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
 
 
 def frame_losses(output: FrameOutput, targets: FrameTargets) -> dict[str, Tensor]:
@@ -53,10 +40,10 @@ def frame_losses(output: FrameOutput, targets: FrameTargets) -> dict[str, Tensor
     size = output.masks.shape[-1]
     truth = roi_align(targets.mask, enlarge(targets.windows, CONTEXT), size, 1)
     score, offset = tracking_loss(output.scores, output.offsets, targets.boxes, targets.last, targets.tracked)
-    present = (truth.flatten(2).mean(2) > 0.005).float()
+    present = (truth.flatten(2).mean(2) > PRESENT_SHARE).float()
     return {
         "mask_ce": hard_cross_entropy(output.masks, truth),
-        "mask_dice": dice_loss(output.masks.sigmoid(), truth),
+        "mask_dice": dice_loss(output.masks.sigmoid(), truth, present),
         "presence": F.binary_cross_entropy_with_logits(output.presence, present),
         "correlation": correlation_loss(output.correlation, targets.mask),
         "score": score,
@@ -73,11 +60,16 @@ def hard_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     return loss.topk(int(HARD_SHARE * loss.shape[2]), dim=2).values.mean()
 
 
-def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
-    """One minus the soft Dice coefficient (Milletari et al., 3DV 2016), mean over parts; (B, P, 1, S, S) each."""
+def dice_loss(probability: Tensor, truth: Tensor, present: Tensor) -> Tensor:
+    """One minus the soft Dice coefficient (Milletari et al., 3DV 2016), mean over the parts that show the object.
+
+    probability and truth: (B, P, 1, S, S). present: (B, P), 0 or 1: where the truth is empty the coefficient
+    says nothing.
+    """
     overlap = (probability * truth).flatten(2).sum(2)
     total = probability.flatten(2).sum(2) + truth.flatten(2).sum(2)
-    return (1 - (2 * overlap + 1) / (total + 1)).mean()
+    loss = 1 - (2 * overlap + 1) / (total + 1)
+    return (loss * present).sum() / present.sum().clamp(min=1)
 
 
 def correlation_loss(masks: Tensor, truth: Tensor) -> Tensor:

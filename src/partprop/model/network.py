@@ -71,16 +71,16 @@ class Network(nn.Module):
         channels = pyramid.out_channels
         self.pyramid = pyramid
         self.tracker = PartTracker(channels)
-        self.correlation = PixelCorrelation(channels, key_channels, value_channels)
-        self.decoder = MaskDecoder(channels, self.correlation.out_channels)
+        self.correlation = PixelCorrelation(pyramid.c3_channels, channels, key_channels, value_channels)
+        self.decoder = MaskDecoder(channels, value_channels)
         self.roi_size = roi_size
-        for module in (self.tracker, self.correlation, self.decoder):
-            init_truncated_normal(module)
+        init_truncated_normal(self.tracker)
 
     def encode(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
-        p2, p3, p4, p5, _ = self.pyramid(images).values()
-        return Features(p2, p3, p4, p5, self.correlation.keys(p3))
+        backbone_levels = self.pyramid.backbone_levels(images)
+        p2, p3, p4, p5, _ = self.pyramid.top_down(backbone_levels).values()
+        return Features(p2, p3, p4, p5, self.correlation.keys(backbone_levels[1], p3))
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, H, W) in [0, 1] is known, at any resolution."""
@@ -118,11 +118,13 @@ class Network(nn.Module):
         size = self.roi_size
         windows = enlarge(boxes, CONTEXT)
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
+        values, matches = self._split_readouts(roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1))
         inputs = PartInputs(
             detail=roi_align(features.p2, windows, 2 * size, STRIDE / 2).flatten(0, 1),
             features=roi_align(features.p3, windows, size, STRIDE).flatten(0, 1),
             context=roi_align(features.p4, windows, size // 2, STRIDE * 2).flatten(0, 1),
-            evidence=roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1),
+            values=values,
+            matches=matches,
             previous=previous.flatten(0, 1),
             reference=guidance.flatten(0, 1),
         )
@@ -163,7 +165,7 @@ class Network(nn.Module):
             crops = roi_align(previous_mask, windows, 2 * self.roi_size, MASK_STRIDE)
             masks, presence = self.decode(current, evidence, (0, 0), boxes[:, time], crops, guidance)
             joined = self._join(masks, boxes[:, time], presence, previous_mask.shape[2:])
-            outputs.append(FrameOutput(scores, offsets, self._read_masks(evidence), masks, presence, joined))
+            outputs.append(FrameOutput(scores, offsets, self.matches(evidence)[:, [0, 3]], masks, presence, joined))
             # the mask that inference would carry on, errors included; gradients stop at the frame's border
             previous, previous_mask = current, joined.detach()
         return outputs
@@ -177,11 +179,14 @@ class Network(nn.Module):
         ]
         return torch.stack(joined)[:, None]
 
-    def _read_masks(self, evidence: Tensor) -> Tensor:
-        """The masks among the read-outs, global and local."""
-        half = evidence.shape[1] // 2
-        place = half - READOUT_EXTRA
-        return evidence[:, [place, half + place]]
+    def matches(self, evidence: Tensor) -> Tensor:
+        """Of evidence (N, E, ·, ·) what needs no learning, (N, 6, ·, ·): mask, match, similarity, global and local."""
+        return self._split_readouts(evidence)[1]
+
+    def _split_readouts(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
+        """Evidence (N, 2·(V + 3), ·, ·) as values (N, 2V, ·, ·) and matches (N, 6, ·, ·)."""
+        parts = evidence.split([evidence.shape[1] // 2 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
+        return torch.cat(parts[::2], 1), torch.cat(parts[1::2], 1)
 
 
 def build_network(

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from partprop.model.boxes import paste
+from partprop.model.fpn import init_truncated_normal
 
 
 @dataclass(frozen=True)
@@ -14,47 +15,63 @@ class PartInputs:
     """What the decoder sees of N parts, RoI-aligned at S = roi_size.
 
     detail: (N, C, 2S, 2S) P2 of the current frame. features: (N, C, S, S) P3. context: (N, C, S/2, S/2) P4.
-    evidence: (N, E, S, S) pixel-correlation read-outs. previous: (N, 1, 2S, 2S) the previous mask in the part's
-    previous box, in [0, 1]. reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
+    values: (N, 2V, S, S) and matches: (N, 6, S, S) in [-1, 1], the read-outs of the pixel correlation, global and
+    local; of matches the channels 0 and 3 are masks in [0, 1].
+    previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
+    reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
     """
 
     detail: Tensor
     features: Tensor
     context: Tensor
-    evidence: Tensor
+    values: Tensor
+    matches: Tensor
     previous: Tensor
     reference: Tensor
+
+    def masks(self) -> Tensor:
+        """What is known of the mask before decoding, (N, 3, 2S, 2S): read globally, read locally, previous."""
+        return torch.cat([_double(self.matches[:, [0, 3]]), self.previous], 1)
 
 
 class MaskDecoder(nn.Module):
     """The mask of the object inside a part's box, from what the part is now, was before and was in the reference.
 
-    The previous mask and the reference features with their mask are concatenated to the current features as in RGMP
-    (Oh et al., CVPR 2018, 3.1); the part's tracked boxes have already cancelled its motion.
+    The decoder corrects a prior: the weighted log-odds of the masks that pixel correlation reads and of the previous
+    mask, whose motion the part's tracked boxes have already cancelled. So it propagates labels before any training.
+    Previous mask and reference features with their mask are also inputs, as in RGMP (Oh et al., CVPR 2018, 3.1).
 
     Args:
         channels: C of the pyramid.
-        evidence_channels: E of the pixel correlation.
+        value_channels: V of the pixel correlation.
     """
 
     GUIDANCE = 24
     DETAIL = 24
+    REDUCED = 48
+    VALUES = 32
 
-    def __init__(self, channels: int, evidence_channels: int) -> None:
+    def __init__(self, channels: int, value_channels: int) -> None:
         super().__init__()
-        self.guide_features = nn.Conv2d(channels + 1, self.GUIDANCE, 1)
-        self.reduce_detail = nn.Conv2d(channels, self.DETAIL, 1)
-        self.enter = _block(channels + evidence_channels + self.GUIDANCE + 1, 64)
+        self.guide_features = _reduction(channels + 1, self.GUIDANCE)
+        self.reduce_detail = _reduction(channels, self.DETAIL)
+        self.reduce_features = _reduction(channels, self.REDUCED)
+        self.reduce_context = _reduction(channels, self.REDUCED)
+        self.reduce_values = _reduction(2 * value_channels, self.VALUES)
+        self.enter = _block(self.REDUCED + self.VALUES + 6 + self.GUIDANCE + 1, 64)
         self.enter2 = _block(64, 64)
-        self.middle = _block(64 + channels, 96)
+        self.middle = _block(64 + self.REDUCED, 96)
         self.bottom_in = _block(96, 96, stride=2)
         self.bottom = _block(96, 96)
         self.up_middle = _block(96 + 96, 64)
         self.up_top = _block(64 + 64, 64)
-        self.last = _block(32 + self.DETAIL + 1, 32)
         self.shrink = nn.Conv2d(64, 32, 1)
+        self.last = _block(32 + self.DETAIL + 3, 32)
         self.mask = nn.Conv2d(32, 1, 3, padding=1)
         self.presence = nn.Linear(96, 1)
+        self.prior_weights = nn.Parameter(torch.tensor([0.6, 0.6, 0.3]))
+        init_truncated_normal(self)
+        init_truncated_normal(self.mask, std=0.01)
 
     def guide(self, features: Tensor, mask: Tensor) -> Tensor:
         """Guidance (N, 24, S, S) from the reference part's features (N, C, S, S) and mask (N, 1, S, S)."""
@@ -62,16 +79,17 @@ class MaskDecoder(nn.Module):
 
     def forward(self, part: PartInputs) -> tuple[Tensor, Tensor]:
         """Mask logits (N, 1, 2S, 2S) and the logits (N,) of the object being present in the part's box."""
+        features, values = self.reduce_features(part.features), self.reduce_values(part.values)
         previous = F.avg_pool2d(part.previous, 2)
-        top = self.enter2(self.enter(torch.cat([part.features, part.evidence, part.reference, previous], 1)))
-        middle = self.middle(torch.cat([F.max_pool2d(top, 2), part.context], 1))
+        top = self.enter2(self.enter(torch.cat([features, values, part.matches, part.reference, previous], 1)))
+        middle = self.middle(torch.cat([F.max_pool2d(top, 2), self.reduce_context(part.context)], 1))
         bottom = self.bottom(self.bottom_in(middle))
-        presence = self.presence(bottom.amax((2, 3)))[:, 0]
         middle = self.up_middle(torch.cat([middle, _double(bottom)], 1))
         top = self.up_top(torch.cat([top, _double(middle)], 1))
-        detail = self.reduce_detail(part.detail)
-        last = self.last(torch.cat([_double(self.shrink(top)), detail, part.previous], 1))
-        return self.mask(last), presence
+        known = part.masks()
+        last = self.last(torch.cat([_double(self.shrink(top)), self.reduce_detail(part.detail), known], 1))
+        prior = (self.prior_weights[:, None, None] * known.clamp(0.02, 0.98).logit()).sum(1, keepdim=True)
+        return prior + self.mask(last), self.presence(bottom.amax((2, 3)))[:, 0]
 
 
 def join_parts(
@@ -124,6 +142,11 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.ReLU(inplace=True)
     )
+
+
+def _reduction(inputs: int, outputs: int) -> nn.Sequential:
+    """Fewer channels at the scale of the other inputs, whatever the pyramid's own."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.GroupNorm(8, outputs))
 
 
 def _double(features: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from partprop.files import replacing, write_json
 from partprop.model.backbone import load_weights
 from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.history import History
-from partprop.model.losses import FrameTargets, LossWeights, frame_losses
+from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network, build_network
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
 from partprop.tracking.segmenter import Settings
@@ -61,7 +61,6 @@ def run(params: Params, log: Run) -> None:
     average = cast(AveragedModel, fabric.to_device(moving_average(network, settings.ema_decay)))
     averaged = cast(Network, average.module)
     model, optimizer = fabric.setup(network, optimizer)
-    loss_weights = LossWeights()
 
     checkpoint = Checkpoint(_folder(params))
     curves, validations = History(log), History(log)
@@ -78,7 +77,7 @@ def run(params: Params, log: Run) -> None:
         set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
         model.train()
         losses = _losses(model, batch)
-        fabric.backward(loss_weights.total(losses))
+        fabric.backward(total_loss(losses))
         fabric.clip_gradients(model, optimizer, max_norm=GRADIENT_NORM)
         optimizer.step()
         optimizer.zero_grad()

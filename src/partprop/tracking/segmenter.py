@@ -1,6 +1,6 @@
 """The online loop: feed a video frame by frame, get the objects' masks, boxes and parts."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ from partprop.tracking.parts import Parts, describe, propose, track, unreliable
 
 PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
+FOUND_SCORE = 0.4  # presence times support by the reference, above which one of them is the lost object
+SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
 VOID = 255
 
 
@@ -64,8 +66,9 @@ class _Track:
     recent: tuple[Memory, ...]  # windows of later frames
     previous: Memory  # the whole previous frame
     mask: Tensor  # (H, W) probability in the previous frame
+    size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is lost
+    next_name: int
     lost: bool = False
-    next_name: int = field(default=1)
 
 
 class Segmenter:
@@ -144,12 +147,13 @@ class Segmenter:
         boxes = torch.cat([whole[None].to(mask), propose(mask, self._settings.parts)])
         memory = self._network.memorise(features, mask[None, None])
         parts = describe(self._network, features, mask, boxes, 0)
-        return _Track(object_id, parts, memory, (), memory, mask, next_name=len(parts))
+        size = to_centre_size(boxes[0])[1]
+        return _Track(object_id, parts, memory, (), memory, mask, size, next_name=len(parts))
 
     def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
         parts = track(self._network, features, tracked.parts)
-        probability, presence = self._propagate(tracked, features, parts)
+        probability, presence, _ = self._propagate(tracked, features, parts)
         lost = bool(presence[0] < self._settings.lost_score) or box_of_mask(probability) is None
         scores = parts.scores * presence
         if lost:
@@ -159,38 +163,42 @@ class Segmenter:
     def _search(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Look for a lost object in the whole frame: where the reference's pixels match, and where it was last."""
         blank = replace(tracked, mask=torch.zeros_like(tracked.mask))
-        best: tuple[float, Parts, Tensor] | None = None
-        whole = tracked.parts.select([0])
+        whole, best_score, found = tracked.parts.select([0]), FOUND_SCORE, None
         for box in self._candidates(tracked, features):
-            parts = whole.moved(box[None], whole.scores)
-            probability, presence = self._propagate(blank, features, parts)
-            score = float(presence[0])
-            if (best is None or score > best[0]) and box_of_mask(probability) is not None:
-                best = (score, parts.moved(box[None], presence), probability)
-        if best is None or best[0] < max(0.5, self._settings.lost_score):
+            parts = whole.moved(box[None], torch.ones_like(whole.scores))
+            probability, presence, support = self._propagate(blank, features, parts)
+            score = float(presence[0] * support)
+            if score > best_score and box_of_mask(probability) is not None:
+                best_score, found = score, (parts.moved(box[None], presence), probability)
+        if found is None:
             return tracked, torch.zeros_like(tracked.mask)
-        return replace(tracked, parts=best[1], lost=False), best[2]
+        return replace(tracked, parts=found[0], lost=False), found[1]
 
     def _candidates(self, tracked: _Track, features: Features) -> list[Tensor]:
-        """Boxes of the object's last size where the correlation with the reference finds most of it."""
+        """Boxes of the object's size where it was last, and where correlation with the reference finds most of it."""
         shape = features.keys.shape[2:]
         temperature = self._network.correlation.log_temperature.exp()[0]
         found = read(tracked.reference, features.keys.flatten(2), temperature)[:, -3].unflatten(1, shape)[None]
-        centre, size = to_centre_size(tracked.parts.boxes[0])
-        width, height = (max(1, int(side / STRIDE)) | 1 for side in size.tolist())
+        centre, _ = to_centre_size(tracked.parts.boxes[0])
+        width, height = (max(1, int(side / STRIDE)) | 1 for side in tracked.size.tolist())
         density = F.avg_pool2d(found, (height, width), 1, (height // 2, width // 2))[0, 0]
-        boxes = [tracked.parts.boxes[0]]
+        boxes = [from_centre_size(centre, tracked.size)]
         for _ in range(CANDIDATES - 1):
             row, column = divmod(int(density.argmax()), density.shape[1])
             place = centre.new_tensor([column + 0.5, row + 0.5]) * STRIDE
-            boxes.append(from_centre_size(place, size))
+            boxes.append(from_centre_size(place, tracked.size))
             density[
                 max(0, row - height // 2) : row + height // 2 + 1, max(0, column - width // 2) : column + width // 2 + 1
             ] = -1
         return boxes
 
-    def _propagate(self, tracked: _Track, features: Features, parts: Parts) -> tuple[Tensor, Tensor]:
-        """Masks of the parts at their new boxes, joined: probability (H, W) and the parts' presence (K,)."""
+    def _propagate(self, tracked: _Track, features: Features, parts: Parts) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode and join the parts' masks at their new boxes.
+
+        Returns:
+            Probability (H, W); the parts' presence (K,) in [0, 1]; the support of the mask, a scalar in [0, 1]: the
+            share of it that correlation with the reference finds, too.
+        """
         network, grid = self._network, (features.keys.shape[2], features.keys.shape[3])
         windows = enlarge(parts.boxes, CONTEXT)
         rows, columns = _cells(windows, grid)
@@ -212,7 +220,10 @@ class Segmenter:
         )
         present = presence[0].sigmoid()
         shape = (tracked.mask.shape[0], tracked.mask.shape[1])
-        return join_parts(masks[0], windows, parts.scores * present, shape), present
+        probability = join_parts(masks[0], windows, parts.scores * present, shape)
+        small = F.interpolate(probability[None, None], size=grid, mode="area")[0, 0, rows, columns]
+        support = (small * network.matches(evidence)[0, 0]).sum() / small.sum().clamp(min=1e-6)
+        return probability, present, support
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
         """Take the merged mask over: it places the whole object, renews the parts and enters the memory."""
@@ -225,9 +236,11 @@ class Segmenter:
         gone = set(unreliable(parts, whole))
         parts = parts.select([index for index in range(len(parts)) if index not in gone])
         parts, next_name = self._renew(tracked, features, mask, parts)
+        size = torch.maximum(tracked.size * SIZE_MEMORY, to_centre_size(whole)[1])
         return replace(
             tracked,
             parts=parts,
+            size=size,
             recent=self._recent(tracked, features, previous, whole),
             previous=previous,
             mask=mask,
