@@ -47,8 +47,8 @@ def thin_plate_spline(rng: np.random.Generator, size: int, strength: float, poin
     system[:count, count:] = np.column_stack([np.ones(count), control])
     system[count:, :count] = system[:count, count:].T
     weights = np.linalg.solve(system, np.vstack([shifts, np.zeros((3, 2))]))
-    # the spline is smooth: evaluating it on a coarse grid and resizing is enough
-    coarse = np.linspace(0, size - 1, 17)
+    # the spline is smooth: evaluating it on a coarse grid, at cv2.resize's places, and resizing is enough
+    coarse = (np.arange(17) + 0.5) * size / 17 - 0.5
     places = np.stack(np.meshgrid(coarse, coarse), -1).reshape(-1, 2)
     values = (
         _radial(places, control) @ weights[:count] + np.column_stack([np.ones(len(places)), places]) @ weights[count:]

@@ -88,6 +88,8 @@ def run(params: Params, log: Run) -> None:
         log.metrics(scores)
         _write(detector.backbone, curves, scores)
         log.artifact(REPORT)
+        size = settings.image_size
+        log.model("fpn", Levels(detector.backbone).eval(), [torch.zeros(2, 3, size, size)])
         checkpoint.remove()
 
 
@@ -135,6 +137,18 @@ def _batches(
         for step in range(first, settings.steps):
             batch, following = following.result(), executor.submit(prepare, min(step + 1, settings.steps - 1))
             yield step, fabric.to_device(batch)
+
+
+class Levels(nn.Module):
+    """The pyramid as a function of tensors alone, to be logged: of normalised images to P2..P6."""
+
+    def __init__(self, pyramid: nn.Module) -> None:
+        super().__init__()
+        self.pyramid = pyramid
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """See `Pyramid.forward`."""
+        return tuple(self.pyramid(images).values())
 
 
 def _folder(params: Params) -> Path:

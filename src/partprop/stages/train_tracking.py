@@ -110,6 +110,7 @@ def run(params: Params, log: Run) -> None:
         averaged.load_state_dict(best[1])
         _write(averaged, curves, validations, validate(averaged, segmentation, held_out, None))
         log.artifact(REPORT)
+        log.model("tracker", LastMask(averaged).eval(), _example(triples, settings))
         checkpoint.remove()
 
 
@@ -185,6 +186,23 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         for time, output in enumerate(outputs, start=1)
     ]
     return {name: torch.stack([losses[name] for losses in by_frame]).mean() for name in by_frame[0]}
+
+
+class LastMask(nn.Module):
+    """The network as a function of tensors alone, to be logged: of a triple to the mask of its last frame."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, mask: Tensor, boxes: Tensor, last: Tensor, remembered: Tensor) -> Tensor:
+        """See `Network.forward`; gives the joined probability (B, 1, H/2, W/2)."""
+        return self.network(images, mask, boxes, last, remembered)[-1].joined
+
+
+def _example(triples: Triples, settings: TrainTracking) -> list[Tensor]:
+    batch = collate([triples.draw(np.random.default_rng(number), 1.0) for number in range(settings.batch)])
+    return [batch["images"], batch["masks"][:, 0], batch["windows"], batch["last"], batch["remembered"]]
 
 
 def _folder(params: Params) -> Path:

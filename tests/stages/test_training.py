@@ -1,0 +1,119 @@
+"""Training stages: resuming ends where an unbroken training ends, and names that are wrong are one line."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from partprop import paths
+from partprop.data.synthetic import write_coco, write_davis
+from partprop.data.video import open_davis
+from partprop.errors import UserError
+from partprop.params import Params
+from partprop.stages import backbone, pretrain_fpn, train_tracking
+from partprop.stages.train_tracking import split_sequences
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class KilledError(Exception):
+    """Stands for a kill in the middle of training."""
+
+
+@pytest.fixture(scope="module")
+def parameters() -> Params:
+    content = yaml.safe_load((ROOT / "presets/mini.yaml").read_text(encoding="utf-8"))
+    content["data"]["synthetic"] |= {
+        "width": 96,
+        "height": 64,
+        "train_images": 4,
+        "val_images": 2,
+        "train_videos": 3,
+        "frames": 8,
+    }
+    content["model"] |= {"fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}
+    shared = {"steps": 4, "batch": 1, "warmup_steps": 1, "log_every": 1, "checkpoint_every": 2, "threads": 1}
+    content["pretrain_fpn"] |= shared | {"image_size": 64}
+    content["train_tracking"] |= shared | {
+        "held_out": ["train-00"],
+        "crop": 64,
+        "max_gap": 3,
+        "parts": 1,
+        "validate_every": 2,
+        "validate_frames": 3,
+    }
+    content["segmentation"] |= {"short_side": 64, "parts": 1}
+    return Params.model_validate(content)
+
+
+@pytest.fixture(scope="module")
+def prepared(parameters: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    write_coco(folder / paths.COCO, parameters.data.synthetic)
+    write_davis(folder / paths.DAVIS, parameters.data.synthetic, 2016)
+    return folder
+
+
+@pytest.fixture
+def checkout(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PARTPROP_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def kill_at(recorder, step: int):
+    """A log that ends the training when the step is logged."""
+
+    class Log(type(recorder)):
+        def metrics(self, values: Mapping[str, float], step_now: int | None = None, **named: int) -> None:
+            if named.get("step", step_now) == step:
+                raise KilledError
+
+    return Log()
+
+
+@pytest.mark.parametrize(
+    ("stage", "weights"), [(pretrain_fpn.run, paths.FPN), (train_tracking.run, paths.TRACKER)], ids=["fpn", "tracking"]
+)
+def test_a_resumed_training_ends_as_an_unbroken_one(
+    stage: Callable, weights: Path, parameters: Params, checkout: Path, recorder
+):
+    backbone.run(parameters, recorder)
+    if stage is train_tracking.run:
+        pretrain_fpn.run(parameters, recorder)
+    stage(parameters, recorder)
+    unbroken = weights.read_bytes()
+    weights.unlink()
+    with pytest.raises(KilledError):
+        stage(parameters, kill_at(recorder, 3))
+    assert not weights.exists()
+    assert list((checkout / "cache").rglob("last.pt"))
+    stage(parameters, recorder)
+    assert weights.read_bytes() == unbroken
+    assert not list((checkout / "cache").rglob("last.pt"))
+
+
+def test_other_parameters_do_not_resume(parameters: Params, checkout: Path, recorder):
+    backbone.run(parameters, recorder)
+    with pytest.raises(KilledError):
+        pretrain_fpn.run(parameters, kill_at(recorder, 3))
+    other = parameters.model_copy(update={"seed": parameters.seed + 1})
+    pretrain_fpn.run(other, recorder)
+    assert [step for step, _ in recorder.logged["loss_mask"]] == [1, 2, 3, 4]
+
+
+def test_held_out_sequences_are_not_trained_on(checkout: Path):
+    training, held_out = split_sequences(open_davis(paths.DAVIS, "train", 2016), ["train-01"])
+    assert [sequence.name for sequence in held_out] == ["train-01"]
+    assert [sequence.name for sequence in training] == ["train-00", "train-02"]
+
+
+def test_unknown_and_all_held_out_are_one_line(checkout: Path):
+    sequences = open_davis(paths.DAVIS, "train", 2016)
+    with pytest.raises(UserError, match=r"train_tracking\.held_out: nobody not in the training split"):
+        split_sequences(sequences, ["nobody"])
+    with pytest.raises(UserError, match="leave some to train on"):
+        split_sequences(sequences, [sequence.name for sequence in sequences])
