@@ -28,6 +28,7 @@ _ARCHIVE_ERRORS = (
     zlib.error,
     struct.error,
     EOFError,
+    IndexError,
     NotImplementedError,
     OverflowError,
     RuntimeError,
