@@ -17,14 +17,17 @@ from partprop.tracking.parts import Parts, describe, propose, track, unreliable
 
 PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
-FOUND_SCORE = 0.4  # presence times support by the reference, above which one of them is the lost object
+HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
 VOID = 255
 
 
 @dataclass(frozen=True)
 class PartBox:
-    """A part in a frame: box xyxy in pixels of the input, score in [0, 1]; part 0 is the whole object."""
+    """A part in a frame: box xyxy in pixels of the input; part 0 is the whole object.
+
+    score in [0, 1] is the confidence in the object, and for its parts presence times similarity to the template.
+    """
 
     object_id: int
     part: int
@@ -46,7 +49,7 @@ class Settings:
 
     short_side: the working resolution, pixels of the frame's shorter side (never enlarged). parts: at most so many
     beside the whole object. memory_frames: recent frames remembered beside the reference, one every memory_every.
-    lost_score: presence in [0, 1] below which an object counts as lost.
+    lost_score: confidence in [0, 1] below which an object counts as lost.
     """
 
     short_side: int
@@ -153,23 +156,21 @@ class Segmenter:
     def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
         parts = track(self._network, features, tracked.parts)
-        probability, presence, _ = self._propagate(tracked, features, parts)
-        lost = bool(presence[0] < self._settings.lost_score) or box_of_mask(probability) is None
-        scores = parts.scores * presence
-        if lost:
+        probability, presence, confidence = self._propagate(tracked, features, parts)
+        if confidence < self._settings.lost_score or box_of_mask(probability) is None:
             return replace(tracked, lost=True), torch.zeros_like(probability)
+        scores = torch.cat([confidence[None], parts.scores[1:] * presence[1:]])
         return replace(tracked, parts=parts.moved(parts.boxes, scores)), probability
 
     def _search(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Look for a lost object in the whole frame: where the reference's pixels match, and where it was last."""
         blank = replace(tracked, mask=torch.zeros_like(tracked.mask))
-        whole, best_score, found = tracked.parts.select([0]), FOUND_SCORE, None
+        whole, best, found = tracked.parts.select([0]), self._settings.lost_score + HYSTERESIS, None
         for box in self._candidates(tracked, features):
             parts = whole.moved(box[None], torch.ones_like(whole.scores))
-            probability, presence, support = self._propagate(blank, features, parts)
-            score = float(presence[0] * support)
-            if score > best_score and box_of_mask(probability) is not None:
-                best_score, found = score, (parts.moved(box[None], presence), probability)
+            probability, _, confidence = self._propagate(blank, features, parts)
+            if confidence > best and box_of_mask(probability) is not None:
+                best, found = float(confidence), (parts.moved(box[None], confidence[None]), probability)
         if found is None:
             return tracked, torch.zeros_like(tracked.mask)
         return replace(tracked, parts=found[0], lost=False), found[1]
@@ -196,8 +197,8 @@ class Segmenter:
         """Decode and join the parts' masks at their new boxes.
 
         Returns:
-            Probability (H, W); the parts' presence (K,) in [0, 1]; the support of the mask, a scalar in [0, 1]: the
-            share of it that correlation with the reference finds, too.
+            Probability (H, W); the parts' presence (K,) in [0, 1]; the confidence in the object, a scalar in [0, 1]:
+            its presence times the share of the mask that correlation with the reference finds, too.
         """
         network, grid = self._network, (features.keys.shape[2], features.keys.shape[3])
         windows = enlarge(parts.boxes, CONTEXT)
@@ -223,7 +224,7 @@ class Segmenter:
         probability = join_parts(masks[0], windows, parts.scores * present, shape)
         small = F.interpolate(probability[None, None], size=grid, mode="area")[0, 0, rows, columns]
         support = (small * network.matches(evidence)[0, 0]).sum() / small.sum().clamp(min=1e-6)
-        return probability, present, support
+        return probability, present, present[0] * support
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
         """Take the merged mask over: it places the whole object, renews the parts and enters the memory."""
