@@ -1,6 +1,7 @@
 """Files and folders that appear under their final name only when they are complete."""
 
 import csv
+import glob
 import json
 import os
 import shutil
@@ -15,7 +16,8 @@ from typing import Any
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file path beside `path`; rename it to `path` if the block succeeds, else delete it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    _clear_leavings(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -30,6 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it replaces `path` if the block succeeds, else it is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_leavings(path)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
         yield temporary
@@ -53,6 +56,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def _clear_leavings(path: Path) -> None:
+    """Delete what a process that was killed left behind; a path has one writer at a time."""
+    for leaving in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        if leaving.is_dir():
+            shutil.rmtree(leaving, ignore_errors=True)
+        else:
+            leaving.unlink(missing_ok=True)
 
 
 def _umask() -> int:
