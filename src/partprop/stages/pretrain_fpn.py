@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from partprop import paths
 from partprop.data.coco import CocoImages, open_coco
 from partprop.data.detection import Target, detection_sample
+from partprop.data.prefetch import prefetched
 from partprop.evaluation.coco import average_precision, detections_as_coco
 from partprop.files import replacing, write_json
 from partprop.model.backbone import load_backbone
@@ -120,7 +120,7 @@ def _resize(mask: np.ndarray, width: int, height: int) -> np.ndarray:
 def _batches(
     images: CocoImages, settings: PretrainFpn, seed: int, first: int, fabric: Fabric
 ) -> Iterator[tuple[int, Batch]]:
-    """Numbered batches from step `first` on, each made while the one before it is trained on; see `train_tracking`."""
+    """Numbered batches from step `first` on; a sample depends on the seed, the step and its number alone."""
     share = settings.batch * fabric.world_size
 
     def prepare(step: int) -> Batch:
@@ -132,11 +132,8 @@ def _batches(
             samples.append(detection_sample(images, int(order[place]), settings.image_size, rng))
         return [image for image, _ in samples], [target for _, target in samples]
 
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        following = executor.submit(prepare, first)
-        for step in range(first, settings.steps):
-            batch, following = following.result(), executor.submit(prepare, min(step + 1, settings.steps - 1))
-            yield step, fabric.to_device(batch)
+    for step, batch in prefetched(prepare, first, settings.steps):
+        yield step, fabric.to_device(batch)
 
 
 class Levels(nn.Module):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from partprop import paths
 from partprop.data.coco import open_coco
+from partprop.data.prefetch import prefetched
 from partprop.data.sampling import MixedTriples, StillTriples, Triples, VideoTriples
 from partprop.data.triples import Triple
 from partprop.data.video import Sequence, open_davis
@@ -140,21 +140,15 @@ def _triples(training: list[Sequence], settings: TrainTracking) -> Triples:
 def _batches(
     triples: Triples, settings: TrainTracking, seed: int, first: int, fabric: Fabric
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Numbered batches from step `first` on, each prepared while the one before it is trained on.
-
-    A triple depends on the seed, the step and its number alone, so that a resumed training sees the same ones.
-    """
+    """Numbered batches from step `first` on; a triple depends on the seed, the step and its number alone."""
 
     def prepare(step: int) -> dict[str, Tensor]:
         numbers = range(fabric.global_rank * settings.batch, (fabric.global_rank + 1) * settings.batch)
         generators = [np.random.default_rng([seed, step, number]) for number in numbers]
         return collate([triples.draw(generator, step / settings.steps) for generator in generators])
 
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        following = executor.submit(prepare, first)
-        for step in range(first, settings.steps):
-            batch, following = following.result(), executor.submit(prepare, min(step + 1, settings.steps - 1))
-            yield step, fabric.to_device(batch)
+    for step, batch in prefetched(prepare, first, settings.steps):
+        yield step, fabric.to_device(batch)
 
 
 def collate(triples: list[Triple]) -> dict[str, Tensor]:
