@@ -50,11 +50,11 @@ class Chart:
 
 
 def losses(name: str, title: str, curves: pd.DataFrame) -> Chart:
-    """Training losses by step: every column of `curves` but step, smoothed where there are many points."""
+    """Training losses by step: every column of `curves` but step and lr, smoothed where there are many points."""
     window = max(1, len(curves) // 25)
 
     def draw(axes: Axes, theme: Theme) -> None:
-        for index, column in enumerate(curves.columns.drop("step")):
+        for index, column in enumerate(curves.columns.drop(["step", "lr"], errors="ignore")):
             colour = theme.lines[index % len(theme.lines)]
             smooth = curves[column].rolling(window, center=True, min_periods=1).mean()
             axes.plot(curves["step"], smooth, color=colour, linestyle=_dash(index), label=column.replace("_", " "))
