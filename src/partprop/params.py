@@ -57,11 +57,16 @@ class Data(Section):
     synthetic: SyntheticData
 
 
+class Backbone(Section):
+    """Where the network starts from."""
+
+    weights: Source = Field(description="imagenet, or a file of backbone weights")
+
+
 class Model(Section):
     """The network's sizes; the same for every stage that builds it."""
 
     backbone: Literal["lite0", "resnet50v2"]
-    weights: Source = Field(description="imagenet, or a file of backbone weights")
     fpn_channels: Annotated[int, Field(ge=16, multiple_of=8)]
     key_channels: Annotated[int, Field(ge=8)]
     value_channels: Annotated[int, Field(ge=4)]
@@ -151,6 +156,7 @@ class Params(Section):
     preset: Name
     seed: Whole
     data: Data
+    backbone: Backbone
     model: Model
     pretrain_fpn: PretrainFpn
     train_tracking: TrainTracking

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from partprop.data.coco import open_coco
+from partprop.data.labels import mask_box
 from partprop.data.sampling import MixedTriples, StillTriples, VideoTriples
 from partprop.data.synthetic import write_coco, write_davis
-from partprop.data.triples import Triple, mask_box, move_with, random_parts
+from partprop.data.triples import Triple, move_with, random_parts
 from partprop.data.video import open_davis
 from partprop.params import SyntheticData
 

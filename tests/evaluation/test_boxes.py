@@ -10,7 +10,6 @@ from partprop.evaluation.boxes import (
     PRECISION_THRESHOLDS,
     SUCCESS_THRESHOLDS,
     centre_error,
-    mask_box,
     overlap,
     precision_curve,
     read_tracks,
@@ -20,15 +19,6 @@ from partprop.evaluation.boxes import (
 
 def box(*sides: float) -> np.ndarray:
     return np.array(sides, dtype=float)
-
-
-def test_box_of_a_mask_lies_on_pixel_edges() -> None:
-    mask = np.zeros((10, 12), dtype=bool)
-    assert mask_box(mask) is None
-    mask[3, 5] = True
-    assert mask_box(mask).tolist() == [5, 3, 6, 4]
-    mask[9, 11] = True
-    assert mask_box(mask).tolist() == [5, 3, 12, 10]
 
 
 def test_overlap_and_centre_error() -> None:

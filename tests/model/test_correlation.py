@@ -5,7 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.model.correlation import Memory, PixelCorrelation, depthwise_cross_correlation, read, within_radius
+from partprop.model.correlation import (
+    READOUT_EXTRA,
+    Memory,
+    PixelCorrelation,
+    depthwise_cross_correlation,
+    read,
+    within_radius,
+)
 
 
 def plain_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
@@ -94,7 +101,7 @@ def test_pixel_correlation_shapes_and_gradients():
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
     evidence = correlation(keys, memory, memory, (5, 6), (0, 0))
-    assert evidence.shape == (2, correlation.out_channels, 5, 6)
+    assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA), 5, 6)
     evidence.sum().backward()
     assert p3.grad is not None
     assert p3.grad.abs().sum() > 0

@@ -145,5 +145,5 @@ def test_weights_of_another_backbone_are_one_line():
 
 
 def test_missing_weights_file_is_one_line():
-    with pytest.raises(UserError, match=r"model\.weights: /nowhere\.pth: no such file"):
+    with pytest.raises(UserError, match=r"backbone\.weights: /nowhere\.pth: no such file"):
         imagenet_weights("lite0", "/nowhere.pth")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -54,6 +55,12 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     image.putpalette(_PALETTE)
     with replacing(path) as temporary:
         image.save(temporary, format="PNG", compress_level=6)
+
+
+def mask_box(mask: np.ndarray) -> np.ndarray | None:
+    """The smallest box around a mask, bool or uint8 (H, W): float32 (4,), x1, y1, x2, y2; None for an empty mask."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return np.array([x, y, x + width, y + height], np.float32) if width else None
 
 
 def davis_palette() -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 
 from partprop.data import augment
 from partprop.data.coco import CocoImages
-from partprop.data.triples import FRAMES, Triple, finish, mask_box, move_with, random_parts
+from partprop.data.labels import mask_box
+from partprop.data.triples import FRAMES, Triple, finish, move_with, random_parts
 from partprop.data.video import Sequence
 
 VOID = 255

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from partprop.data.labels import mask_box
+
 FRAMES = 3  # reference, previous, current
 
 
@@ -23,14 +25,6 @@ class Triple:
     windows: np.ndarray
     last: np.ndarray
     remembered: np.ndarray
-
-
-def mask_box(mask: np.ndarray) -> np.ndarray | None:
-    """The tight box, float32 (4,), of a mask (H, W); None if it is empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows) == 0:
-        return None
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
 def random_parts(rng: np.random.Generator, mask: np.ndarray, count: int) -> np.ndarray:

@@ -9,7 +9,6 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from partprop.errors import UserError
@@ -22,19 +21,13 @@ Tracks = Mapping[tuple[str, int], np.ndarray]
 """Box of an object in a frame, by (frame name, object id); no entry where the object is lost."""
 
 
-def mask_box(mask: np.ndarray) -> np.ndarray | None:
-    """The smallest box around a mask, bool (H, W): float (4,) in pixels; None for an empty mask."""
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return np.array([x, y, x + width, y + height], dtype=float) if width else None
-
-
 def overlap(box: np.ndarray | None, true_box: np.ndarray) -> float:
     """Intersection over union of two boxes (4,); 0 without a box."""
     if box is None:
         return 0.0
     sides = np.minimum(box[2:], true_box[2:]) - np.maximum(box[:2], true_box[:2])
-    intersection = np.prod(np.maximum(sides, 0))
-    union = np.prod(box[2:] - box[:2]) + np.prod(true_box[2:] - true_box[:2]) - intersection
+    intersection = np.prod(np.maximum(sides, 0), dtype=float)
+    union = np.prod(box[2:] - box[:2], dtype=float) + np.prod(true_box[2:] - true_box[:2], dtype=float) - intersection
     return float(intersection / union)
 
 

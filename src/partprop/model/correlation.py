@@ -134,7 +134,6 @@ class PixelCorrelation(nn.Module):
         )
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
         self.radius = radius
-        self.out_channels = 2 * (value_channels + READOUT_EXTRA)
         nn.init.orthogonal_(self.base.weight)
         init_truncated_normal(self.learnt, std=0.001)
         init_truncated_normal(self.value)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(params: Params, log: Run) -> None:
     """Write models/backbone.safetensors."""
-    weights = imagenet_weights(params.model.backbone, params.model.weights)
+    weights = imagenet_weights(params.model.backbone, params.backbone.weights)
     save_backbone(initialise_backbone(params.model.backbone, weights), paths.BACKBONE)
     checksum = hashlib.sha256(paths.BACKBONE.read_bytes()).hexdigest()
     log.tags({"backbone.source": weights.origin, "backbone.sha256": checksum})

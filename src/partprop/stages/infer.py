@@ -32,7 +32,7 @@ def run(params: Params, log: Run, shard: int) -> None:
     torch.set_num_threads(params.infer.threads)
     cv2.setNumThreads(1)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
-    network = load_network(paths.TRACKER, build_network(**params.model.model_dump(exclude={"weights"})))
+    network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
     settings = Settings(**params.segmentation.model_dump())
     start, frames = time.perf_counter(), 0
     with replacing_folder(paths.RESULTS / str(shard)) as folder:

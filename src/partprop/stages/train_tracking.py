@@ -53,7 +53,7 @@ def run(params: Params, log: Run) -> None:
     triples = _triples(training, settings)
     segmentation = Settings(**params.segmentation.model_dump())
 
-    network = build_network(**params.model.model_dump(exclude={"weights"}))
+    network = build_network(**params.model.model_dump())
     load_weights(network.pyramid, paths.FPN)
     optimizer = build_optimizer(
         network, network.pyramid.backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay
