@@ -78,6 +78,17 @@ def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) 
     assert (checkout / "mlruns" / first.info.run_id / "artifacts/table/a.csv").exists()
 
 
+def test_extra_processes_of_a_training_on_several_gpus_log_nothing(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with start_run("first@0", {"seed": 1}) as log:
+        log.metrics({"J&F": 0.5}, step=3)
+        log.tags({"colour": "red"})
+        log.artifact(checkout / "params.yaml")
+    assert not (checkout / "mlflow.db").exists()
+
+
 def test_first_writers_at_once_share_one_parent(checkout: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, stage], cwd=checkout)

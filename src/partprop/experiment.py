@@ -65,14 +65,35 @@ class Run:
         log_model(name, module, inputs)
 
 
+class SilentRun(Run):
+    """Keeps nothing."""
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """See `Run`."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """See `Run`."""
+
+    def artifact(self, path: Path) -> None:
+        """See `Run`."""
+
+    def model(self, name: str, module: "torch.nn.Module", inputs: "Sequence[torch.Tensor]") -> None:
+        """See `Run`."""
+
+
 @contextmanager
 def start_run(stage: str, parameters: Mapping[str, Any]) -> Iterator[Run]:
     """Open the child run of a stage under the parent run of the pipeline's state; end both with the right status.
+
+    Where a stage trains on several GPUs, Fabric starts one more process for each: these log nothing.
 
     Args:
         stage: the stage as DVC names it, e.g. infer@0.
         parameters: the values of the keys that the stage declares, by dotted key.
     """
+    if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+        yield SilentRun()
+        return
     runs = Runs(tracking_root())
     inputs = inputs_hash(planned_entry(stage))
     with runs.lock:
