@@ -81,11 +81,11 @@ def test_radius_limits_the_shift() -> None:
 def test_features_have_unit_length_at_stride_8(short_side: int, cells: tuple[int, int]) -> None:
     class Pyramid(nn.Module):
         def forward(self, images: Tensor) -> list[Tensor]:
-            return [functional.avg_pool2d(images, stride) + 2 for stride in (4, 8)]
+            return [functional.avg_pool2d(images, stride) + 2 for stride in (4, 8, 16, 32)]
 
     frame = np.random.default_rng(1).integers(0, 256, size=(96, 134, 3), dtype=np.uint8)
     features = BackboneFeatures(Pyramid(), short_side)(frame)
-    assert features.shape == (3, *cells)
+    assert features.shape == (9, *cells)  # of strides 4, 8 and 16
     torch.testing.assert_close(features.norm(dim=0), torch.ones(cells))
 
 

@@ -4,8 +4,7 @@ Sources: Vondrick et al., "Tracking Emerges by Colorizing Videos", ECCV 2018; Ja
 Correspondence as a Contrastive Random Walk", NeurIPS 2020, for the usual settings: the first frame and the last few as
 context, a limited radius, the k nearest neighbours, and a softmax with a temperature over them; Caron et al., "Emerging
 Properties in Self-Supervised Vision Transformers", ICCV 2021, whose code rescales each label's probabilities before the
-greatest wins (J&F 0.67 instead of 0.58 over four training videos of DAVIS). "Untrained" means for videos: the backbone
-knows ImageNet only.
+greatest wins. "Untrained" means for videos: the backbone knows ImageNet only.
 """
 
 from collections import deque
@@ -20,7 +19,7 @@ from torch.nn import functional
 from partprop.model.backbone import normalise
 
 STRIDE = 8
-LEVEL = 1  # C3, the backbone's output at that stride
+LEVELS = slice(0, 3)  # C2, C3 and C4 of the backbone: together they find the same place far better than C3 alone
 TILE = 16  # columns of cells whose similarities are computed together; changes the speed only
 
 
@@ -28,7 +27,7 @@ class BackboneFeatures:
     """Unit-length features of a frame at stride 8: maps uint8 RGB (H, W, 3) to float (C, h, w).
 
     Args:
-        backbone: maps images (B, 3, H, W) to features at strides 4, 8, 16, 32.
+        backbone: maps images (B, 3, H, W) to features C2..C5 at strides 4, 8, 16, 32.
         short_side: frames are shrunk so that their shorter side has at most this many pixels.
     """
 
@@ -43,8 +42,17 @@ class BackboneFeatures:
         # Whole cells, so that feature cells and label cells cover the same pixels.
         height, width = (max(STRIDE, STRIDE * round(side * scale / STRIDE)) for side in (height, width))
         resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-        features = self.backbone(normalise(resized)[None])[LEVEL][0]
-        return functional.normalize(features, dim=0)
+        levels = self.backbone(normalise(resized)[None])[LEVELS]
+        shape = (height // STRIDE, width // STRIDE)
+        at_stride = [functional.normalize(_resized(level, shape)[0], dim=0) for level in levels]
+        return functional.normalize(torch.cat(at_stride), dim=0)
+
+
+def _resized(level: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A level (1, C, ·, ·) at the size (h, w): finer ones averaged, coarser ones interpolated."""
+    if level.shape[2] > shape[0]:
+        return functional.adaptive_avg_pool2d(level, shape)
+    return functional.interpolate(level, shape, mode="bilinear", align_corners=False)
 
 
 @torch.inference_mode()
