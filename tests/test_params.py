@@ -40,7 +40,7 @@ def test_a_fresh_clone_has_the_mini_preset() -> None:
         (r"crop: \d+", "crop: 160.5", "train_tracking.crop: "),
         (r"crop: \d+", "crop: true", "train_tracking.crop: "),
         (r"width: \d+", "width: -1", "data.synthetic.width: "),
-        (r"memory_frames: \d+", "memory_frames: -2", "segmentation.memory_frames: "),
+        (r"lost_score: .*", "lost_score: 1.5", "segmentation.lost_score: "),
         ("year: 2016", "year: 2015", "data.davis.year: "),
         (r"shards: \[.*\]", "shards: []", "infer.shards: "),
         (r"shards: \[.*\]", "shards: 2", "infer.shards: "),

@@ -68,7 +68,7 @@ class Model(Section):
 
     backbone: Literal["lite0", "resnet50v2"]
     fpn_channels: Annotated[int, Field(ge=16, multiple_of=8)]
-    key_channels: Annotated[int, Field(ge=8)]
+    key_channels: Annotated[int, Field(ge=16, multiple_of=16)]
     value_channels: Annotated[int, Field(ge=4)]
     roi_size: Annotated[int, Field(ge=16, multiple_of=8)]
 
@@ -121,8 +121,6 @@ class Segmentation(Section):
 
     short_side: Annotated[int, Field(ge=64)]
     parts: Whole
-    memory_frames: Whole
-    memory_every: Count
     lost_score: Share
 
 

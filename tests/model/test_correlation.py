@@ -3,6 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from partprop.model.correlation import (
@@ -11,6 +13,7 @@ from partprop.model.correlation import (
     PixelCorrelation,
     depthwise_cross_correlation,
     read,
+    read_nearby,
     within_radius,
 )
 
@@ -86,42 +89,62 @@ def test_within_radius_is_flownets_neighbourhood():
                     assert near[row, column, other_row, other_column] == (distance <= 2)
 
 
-def test_memory_crop_takes_a_window():
-    grid = torch.arange(20.0).view(1, 1, 4, 5)
-    memory = Memory(grid.flatten(2), grid.flatten(2), grid[0].flatten(1))
-    window = memory.crop((4, 5), slice(1, 3), slice(2, 5))
-    assert window.mask.tolist() == [[7, 8, 9, 12, 13, 14]]
-    assert window.keys.shape == (1, 1, 6)
+@settings(max_examples=30, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 19), st.integers(1, 19)),
+    margins=st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
+    radius=st.integers(0, 5),
+    seed=st.integers(0, 9),
+)
+def test_reading_nearby_by_blocks_is_reading_within_the_radius(shape, margins, radius, seed):
+    top, left, bottom, right = margins
+    other = (shape[0] + top + bottom, shape[1] + left + right)
+    generator = torch.Generator().manual_seed(seed)
+    keys, memory_keys = (F.normalize(torch.randn(2, 6, *grid, generator=generator), dim=1) for grid in (shape, other))
+    mask, temperature = torch.rand(2, 1, *other, generator=generator), torch.tensor(10.0)
+    memory = Memory(memory_keys.flatten(2), torch.zeros(2, 0, other[0] * other[1]), mask.flatten(1))
+    reachable = within_radius(shape, other, (top, left), radius)
+    expected = read(memory, keys.flatten(2), temperature, reachable)[:, 0].unflatten(1, shape)[:, None]
+    torch.testing.assert_close(read_nearby(keys, memory_keys, mask, (top, left), radius, temperature), expected)
 
 
 def test_pixel_correlation_shapes_and_gradients():
-    correlation = PixelCorrelation(12, 16, 8, 4, radius=3)
+    correlation = PixelCorrelation([6, 12, 20], 16, 32, 4, radius=3, fine_radius=2)
     p3 = torch.randn(2, 16, 5, 6, requires_grad=True)
-    keys = correlation.keys(torch.randn(2, 12, 5, 6), p3)
+    p2 = torch.randn(2, 16, 10, 12)
+    levels = [torch.randn(2, 6, 10, 12), torch.randn(2, 12, 5, 6), torch.randn(2, 20, 3, 3)]
+    fine_keys, keys = correlation.keys(levels, p2)
+    torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
     evidence = correlation(keys, memory, memory, (5, 6), (0, 0))
     assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA), 5, 6)
-    evidence.sum().backward()
+    fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
+    assert fine.shape == (2, 1, 6, 4)
+    prior = correlation.prior(evidence[:, [4, 11]].sigmoid(), torch.rand(2, 1, 10, 12))
+    assert prior.shape == (2, 1, 10, 12)
+    (evidence.sum() + prior.sum()).backward()
     assert p3.grad is not None
     assert p3.grad.abs().sum() > 0
     assert all(parameter.grad is not None for parameter in correlation.parameters())
 
 
 def test_a_window_is_read_as_in_the_whole_frame():
-    correlation = PixelCorrelation(8, 8, 8, 4, radius=2).eval()
-    p3, mask = torch.randn(1, 8, 10, 12, generator=torch.Generator().manual_seed(4)), torch.rand(1, 1, 10, 12)
-    keys = correlation.keys(p3, p3)
+    correlation = PixelCorrelation([8, 8, 8], 8, 16, 4, radius=2).eval()
+    generator = torch.Generator().manual_seed(4)
+    p3, keys = (torch.randn(1, channels, 10, 12, generator=generator) for channels in (8, 16))
+    keys, mask = F.normalize(keys, dim=1), torch.rand(1, 1, 10, 12)
     memory = correlation.memorise(p3, keys, mask)
     whole = correlation(keys, memory, memory, (10, 12), (0, 0))
-    near = memory.crop((10, 12), slice(1, 9), slice(2, 11))
+    near = Memory(*(part.unflatten(-1, (10, 12))[..., 1:9, 2:11].flatten(-2) for part in vars(memory).values()))
     window = correlation(keys[:, :, 3:7, 4:9], memory, near, (8, 9), (2, 2))
     torch.testing.assert_close(window, whole[:, :, 3:7, 4:9])
 
 
 def test_before_training_keys_match_as_the_backbone_does():
-    correlation = PixelCorrelation(12, 16, 32, 4)
-    c3 = torch.randn(1, 12, 4, 5, generator=torch.Generator().manual_seed(5))
-    keys = correlation.keys(c3, torch.zeros(1, 16, 4, 5)).flatten(2)
-    backbone = F.normalize(c3, dim=1).flatten(2)
+    correlation = PixelCorrelation([6, 10, 16], 16, 32, 4)
+    generator = torch.Generator().manual_seed(5)
+    levels = [torch.randn(1, channels, 4, 5, generator=generator) for channels in (6, 10, 16)]
+    keys = correlation.keys(levels, torch.zeros(1, 16, 4, 5))[0].flatten(2)
+    backbone = torch.cat([F.normalize(level, dim=1) for level in levels], 1).flatten(2) / 3**0.5
     torch.testing.assert_close(keys.transpose(1, 2) @ keys, backbone.transpose(1, 2) @ backbone)

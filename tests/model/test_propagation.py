@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts, soft_aggregate
 
+ONE = torch.ones(1)
+
 
 def test_decoder_shapes_and_gradients():
     decoder, parts, size = MaskDecoder(16, 4), 3, 16
@@ -16,47 +18,45 @@ def test_decoder_shapes_and_gradients():
         context=torch.randn(parts, 16, size // 2, size // 2),
         values=torch.randn(parts, 8, size, size),
         matches=torch.rand(parts, 6, size, size),
+        prior=torch.randn(parts, 1, 2 * size, 2 * size),
         previous=torch.rand(parts, 1, 2 * size, 2 * size),
         reference=guidance,
     )
-    masks, presence = decoder(inputs)
-    assert masks.shape == (parts, 1, 2 * size, 2 * size)
+    corrections, presence = decoder(inputs)
+    assert corrections.shape == (parts, 1, 2 * size, 2 * size)
     assert presence.shape == (parts,)
-    (masks.mean() + presence.mean()).backward()
+    (corrections.mean() + presence.mean()).backward()
     assert all(parameter.grad is not None for parameter in decoder.parameters())
 
 
-def test_before_training_the_decoder_returns_what_is_known():
-    torch.manual_seed(0)
-    size, decoder = 16, MaskDecoder(16, 4)
-    disc = torch.zeros(1, 1, 2 * size, 2 * size)
-    disc[:, :, 8:24, 8:24] = 1
-    matches = torch.nn.functional.avg_pool2d(disc, 2).expand(1, 6, size, size)
-    inputs = PartInputs(
-        detail=torch.randn(1, 16, 2 * size, 2 * size),
-        features=torch.randn(1, 16, size, size),
-        context=torch.randn(1, 16, size // 2, size // 2),
-        values=torch.randn(1, 8, size, size),
-        matches=matches,
-        previous=disc,
-        reference=torch.zeros(1, decoder.GUIDANCE, size, size),
-    )
-    assert torch.equal(decoder(inputs)[0] > 0, disc > 0.5)
-
-
 def test_outside_all_parts_is_background():
-    joined = join_parts(torch.full((1, 1, 8, 8), 9.0), torch.tensor([[8.0, 8, 24, 24]]), torch.ones(1), (32, 40))
+    joined = join_parts(torch.full((32, 40), 9.0), torch.zeros(1, 1, 8, 8), torch.tensor([[8.0, 8, 24, 24]]), ONE)
     assert joined.shape == (32, 40)
-    assert joined[12:20, 12:20].min() > 0.99
+    assert joined[9:23, 9:23].min() > 0.99
     assert joined[:6].max() == 0
     assert joined[:, 26:].max() == 0
 
 
+def test_without_corrections_the_prior_remains():
+    prior = torch.randn(32, 32, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([[0.0, 0, 32, 32], [4, 8, 20, 24]])
+    joined = join_parts(prior, torch.zeros(2, 1, 8, 8), boxes, torch.tensor([0.9, 0.4]))
+    torch.testing.assert_close(joined, prior.sigmoid())
+
+
+def test_finer_cells_prevail():
+    corrections = torch.stack([torch.full((1, 8, 8), 9.0), torch.full((1, 8, 8), -9.0)])
+    boxes = torch.tensor([[0.0, 0, 64, 64], [16, 16, 48, 48]])
+    joined = join_parts(torch.zeros(64, 64), corrections, boxes, torch.ones(2))
+    assert joined[32, 32] < 0.1
+    assert joined[8, 8] > 0.99
+
+
 def test_the_reliable_part_prevails():
-    logits = torch.stack([torch.full((1, 8, 8), 9.0), torch.full((1, 8, 8), -9.0)])
+    corrections = torch.stack([torch.full((1, 8, 8), 9.0), torch.full((1, 8, 8), -9.0)])
     boxes = torch.tensor([[0.0, 0, 32, 32]]).expand(2, 4)
-    assert join_parts(logits, boxes, torch.tensor([0.9, 0.1]), (32, 32))[16, 16] > 0.85
-    assert join_parts(logits, boxes, torch.tensor([0.1, 0.9]), (32, 32))[16, 16] < 0.15
+    assert join_parts(torch.zeros(32, 32), corrections, boxes, torch.tensor([0.9, 0.1]))[16, 16] > 0.85
+    assert join_parts(torch.zeros(32, 32), corrections, boxes, torch.tensor([0.1, 0.9]))[16, 16] < 0.15
 
 
 @settings(max_examples=50, deadline=None)

@@ -256,9 +256,9 @@ def _middle(rng: np.random.Generator, boxes: list[np.ndarray], reach: float) -> 
 
 
 def _zoom(rng: np.random.Generator, box: np.ndarray, crop: int) -> float:
-    """Output pixels per source pixel so that the object's larger side takes 25 to 75 % of the crop."""
+    """Output pixels per source pixel so that the object's larger side takes 25 to 100 % of the crop."""
     side = float((box[2:] - box[:2]).max())
-    return float(np.clip(rng.uniform(0.25, 0.75) * crop / side, 0.3, 2.5))
+    return float(np.clip(rng.uniform(0.25, 1.0) * crop / side, 0.3, 2.5))
 
 
 def _per_frame(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from partprop.model.fpn import init_truncated_normal
 
 UNREACHABLE = -1e4  # cosine of what may not be read; finite, or the temperature's gradient would be no number
 READOUT_EXTRA = 3  # mask, match, similarity to the object
+KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
+BLOCK = 8  # side of the blocks that look at their neighbourhood together
 
 
 def depthwise_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
@@ -39,23 +41,6 @@ class Memory:
     keys: Tensor
     values: Tensor
     mask: Tensor
-
-    def crop(self, shape: tuple[int, int], rows: slice, columns: slice) -> "Memory":
-        """The pixels of a window of one frame's memory, whose grid has `shape` (h, w)."""
-        keys, values, mask = (
-            pixels.unflatten(-1, shape)[..., rows, columns].flatten(-2)
-            for pixels in (self.keys, self.values, self.mask)
-        )
-        return Memory(keys, values, mask)
-
-    @staticmethod
-    def concatenate(memories: "list[Memory]") -> "Memory":
-        """Join along the pixels."""
-        return Memory(
-            torch.cat([memory.keys for memory in memories], 2),
-            torch.cat([memory.values for memory in memories], 2),
-            torch.cat([memory.mask for memory in memories], 1),
-        )
 
 
 def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | None = None) -> Tensor:
@@ -88,6 +73,69 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
     return torch.cat([readout, match[:, None], best_object[:, None]], 1)
 
 
+@torch.no_grad()
+def read_nearby(
+    keys: Tensor,
+    memory_keys: Tensor,
+    memory_mask: Tensor,
+    offset: tuple[int, int],
+    radius: int,
+    temperature: Tensor,
+) -> Tensor:
+    """Read a mask by attention to the cells at most `radius` rows and columns away: FlowNet's displacements.
+
+    Cells are taken in blocks that share their surroundings (HaloNet, Vaswani et al., CVPR 2021), so that the
+    correlation is a product of matrices and no pair far apart is computed. Nothing is learnt through it: the same
+    keys learn at stride 8, for a small part of the time.
+
+    Args:
+        keys: (B, C, h, w), unit length.
+        memory_keys: (B, C, H, W), unit length; memory_mask: (B, 1, H, W) in [0, 1].
+        offset: row and column of the first grid's origin in the second, within it.
+        radius: in cells.
+        temperature: scalar by which cosines are multiplied before the softmax.
+
+    Returns:
+        (B, 1, h, w) in [0, 1].
+    """
+    batch, _, height, width = keys.shape
+    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
+    side = BLOCK + 2 * radius
+    queries = _blocks(F.pad(keys, (0, columns * BLOCK - width, 0, rows * BLOCK - height)), BLOCK)
+    shape = (rows * BLOCK, columns * BLOCK)
+    around = _blocks(_surroundings(memory_keys, offset, shape, radius), side)
+    known = torch.cat([memory_mask, torch.ones_like(memory_mask)], 1)  # the mask, and what lies inside the grid
+    known = _blocks(_surroundings(known, offset, shape, radius), side)
+    near = within_radius((BLOCK, BLOCK), (side, side), (radius, radius), radius).to(keys.device)
+    cosine = queries @ around.transpose(1, 2)
+    cosine = cosine.masked_fill_(~near | (known[:, None, :, 1] == 0), UNREACHABLE)
+    mask = cosine.mul_(temperature).softmax(2) @ known[:, :, :1]
+    mask = mask.view(batch, rows, columns, BLOCK, BLOCK).transpose(2, 3).reshape(batch, 1, rows * BLOCK, -1)
+    return mask[..., :height, :width]
+
+
+def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int], radius: int) -> Tensor:
+    """The window of known (B, C, H, W) at `offset` with `shape`, `radius` wider on each side; zero outside."""
+    height, width = known.shape[2:]
+    (top, left), (rows, columns) = offset, shape
+    inner = known[
+        :,
+        :,
+        max(0, top - radius) : max(0, top + rows + radius),
+        max(0, left - radius) : max(0, left + columns + radius),
+    ]
+    before = (max(0, radius - left), max(0, radius - top))
+    after = (max(0, left + columns + radius - width), max(0, top + rows + radius - height))
+    return F.pad(inner, (before[0], after[0], before[1], after[1]))
+
+
+def _blocks(cells: Tensor, side: int) -> Tensor:
+    """Windows of a map (B, C, ·, ·), one for every BLOCK rows and columns: (B·rows·columns, side², C)."""
+    cells = cells.permute(0, 2, 3, 1).contiguous()  # whole rows of a window are copied at once then
+    windows = cells.unfold(1, side, BLOCK).unfold(2, side, BLOCK)
+    return windows.permute(0, 1, 2, 4, 5, 3).flatten(3, 4).flatten(0, 2)
+
+
 def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: tuple[int, int], radius: int) -> Tensor:
     """Which cells of one grid lie at most `radius` rows and columns from which of another: FlowNet's displacements.
 
@@ -111,36 +159,60 @@ def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: 
 class PixelCorrelation(nn.Module):
     """Embeds pixels as keys and values; reads a reference memory globally and the previous frame locally.
 
-    A key is the backbone's C3, whose cosines match pixels well before any training (as label propagation shows),
-    turned into the key space without changing them, plus what is learnt from P3.
+    A key is the backbone's C2, C3 and C4, whose cosines together match pixels well before any training (as label
+    propagation shows), turned into the key space with little change, plus what is learnt from P2.
 
     Args:
-        base_channels: of C3.
+        base_channels: of C2, C3 and C4.
         channels: of the pyramid.
         key_channels, value_channels: of the embedding.
         radius: reach of the local read-out, in cells of stride 8.
+        fine_radius: reach of the fine read-out, in cells of stride 4.
     """
 
     def __init__(
-        self, base_channels: int, channels: int, key_channels: int, value_channels: int, radius: int = 8
+        self,
+        base_channels: list[int],
+        channels: int,
+        key_channels: int,
+        value_channels: int,
+        radius: int = 8,
+        fine_radius: int = 8,
     ) -> None:
         super().__init__()
-        self.base = nn.Conv2d(base_channels, key_channels, 1, bias=False)
-        self.learnt = nn.Conv2d(channels, key_channels, 3, padding=1)
+        widths = [round(share * key_channels) for share in KEY_SHARES]
+        self.base = nn.ModuleList(_rotation(level, width) for level, width in zip(base_channels, widths, strict=True))
+        self.learnt = nn.Conv2d(channels, key_channels, 1)
         self.value = nn.Sequential(
             nn.Conv2d(channels + 1, channels, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(channels, value_channels, 3, padding=1),
         )
+        self.prior_weights = nn.Parameter(torch.tensor([0.6, 0.3, 0.8]))  # global, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
         self.radius = radius
-        nn.init.orthogonal_(self.base.weight)
+        self.fine_radius = fine_radius
         init_truncated_normal(self.learnt, std=0.001)
         init_truncated_normal(self.value)
 
-    def keys(self, c3: Tensor, p3: Tensor) -> Tensor:
-        """Unit keys (B, C, h, w) of C3 (B, base_channels, h, w) and P3 (B, channels, h, w)."""
-        return F.normalize(self.base(F.normalize(c3, dim=1)) + self.learnt(p3), dim=1)
+    def keys(self, levels: list[Tensor], p2: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4] and P2."""
+        size = p2.shape[2:]
+        projected = [project(F.normalize(level, dim=1)) for project, level in zip(self.base, levels, strict=True)]
+        resized = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in projected]
+        keys = F.normalize(torch.cat(resized, 1) + self.learnt(p2), dim=1)
+        return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
+
+    def read_fine(self, keys: Tensor, memory_keys: Tensor, memory_mask: Tensor, offset: tuple[int, int]) -> Tensor:
+        """The previous mask (B, 1, H, W) at stride 4 as keys (B, K, h, w) of a window find it: (B, 1, h, w)."""
+        temperature = self.log_temperature[1].exp()
+        return read_nearby(keys, memory_keys, memory_mask, offset, self.fine_radius, temperature)
+
+    def prior(self, masks: Tensor, fine: Tensor) -> Tensor:
+        """Weighted log-odds (B, 1, 2h, 2w) of masks (B, 2, h, w), read globally and locally, and of the fine one."""
+        doubled = F.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
+        known = torch.cat([doubled, fine], 1).clamp(0.02, 0.98).logit()
+        return (self.prior_weights[:, None, None] * known).sum(1, keepdim=True)
 
     def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known."""
@@ -172,3 +244,10 @@ class PixelCorrelation(nn.Module):
         near = within_radius(shape, previous_shape, offset, self.radius).to(keys.device)
         evidence = torch.cat([read(reference, flat, temperature[0]), read(previous, flat, temperature[1], near)], 1)
         return evidence.unflatten(2, shape)
+
+
+def _rotation(inputs: int, outputs: int) -> nn.Conv2d:
+    """A projection that keeps lengths and cosines, on average where it has fewer outputs than inputs."""
+    layer = nn.Conv2d(inputs, outputs, 1, bias=False)
+    nn.init.orthogonal_(layer.weight, gain=max(1.0, inputs / outputs) ** 0.5)
+    return layer

@@ -24,7 +24,7 @@ class Pyramid(nn.Module):
         inputs = cast(FeatureInfo, backbone.feature_info).channels()
         self.fpn = FeaturePyramidNetwork(inputs, channels, extra_blocks=LastLevelMaxPool())
         self.out_channels = channels
-        self.c3_channels = inputs[1]
+        self.base_channels = inputs
         init_truncated_normal(self.fpn)
 
     def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":

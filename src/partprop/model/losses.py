@@ -11,7 +11,16 @@ from partprop.model.network import CONTEXT, FrameOutput
 from partprop.model.part_tracker import encode_boxes, places
 
 HARD_SHARE = 0.4  # of a part's pixels count, those with the largest loss
-WEIGHTS = {"mask_ce": 1.0, "mask_dice": 1.0, "presence": 0.2, "correlation": 0.4, "score": 0.5, "offset": 0.5}
+WEIGHTS = {
+    "joined_ce": 1.0,
+    "joined_dice": 1.0,
+    "mask_ce": 1.0,
+    "mask_dice": 1.0,
+    "presence": 0.2,
+    "correlation": 0.4,
+    "score": 0.5,
+    "offset": 0.5,
+}
 PRESENT_SHARE = 0.005  # of a part's window, above which the object counts as present in it
 
 
@@ -36,12 +45,16 @@ def total_loss(losses: dict[str, Tensor]) -> Tensor:
 
 
 def frame_losses(output: FrameOutput, targets: FrameTargets) -> dict[str, Tensor]:
-    """All terms for one frame, each a scalar: masks of the parts, presence, correlation masks, tracking."""
+    """All terms for one frame, each a scalar: joined mask, parts' masks, presence, correlation, tracking."""
     size = output.masks.shape[-1]
     truth = roi_align(targets.mask, enlarge(targets.windows, CONTEXT), size, 1)
     score, offset = tracking_loss(output.scores, output.offsets, targets.boxes, targets.last, targets.tracked)
+    joined = F.avg_pool2d(targets.mask, targets.mask.shape[-1] // output.joined.shape[-1])[:, None]
+    seen = (joined.flatten(2).amax(2) > 0.5).float()
     present = (truth.flatten(2).mean(2) > PRESENT_SHARE).float()
     return {
+        "joined_ce": hard_cross_entropy(output.joined[:, None].clamp(1e-4, 1 - 1e-4).logit(), joined),
+        "joined_dice": dice_loss(output.joined[:, None], joined, seen),
         "mask_ce": hard_cross_entropy(output.masks, truth),
         "mask_dice": dice_loss(output.masks.sigmoid(), truth, present),
         "presence": F.binary_cross_entropy_with_logits(output.presence, present),

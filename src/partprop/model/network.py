@@ -1,5 +1,6 @@
 """The whole network: encode a frame once, track its parts, correlate its pixels, propagate the parts' masks."""
 
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,13 +23,14 @@ MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame
 
 @dataclass(frozen=True)
 class Features:
-    """A frame's pyramid levels (B, C, ·, ·) and unit keys (B, K, h, w) at stride 8."""
+    """A frame's pyramid levels (B, C, ·, ·) and unit keys (B, K, ·, ·) at strides 8 and 4."""
 
     p2: Tensor
     p3: Tensor
     p4: Tensor
     p5: Tensor
     keys: Tensor
+    fine_keys: Tensor
 
     @property
     def tracking_levels(self) -> list[Tensor]:
@@ -37,16 +39,21 @@ class Features:
 
     def split(self, batch: int) -> "list[Features]":
         """Features of `batch` frames each."""
-        levels = (level.split(batch) for level in (self.p2, self.p3, self.p4, self.p5, self.keys))
+        maps = (self.p2, self.p3, self.p4, self.p5, self.keys, self.fine_keys)
+        levels = (level.split(batch) for level in maps)
         return [Features(*frame) for frame in zip(*levels, strict=True)]
+
+
+Window = tuple[slice, slice]
+"""Rows and columns of a grid."""
 
 
 class FrameOutput(NamedTuple):
     """What `Network.forward` predicts for a frame of B videos with P parts.
 
     scores: (B, P, R, R) logits and offsets: (B, P, R, R, 4) of the part tracker. correlation: (B, 2, h, w) masks read
-    by pixel correlation, global and local. masks: (B, P, 1, 2S, 2S) logits inside the enlarged boxes. presence: (B, P)
-    logits. joined: (B, 1, H/2, W/2) probability.
+    by pixel correlation at stride 8, global and local. masks: (B, P, 1, 2S, 2S) logits inside the enlarged boxes.
+    presence: (B, P) logits. joined: (B, 1, H/2, W/2) probability.
     """
 
     scores: Tensor
@@ -71,7 +78,7 @@ class Network(nn.Module):
         channels = pyramid.out_channels
         self.pyramid = pyramid
         self.tracker = PartTracker(channels)
-        self.correlation = PixelCorrelation(pyramid.c3_channels, channels, key_channels, value_channels)
+        self.correlation = PixelCorrelation(pyramid.base_channels[:3], channels, key_channels, value_channels)
         self.decoder = MaskDecoder(channels, value_channels)
         self.roi_size = roi_size
         init_truncated_normal(self.tracker)
@@ -80,7 +87,8 @@ class Network(nn.Module):
         """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
         backbone_levels = self.pyramid.backbone_levels(images)
         p2, p3, p4, p5, _ = self.pyramid.top_down(backbone_levels).values()
-        return Features(p2, p3, p4, p5, self.correlation.keys(backbone_levels[1], p3))
+        fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
+        return Features(p2, p3, p4, p5, keys, fine_keys)
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, H, W) in [0, 1] is known, at any resolution."""
@@ -94,26 +102,57 @@ class Network(nn.Module):
         masks = roi_align(mask, windows, self.roi_size, stride)
         return self.decoder.guide(crops.flatten(0, 1), masks.flatten(0, 1)).unflatten(0, boxes.shape[:2])
 
+    def correlate(
+        self, features: Features, reference: Memory, before: Features, mask: Tensor, window: Window
+    ) -> tuple[Tensor, Tensor]:
+        """Read reference and previous frame for a window of the current frame.
+
+        Args:
+            features: of the current frame.
+            reference: what is known for certain.
+            before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
+            window: h rows and w columns of the stride-8 grid.
+
+        Returns:
+            Evidence (B, E, h, w) as of `PixelCorrelation.forward`; prior (B, 1, 2h, 2w), logits of the mask that it and
+            the fine read-out at stride 4 give.
+        """
+        correlation, grid = self.correlation, features.keys.shape[2:]
+        near = _grown(window, correlation.radius, grid)
+        small = F.interpolate(mask, size=grid, mode="area")
+        previous = correlation.memorise(_cut(before.p3, near), _cut(before.keys, near), _cut(small, near))
+        offset = (window[0].start - near[0].start, window[1].start - near[1].start)
+        shape = (near[0].stop - near[0].start, near[1].stop - near[1].start)
+        evidence = correlation(_cut(features.keys, window), reference, previous, shape, offset)
+
+        fine = (slice(2 * window[0].start, 2 * window[0].stop), slice(2 * window[1].start, 2 * window[1].stop))
+        small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
+        origin = (fine[0].start, fine[1].start)
+        read = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
+        return evidence, correlation.prior(self.matches(evidence)[:, [0, 3]], read)
+
     def decode(
         self,
         features: Features,
         evidence: Tensor,
+        prior: Tensor,
         offset: tuple[int, int],
         boxes: Tensor,
         previous: Tensor,
         guidance: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Masks of parts.
 
         Args:
             features: of the current frame.
             evidence: (B, E, h, w), read for a window whose origin is at row and column `offset` of the stride-8 grid.
+            prior: (B, 1, 2h, 2w), logits for the same window at stride 4.
             boxes: (B, P, 4) of the parts.
             previous: (B, P, 1, 2S, 2S), the previous mask in the parts' previous windows.
             guidance: (B, P, G, S, S).
 
         Returns:
-            Mask logits (B, P, 1, 2S, 2S) in the enlarged boxes and presence logits (B, P).
+            Mask logits (B, P, 1, 2S, 2S) in the enlarged boxes; how they correct the prior; presence logits (B, P).
         """
         size = self.roi_size
         windows = enlarge(boxes, CONTEXT)
@@ -125,11 +164,14 @@ class Network(nn.Module):
             context=roi_align(features.p4, windows, size // 2, STRIDE * 2).flatten(0, 1),
             values=values,
             matches=matches,
+            prior=roi_align(prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
             previous=previous.flatten(0, 1),
             reference=guidance.flatten(0, 1),
         )
-        masks, presence = self.decoder(inputs)
-        return masks.unflatten(0, boxes.shape[:2]), presence.unflatten(0, boxes.shape[:2])
+        corrections, presence = self.decoder(inputs)
+        shape = boxes.shape[:2]
+        masks = inputs.prior + corrections
+        return masks.unflatten(0, shape), corrections.unflatten(0, shape), presence.unflatten(0, shape)
 
     def forward(
         self, images: Tensor, mask: Tensor, boxes: Tensor, last_boxes: Tensor, remembered: Tensor
@@ -155,27 +197,27 @@ class Network(nn.Module):
         previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
         for time, current in enumerate(later, start=1):
             previous_mask = previous_mask * remembered[:, time, None, None, None]
-            recent = self.memorise(previous, previous_mask)
-            if time > 1:
-                memory = Memory.concatenate([memory, recent])
             scores, offsets = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
             grid = (current.keys.shape[2], current.keys.shape[3])
-            evidence = self.correlation(current.keys, memory, recent, grid, (0, 0))
+            window = (slice(0, grid[0]), slice(0, grid[1]))
+            evidence, prior = self.correlate(current, memory, previous, previous_mask, window)
             windows = enlarge(boxes[:, time - 1], CONTEXT)
             crops = roi_align(previous_mask, windows, 2 * self.roi_size, MASK_STRIDE)
-            masks, presence = self.decode(current, evidence, (0, 0), boxes[:, time], crops, guidance)
-            joined = self._join(masks, boxes[:, time], presence, previous_mask.shape[2:])
+            masks, corrections, presence = self.decode(
+                current, evidence, prior, (0, 0), boxes[:, time], crops, guidance
+            )
+            joined = self._join(prior, corrections, boxes[:, time], presence)
             outputs.append(FrameOutput(scores, offsets, self.matches(evidence)[:, [0, 3]], masks, presence, joined))
             # the mask that inference would carry on, errors included; gradients stop at the frame's border
             previous, previous_mask = current, joined.detach()
         return outputs
 
-    def _join(self, masks: Tensor, boxes: Tensor, presence: Tensor, shape: torch.Size) -> Tensor:
-        windows = enlarge(boxes, CONTEXT)
-        size = (shape[0], shape[1])
+    def _join(self, prior: Tensor, corrections: Tensor, boxes: Tensor, presence: Tensor) -> Tensor:
+        windows, reliability = enlarge(boxes, CONTEXT), presence.detach().sigmoid()
+        prior = F.interpolate(prior, scale_factor=2, mode="bilinear", align_corners=False)[:, 0]
         joined = [
-            join_parts(masks[index], windows[index], presence[index].sigmoid(), size, MASK_STRIDE)
-            for index in range(len(masks))
+            join_parts(prior[index], corrections[index], windows[index], reliability[index], MASK_STRIDE)
+            for index in range(len(prior))
         ]
         return torch.stack(joined)[:, None]
 
@@ -187,6 +229,18 @@ class Network(nn.Module):
         """Evidence (N, 2·(V + 3), ·, ·) as values (N, 2V, ·, ·) and matches (N, 6, ·, ·)."""
         parts = evidence.split([evidence.shape[1] // 2 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
         return torch.cat(parts[::2], 1), torch.cat(parts[1::2], 1)
+
+
+def _grown(window: Window, cells: int, grid: Many[int]) -> Window:
+    """A window with `cells` more on each side, as far as the grid goes."""
+    rows, columns = (
+        slice(max(0, part.start - cells), min(size, part.stop + cells)) for part, size in zip(window, grid, strict=True)
+    )
+    return rows, columns
+
+
+def _cut(cells: Tensor, window: Window) -> Tensor:
+    return cells[:, :, window[0], window[1]]
 
 
 def build_network(

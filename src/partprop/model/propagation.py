@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partprop.model.boxes import paste
+from partprop.model.boxes import paste, to_centre_size
 from partprop.model.fpn import init_truncated_normal
 
 
@@ -16,7 +16,7 @@ class PartInputs:
 
     detail: (N, C, 2S, 2S) P2 of the current frame. features: (N, C, S, S) P3. context: (N, C, S/2, S/2) P4.
     values: (N, 2V, S, S) and matches: (N, 6, S, S) in [-1, 1], the read-outs of the pixel correlation, global and
-    local; of matches the channels 0 and 3 are masks in [0, 1].
+    local; of matches the channels 0 and 3 are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be corrected.
     previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
     reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
     """
@@ -26,20 +26,21 @@ class PartInputs:
     context: Tensor
     values: Tensor
     matches: Tensor
+    prior: Tensor
     previous: Tensor
     reference: Tensor
 
     def masks(self) -> Tensor:
-        """What is known of the mask before decoding, (N, 3, 2S, 2S): read globally, read locally, previous."""
-        return torch.cat([_double(self.matches[:, [0, 3]]), self.previous], 1)
+        """What is known of the mask before decoding, (N, 4, 2S, 2S): read globally, read locally, prior, previous."""
+        return torch.cat([_double(self.matches[:, [0, 3]]), self.prior.sigmoid(), self.previous], 1)
 
 
 class MaskDecoder(nn.Module):
-    """The mask of the object inside a part's box, from what the part is now, was before and was in the reference.
+    """Corrects the mask inside a part's box, by what the part is now, was before and was in the reference.
 
-    The decoder corrects a prior: the weighted log-odds of the masks that pixel correlation reads and of the previous
-    mask, whose motion the part's tracked boxes have already cancelled. So it propagates labels before any training.
-    Previous mask and reference features with their mask are also inputs, as in RGMP (Oh et al., CVPR 2018, 3.1).
+    What is corrected is the prior of the whole frame, the masks that pixel correlation reads, so that labels are
+    propagated before any training. Previous mask and reference features with their mask are inputs as in RGMP (Oh et
+    al., CVPR 2018, 3.1).
 
     Args:
         channels: C of the pyramid.
@@ -66,10 +67,9 @@ class MaskDecoder(nn.Module):
         self.up_middle = _block(96 + 96, 64)
         self.up_top = _block(64 + 64, 64)
         self.shrink = nn.Conv2d(64, 32, 1)
-        self.last = _block(32 + self.DETAIL + 3, 32)
+        self.last = _block(32 + self.DETAIL + 4, 32)
         self.mask = nn.Conv2d(32, 1, 3, padding=1)
         self.presence = nn.Linear(96, 1)
-        self.prior_weights = nn.Parameter(torch.tensor([0.6, 0.6, 0.3]))
         init_truncated_normal(self)
         init_truncated_normal(self.mask, std=0.01)
 
@@ -78,7 +78,7 @@ class MaskDecoder(nn.Module):
         return self.guide_features(torch.cat([features, mask], 1))
 
     def forward(self, part: PartInputs) -> tuple[Tensor, Tensor]:
-        """Mask logits (N, 1, 2S, 2S) and the logits (N,) of the object being present in the part's box."""
+        """Corrections (N, 1, 2S, 2S) of the prior and the logits (N,) of the object being present in the part's box."""
         features, values = self.reduce_features(part.features), self.reduce_values(part.values)
         previous = F.avg_pool2d(part.previous, 2)
         top = self.enter2(self.enter(torch.cat([features, values, part.matches, part.reference, previous], 1)))
@@ -86,34 +86,33 @@ class MaskDecoder(nn.Module):
         bottom = self.bottom(self.bottom_in(middle))
         middle = self.up_middle(torch.cat([middle, _double(bottom)], 1))
         top = self.up_top(torch.cat([top, _double(middle)], 1))
-        known = part.masks()
-        last = self.last(torch.cat([_double(self.shrink(top)), self.reduce_detail(part.detail), known], 1))
-        prior = (self.prior_weights[:, None, None] * known.clamp(0.02, 0.98).logit()).sum(1, keepdim=True)
-        return prior + self.mask(last), self.presence(bottom.amax((2, 3)))[:, 0]
+        last = self.last(torch.cat([_double(self.shrink(top)), self.reduce_detail(part.detail), part.masks()], 1))
+        return self.mask(last), self.presence(bottom.amax((2, 3)))[:, 0]
 
 
-def join_parts(
-    logits: Tensor, boxes: Tensor, reliability: Tensor, shape: tuple[int, int], stride: float = 1.0
-) -> Tensor:
-    """Paste the parts' masks back, averaged by reliability (FAVOS, Cheng et al., CVPR 2018, 3.3).
+def join_parts(prior: Tensor, corrections: Tensor, boxes: Tensor, reliability: Tensor, stride: float = 1.0) -> Tensor:
+    """Add the parts' corrections to the prior, averaged by reliability (FAVOS, Cheng et al., CVPR 2018, 3.3).
 
-    Each part counts less towards its border, where it saw the least around it. Outside all parts is background.
+    A part counts more the finer its cells are, and less towards its border, where it saw the least around it. Outside
+    all parts is background.
 
     Args:
-        logits: (K, 1, S, S), part 0 the whole object.
+        prior: (H, W) logits.
+        corrections: (K, 1, S, S) of logits, part 0 the whole object.
         boxes: (K, 4) the decoded windows in pixels.
         reliability: (K,) in [0, 1].
-        shape: (H, W) of the output; stride: pixels of the image per output cell.
+        stride: pixels of the image per cell of the prior.
 
     Returns:
         (H, W) probability of the object.
     """
-    size = logits.shape[-1]
-    taper = _taper(size, logits)
-    weight = reliability.clamp(min=1e-3)[:, None, None, None] * taper
-    pasted = paste(torch.cat([logits.sigmoid() * weight, weight.expand_as(logits)], 1), boxes, shape, stride)
+    _, sides = to_centre_size(boxes)
+    density = sides[:1].prod(1) / sides.prod(1).clamp(min=1)
+    weight = (reliability * density).clamp(min=1e-3)[:, None, None, None] * _taper(corrections.shape[-1], corrections)
+    shape = (prior.shape[0], prior.shape[1])
+    pasted = paste(torch.cat([corrections * weight, weight.expand_as(corrections)], 1), boxes, shape, stride)
     total, mass = pasted.sum(0)
-    return torch.where(mass > 0, total / mass.clamp(min=1e-6), torch.zeros_like(mass))
+    return torch.where(mass > 0, (prior + total / mass.clamp(min=1e-6)).sigmoid(), torch.zeros_like(mass))
 
 
 def soft_aggregate(probabilities: Tensor) -> Tensor:

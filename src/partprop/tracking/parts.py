@@ -9,7 +9,7 @@ from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_cent
 from partprop.model.network import Features, Network
 from partprop.model.part_tracker import best_boxes
 
-SCALES = (0.6, 0.4)  # sides of parts over those of the object's box
+SCALES = (0.5,)  # sides of parts over those of the object's box
 SMALLEST = 12.0  # pixels of the working resolution below which a part shows no detail
 KEEP_SCORE = 0.35  # below it a part is dropped
 MIN_GAIN = 0.08  # share of the mask that a further part must add

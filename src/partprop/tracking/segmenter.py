@@ -19,6 +19,7 @@ PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
+NEVER = -10.0  # log-odds of the object where no part is
 VOID = 255
 
 
@@ -48,14 +49,11 @@ class Settings:
     """How a video is run.
 
     short_side: the working resolution, pixels of the frame's shorter side (never enlarged). parts: at most so many
-    beside the whole object. memory_frames: recent frames remembered beside the reference, one every memory_every.
-    lost_score: confidence in [0, 1] below which an object counts as lost.
+    beside the whole object. lost_score: confidence in [0, 1] below which an object counts as lost.
     """
 
     short_side: int
     parts: int
-    memory_frames: int
-    memory_every: int
     lost_score: float
 
 
@@ -66,8 +64,6 @@ class _Track:
     object_id: int
     parts: Parts
     reference: Memory  # the frame of the given mask
-    recent: tuple[Memory, ...]  # windows of later frames
-    previous: Memory  # the whole previous frame
     mask: Tensor  # (H, W) probability in the previous frame
     size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is lost
     next_name: int
@@ -86,7 +82,7 @@ class Segmenter:
         self._network = network
         self._settings = settings
         self._tracks: list[_Track] = []
-        self._frame = 0
+        self._before: Features  # of the previous frame
 
     @torch.inference_mode()
     def start(self, image: np.ndarray, labels: np.ndarray) -> Result:
@@ -104,7 +100,7 @@ class Segmenter:
             for object_id, mask in zip(ids, masks, strict=True)
             if mask.max() > 0.5
         ]
-        self._frame = 0
+        self._before = features
         given = np.where(labels == VOID, 0, labels).astype(np.uint8)
         return Result(given, self._boxes(image.shape[:2], shape))
 
@@ -113,7 +109,6 @@ class Segmenter:
         """Segment the next frame, uint8 RGB (H, W, 3)."""
         if not self._tracks:
             return Result(np.zeros(image.shape[:2], np.uint8), [])
-        self._frame += 1
         features, shape = self._encode(image)
         moved, probabilities = [], []
         for tracked in self._tracks:
@@ -126,6 +121,7 @@ class Segmenter:
         self._tracks = [
             self._remember(tracked, features, mask) for tracked, mask in zip(moved, merged[1:], strict=True)
         ]
+        self._before = features
         return Result(self._labels(merged, image.shape[:2], shape), self._boxes(image.shape[:2], shape))
 
     def _encode(self, image: np.ndarray) -> tuple[Features, tuple[int, int]]:
@@ -148,10 +144,10 @@ class Segmenter:
         whole = box_of_mask(mask)
         assert whole is not None
         boxes = torch.cat([whole[None].to(mask), propose(mask, self._settings.parts)])
-        memory = self._network.memorise(features, mask[None, None])
         parts = describe(self._network, features, mask, boxes, 0)
+        reference = self._network.memorise(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
-        return _Track(object_id, parts, memory, (), memory, mask, size, next_name=len(parts))
+        return _Track(object_id, parts, reference, mask, size, next_name=len(parts))
 
     def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
@@ -203,35 +199,27 @@ class Segmenter:
         network, grid = self._network, (features.keys.shape[2], features.keys.shape[3])
         windows = enlarge(parts.boxes, CONTEXT)
         rows, columns = _cells(windows, grid)
-        radius = network.correlation.radius
-        near_rows = slice(max(0, rows.start - radius), min(grid[0], rows.stop + radius))
-        near_columns = slice(max(0, columns.start - radius), min(grid[1], columns.stop + radius))
-        evidence = network.correlation(
-            features.keys[:, :, rows, columns],
-            Memory.concatenate([tracked.reference, *tracked.recent]),
-            tracked.previous.crop(grid, near_rows, near_columns),
-            (near_rows.stop - near_rows.start, near_columns.stop - near_columns.start),
-            (rows.start - near_rows.start, columns.start - near_columns.start),
-        )
-        size = 2 * network.roi_size
+        mask = tracked.mask[None, None]
+        evidence, prior = network.correlate(features, tracked.reference, self._before, mask, (rows, columns))
         before = enlarge(tracked.parts.boxes[: len(parts)], CONTEXT)
-        previous = roi_align(tracked.mask[None, None], before[None], size, 1)
-        masks, presence = network.decode(
-            features, evidence, (rows.start, columns.start), parts.boxes[None], previous, parts.guidance[None]
+        previous = roi_align(mask, before[None], 2 * network.roi_size, 1)
+        _, corrections, presence = network.decode(
+            features, evidence, prior, (rows.start, columns.start), parts.boxes[None], previous, parts.guidance[None]
         )
         present = presence[0].sigmoid()
-        shape = (tracked.mask.shape[0], tracked.mask.shape[1])
-        probability = join_parts(masks[0], windows, parts.scores * present, shape)
+        whole_prior = features.fine_keys.new_full((1, 1, *features.fine_keys.shape[2:]), NEVER)
+        whole_prior[:, :, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop] = prior
+        whole_prior = F.interpolate(whole_prior, size=mask.shape[2:], mode="bilinear", align_corners=False)
+        probability = join_parts(whole_prior[0, 0], corrections[0], windows, parts.scores * present)
         small = F.interpolate(probability[None, None], size=grid, mode="area")[0, 0, rows, columns]
         support = (small * network.matches(evidence)[0, 0]).sum() / small.sum().clamp(min=1e-6)
         return probability, present, present[0] * support
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
-        """Take the merged mask over: it places the whole object, renews the parts and enters the memory."""
-        previous = self._network.memorise(features, mask[None, None])
+        """Take the merged mask over: it places the whole object and renews the parts."""
         whole = None if tracked.lost else _main_box(mask)
         if whole is None:
-            return replace(tracked, previous=previous, mask=mask, lost=True)
+            return replace(tracked, mask=mask, lost=True)
         parts = tracked.parts
         parts = parts.moved(torch.cat([whole[None], parts.boxes[1:]]), parts.scores)
         gone = set(unreliable(parts, whole))
@@ -242,8 +230,6 @@ class Segmenter:
             tracked,
             parts=parts,
             size=size,
-            recent=self._recent(tracked, features, previous, whole),
-            previous=previous,
             mask=mask,
             next_name=next_name,
         )
@@ -256,13 +242,6 @@ class Segmenter:
             return parts, tracked.next_name
         fresh = describe(self._network, features, mask, boxes, tracked.next_name)
         return parts.joined(fresh), tracked.next_name + len(boxes)
-
-    def _recent(self, tracked: _Track, features: Features, memory: Memory, whole: Tensor) -> tuple[Memory, ...]:
-        if self._settings.memory_frames == 0 or self._frame % self._settings.memory_every:
-            return tracked.recent
-        grid = (features.keys.shape[2], features.keys.shape[3])
-        window = memory.crop(grid, *_cells(enlarge(whole[None], 2.0), grid))
-        return (*tracked.recent, window)[-self._settings.memory_frames :]
 
     def _labels(self, merged: Tensor, size: tuple[int, ...], shape: tuple[int, int]) -> np.ndarray:
         """Ids at the input's resolution from probabilities (K + 1, H, W), background first."""
