@@ -8,11 +8,9 @@ import numpy as np
 
 from partprop.data import augment
 from partprop.data.coco import CocoImages
-from partprop.data.labels import mask_box
+from partprop.data.labels import VOID, mask_box
 from partprop.data.triples import FRAMES, Triple, finish, move_with, random_parts
 from partprop.data.video import Sequence
-
-VOID = 255
 
 
 class Triples(Protocol):

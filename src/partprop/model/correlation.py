@@ -108,7 +108,7 @@ def read_nearby(
     known = _blocks(_surroundings(known, offset, shape, radius), side)
     near = within_radius((BLOCK, BLOCK), (side, side), (radius, radius), radius).to(keys.device)
     cosine = queries @ around.transpose(1, 2)
-    cosine = cosine.masked_fill_(~near | (known[:, None, :, 1] == 0), UNREACHABLE)
+    cosine.masked_fill_(~near | (known[:, None, :, 1] == 0), UNREACHABLE)
     mask = cosine.mul_(temperature).softmax(2) @ known[:, :, :1]
     mask = mask.view(batch, rows, columns, BLOCK, BLOCK).transpose(2, 3).reshape(batch, 1, rows * BLOCK, -1)
     return mask[..., :height, :width]
@@ -121,8 +121,8 @@ def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int]
     inner = known[
         :,
         :,
-        max(0, top - radius) : max(0, top + rows + radius),
-        max(0, left - radius) : max(0, left + columns + radius),
+        max(0, top - radius) : top + rows + radius,
+        max(0, left - radius) : left + columns + radius,
     ]
     before = (max(0, radius - left), max(0, radius - top))
     after = (max(0, left + columns + radius - width), max(0, top + rows + radius - height))

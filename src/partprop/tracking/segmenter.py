@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from partprop.data.labels import VOID
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
 from partprop.model.correlation import Memory, read
@@ -20,7 +21,6 @@ CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
 NEVER = -10.0  # log-odds of the object where no part is
-VOID = 255
 
 
 @dataclass(frozen=True)
