@@ -8,7 +8,7 @@ from torch import Tensor
 
 from partprop.model.boxes import enlarge, roi_align, to_centre_size
 from partprop.model.network import CONTEXT, FrameOutput
-from partprop.model.part_tracker import encode_boxes, places
+from partprop.model.part_tracker import places
 
 HARD_SHARE = 0.4  # of a part's pixels count, those with the largest loss
 WEIGHTS = {
@@ -19,7 +19,6 @@ WEIGHTS = {
     "presence": 0.2,
     "correlation": 0.4,
     "score": 0.5,
-    "offset": 0.5,
 }
 PRESENT_SHARE = 0.005  # of a part's window, above which the object counts as present in it
 
@@ -48,7 +47,6 @@ def frame_losses(output: FrameOutput, targets: FrameTargets) -> dict[str, Tensor
     """All terms for one frame, each a scalar: joined mask, parts' masks, presence, correlation, tracking."""
     size = output.masks.shape[-1]
     truth = roi_align(targets.mask, enlarge(targets.windows, CONTEXT), size, 1)
-    score, offset = tracking_loss(output.scores, output.offsets, targets.boxes, targets.last, targets.tracked)
     joined = F.avg_pool2d(targets.mask, targets.mask.shape[-1] // output.joined.shape[-1])[:, None]
     seen = (joined.flatten(2).amax(2) > 0.5).float()
     present = (truth.flatten(2).mean(2) > PRESENT_SHARE).float()
@@ -59,8 +57,7 @@ def frame_losses(output: FrameOutput, targets: FrameTargets) -> dict[str, Tensor
         "mask_dice": dice_loss(output.masks.sigmoid(), truth, present),
         "presence": F.binary_cross_entropy_with_logits(output.presence, present),
         "correlation": correlation_loss(output.correlation, targets.mask),
-        "score": score,
-        "offset": offset,
+        "score": tracking_loss(output.scores, targets.boxes, targets.last, targets.tracked),
     }
 
 
@@ -91,21 +88,16 @@ def correlation_loss(masks: Tensor, truth: Tensor) -> Tensor:
     return F.binary_cross_entropy(masks.clamp(1e-4, 1 - 1e-4), small)
 
 
-def tracking_loss(
-    scores: Tensor, offsets: Tensor, boxes: Tensor, last: Tensor, tracked: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Score and offset losses of the part tracker.
+def tracking_loss(scores: Tensor, boxes: Tensor, last: Tensor, tracked: Tensor) -> Tensor:
+    """Balanced cross-entropy of the part tracker's scores.
 
     A place is positive within a quarter of the last box of the true centre and negative beyond half of it (SiamFC, 2.2,
     has the same radius rule in pixels). Positives and negatives weigh the same.
 
     Args:
-        scores: (B, P, R, R) logits. offsets: (B, P, R, R, 4).
+        scores: (B, P, R, R) logits.
         boxes: (B, P, 4) true boxes. last: (B, P, 4) searched around.
         tracked: (B, P) 1 where the true box is known.
-
-    Returns:
-        Balanced cross-entropy of the scores; smooth L1 of the offsets at positive places.
     """
     centre, _ = to_centre_size(boxes)
     _, last_size = to_centre_size(last)
@@ -115,8 +107,8 @@ def tracking_loss(
     positive = (distance <= 0.25) * known
     negative = (distance > 0.5) * known
     loss = F.binary_cross_entropy_with_logits(scores, positive, reduction="none")
-    score = (loss * positive).sum() / positive.sum().clamp(min=1) + (loss * negative).sum() / negative.sum().clamp(
-        min=1
-    )
-    error = F.smooth_l1_loss(offsets, encode_boxes(boxes, last), reduction="none", beta=0.1).mean(-1)
-    return score / 2, (error * positive).sum() / positive.sum().clamp(min=1)
+    return (_mean_where(loss, positive) + _mean_where(loss, negative)) / 2
+
+
+def _mean_where(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1)

@@ -51,13 +51,12 @@ Window = tuple[slice, slice]
 class FrameOutput(NamedTuple):
     """What `Network.forward` predicts for a frame of B videos with P parts.
 
-    scores: (B, P, R, R) logits and offsets: (B, P, R, R, 4) of the part tracker. correlation: (B, 2, h, w) masks read
+    scores: (B, P, R, R) logits of the part tracker. correlation: (B, 2, h, w) masks read
     by pixel correlation at stride 8, global and local. masks: (B, P, 1, 2S, 2S) logits inside the enlarged boxes.
     presence: (B, P) logits. joined: (B, 1, H/2, W/2) probability.
     """
 
     scores: Tensor
-    offsets: Tensor
     correlation: Tensor
     masks: Tensor
     presence: Tensor
@@ -197,7 +196,7 @@ class Network(nn.Module):
         previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
         for time, current in enumerate(later, start=1):
             previous_mask = previous_mask * remembered[:, time, None, None, None]
-            scores, offsets = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
+            scores = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
             grid = (current.keys.shape[2], current.keys.shape[3])
             window = (slice(0, grid[0]), slice(0, grid[1]))
             evidence, prior = self.correlate(current, memory, previous, previous_mask, window)
@@ -207,7 +206,7 @@ class Network(nn.Module):
                 current, evidence, prior, (0, 0), boxes[:, time], crops, guidance
             )
             joined = self._join(prior, corrections, boxes[:, time], presence)
-            outputs.append(FrameOutput(scores, offsets, self.matches(evidence)[:, [0, 3]], masks, presence, joined))
+            outputs.append(FrameOutput(scores, self.matches(evidence)[:, [0, 3]], masks, presence, joined))
             # the mask that inference would carry on, errors included; gradients stop at the frame's border
             previous, previous_mask = current, joined.detach()
         return outputs

@@ -10,10 +10,11 @@ from partprop.model.correlation import depthwise_cross_correlation
 TEMPLATE = 8  # cells of a template's side
 WINDOW = 3  # side of the search window over that of the part's last box
 RESPONSE = TEMPLATE * (WINDOW - 1) + 1
+UPSAMPLING = 8  # of the response, before its peak is located
 
 
 class PartTracker(nn.Module):
-    """SiamFC's search (Bertinetto et al., ECCVW 2016) with SiamRPN++'s depth-wise correlation and box regression.
+    """SiamFC's search (Bertinetto et al., ECCVW 2016) with the depth-wise correlation of SiamRPN++ (CVPR 2019).
 
     Args:
         channels: of the pyramid.
@@ -24,7 +25,7 @@ class PartTracker(nn.Module):
         self.template = nn.Conv2d(channels, channels, 3, padding=1)
         self.search = nn.Conv2d(channels, channels, 3, padding=1)
         self.head = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.GroupNorm(8, channels), nn.ReLU(), nn.Conv2d(channels, 5, 1)
+            nn.Conv2d(channels, channels, 1), nn.GroupNorm(8, channels), nn.ReLU(), nn.Conv2d(channels, 1, 1)
         )
 
     def embed(self, levels: list[Tensor], boxes: Tensor) -> Tensor:
@@ -32,7 +33,7 @@ class PartTracker(nn.Module):
         crops = _align_on_levels(levels, boxes, boxes, TEMPLATE)
         return self.template(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
 
-    def forward(self, levels: list[Tensor], templates: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, levels: list[Tensor], templates: Tensor, last: Tensor) -> Tensor:
         """Correlate templates with windows around the parts' last boxes.
 
         Args:
@@ -41,15 +42,12 @@ class PartTracker(nn.Module):
             last: (B, K, 4), the parts' boxes in the previous frame.
 
         Returns:
-            Score logits (B, K, R, R) and box offsets (B, K, R, R, 4): centre shift and log size ratio, in units of the
-            last box, at each of the R·R = 17·17 places of the template.
+            Score logits (B, K, R, R) at each of the R·R = 17·17 places of the template.
         """
         windows = _align_on_levels(levels, enlarge(last, WINDOW), last, TEMPLATE * WINDOW)
         shape = windows.shape[:2]
         response = depthwise_cross_correlation(templates.flatten(0, 1), self.search(windows.flatten(0, 1)))
-        output = self.head(response)
-        scores, offsets = output[:, 0], output[:, 1:].permute(0, 2, 3, 1)
-        return scores.unflatten(0, shape), offsets.unflatten(0, shape)
+        return self.head(response)[:, 0].unflatten(0, shape)
 
 
 def places(last: Tensor) -> Tensor:
@@ -60,33 +58,21 @@ def places(last: Tensor) -> Tensor:
     return centre[..., None, None, :] + shift * size[..., None, None, :]
 
 
-def decode_boxes(offsets: Tensor, last: Tensor) -> Tensor:
-    """Boxes (…, R, R, 4) from offsets (…, R, R, 4) and last boxes (…, 4)."""
-    _, size = to_centre_size(last)
-    size = size[..., None, None, :]
-    return from_centre_size(places(last) + offsets[..., :2] * size, size * offsets[..., 2:].clamp(-1, 1).exp())
+def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tuple[Tensor, Tensor]:
+    """Last boxes (B, K, 4) moved to the most likely place, and the score (B, K) there in [0, 1].
 
-
-def encode_boxes(boxes: Tensor, last: Tensor) -> Tensor:
-    """The offsets that `decode_boxes` maps to boxes (…, 4), at each place: (…, R, R, 4)."""
-    centre, size = to_centre_size(boxes)
-    _, last_size = to_centre_size(last)
-    shift = (centre[..., None, None, :] - places(last)) / last_size[..., None, None, :]
-    ratio = (size.clamp(min=1) / last_size.clamp(min=1)).log()
-    return torch.cat([shift, ratio[..., None, None, :].expand_as(shift)], -1)
-
-
-def best_boxes(scores: Tensor, offsets: Tensor, last: Tensor, window_weight: float = 0.3) -> tuple[Tensor, Tensor]:
-    """The most likely box (B, K, 4) of each part and its score (B, K) in [0, 1].
-
-    A cosine window favours small motion, as in SiamFC (section 3.1); the score is that of the response alone.
+    The response is upsampled to find its peak between the places, and a cosine window favours small motion (SiamFC,
+    section 3.1); the score is that of the response alone.
     """
-    hann = torch.hann_window(RESPONSE + 2, periodic=False, device=scores.device, dtype=scores.dtype)[1:-1]
-    probability = scores.sigmoid()
+    side = UPSAMPLING * (RESPONSE - 1) + 1
+    fine = F.interpolate(scores, size=(side, side), mode="bicubic", align_corners=True)
+    hann = torch.hann_window(side + 2, periodic=False, device=scores.device, dtype=scores.dtype)[1:-1]
+    probability = fine.sigmoid()
     ranked = (1 - window_weight) * probability + window_weight * hann[:, None] * hann[None]
     index = ranked.flatten(2).argmax(2)
-    boxes = decode_boxes(offsets, last).flatten(2, 3)
-    best = boxes.gather(2, index[..., None, None].expand(-1, -1, 1, 4))[:, :, 0]
+    steps = torch.stack([index % side, index // side], -1) / UPSAMPLING - RESPONSE // 2
+    centre, size = to_centre_size(last)
+    best = from_centre_size(centre + steps / TEMPLATE * size, size)
     return best, probability.flatten(2).gather(2, index[..., None])[..., 0]
 
 

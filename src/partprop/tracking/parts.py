@@ -46,6 +46,11 @@ class Parts:
         """The same parts at other places."""
         return Parts(boxes, self.templates, self.guidance, scores, self.names)
 
+    def placed(self, whole: Tensor) -> "Parts":
+        """The same parts when the whole object's box is known to be `whole` (4,): they grow and shrink with it."""
+        growth = to_centre_size(whole)[1].prod().sqrt() / to_centre_size(self.boxes[0])[1].prod().sqrt()
+        return self.moved(torch.cat([whole[None], enlarge(self.boxes[1:], float(growth))]), self.scores)
+
     def joined(self, others: "Parts") -> "Parts":
         """These parts and others."""
         return Parts(
@@ -67,8 +72,8 @@ def describe(network: Network, features: Features, mask: Tensor, boxes: Tensor, 
 
 def track(network: Network, features: Features, parts: Parts) -> Parts:
     """Find the parts in the next frame."""
-    scores, offsets = network.tracker(features.tracking_levels, parts.templates[None], parts.boxes[None])
-    boxes, best = best_boxes(scores, offsets, parts.boxes[None])
+    scores = network.tracker(features.tracking_levels, parts.templates[None], parts.boxes[None])
+    boxes, best = best_boxes(scores, parts.boxes[None])
     return parts.moved(boxes[0], best[0])
 
 

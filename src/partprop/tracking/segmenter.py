@@ -220,8 +220,7 @@ class Segmenter:
         whole = None if tracked.lost else _main_box(mask)
         if whole is None:
             return replace(tracked, mask=mask, lost=True)
-        parts = tracked.parts
-        parts = parts.moved(torch.cat([whole[None], parts.boxes[1:]]), parts.scores)
+        parts = tracked.parts.placed(whole)
         gone = set(unreliable(parts, whole))
         parts = parts.select([index for index in range(len(parts)) if index not in gone])
         parts, next_name = self._renew(tracked, features, mask, parts)
