@@ -53,6 +53,27 @@ def evaluate(
     print(f"J&F {metrics['J&F']:.4f}  J {metrics['J']['mean']:.4f}  F {metrics['F']['mean']:.4f}")
 
 
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A folder of predicted masks: <sequence>/<frame>.png.")],
+    second: Annotated[Path, typer.Argument(help="Another one, for the same sequences.")],
+    annotations: Annotated[Path, typer.Argument(help="A folder of true masks, of the same form, or of DAVIS.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Write numbers and pictures here.")] = Path("compare"),
+    sequences: Annotated[Path | None, typer.Option(help="A file that names the sequences, one a line.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes to use.", show_default="all cores")] = os.cpu_count() or 1,
+) -> None:
+    """Is the second result better than the first, and where? J&F with bootstrap intervals over the sequences."""
+    from partprop.evaluation.comparison import compare_folders
+    from partprop.report.comparison import write_comparison
+
+    comparison = compare_folders(first, second, annotations, sequences, jobs)
+    write_comparison(comparison, (str(first), str(second)), output)
+    print(f"J&F {comparison.first}  {first}")
+    print(f"J&F {comparison.second}  {second}")
+    print(f"difference {comparison.gain}, 95 % bootstrap interval over {len(comparison.sequences)} sequences")
+    print(f"by sequence, and where they differ most: {output}")
+
+
 def main() -> None:
     """Run the command line; an error of the user is one line and exit code 2."""
     try:

@@ -34,17 +34,28 @@ def evaluate_folders(
         UserError: a folder holds no sequences or not those that it should, or a file is missing, corrupt, of other
             size than its counterpart, or names unknown objects.
     """
-    found = find_results(results)
-    names = sorted(found) if sequences is None else read_names(sequences)
-    if absent := [name for name in names if name not in found]:
-        raise UserError(f"{results}: lacks {_listed(absent)}, named by {sequences}; add or do not name them")
-    truths = open_annotations(annotations, names)
+    found = open_named_results(results, sequences)
+    truths = open_annotations(annotations, found)
     metrics = evaluate_results(truths, found, jobs)
     if json_file is not None:
         write_json(json_file, metrics)
     if csv_file is not None:
         write_csv(csv_file, ("sequence", "object", "J&F", "J", "F"), object_rows(metrics))
     return metrics
+
+
+def open_named_results(root: Path, sequences: Path | None, like: Mapping[str, Path] | None = None) -> dict[str, Path]:
+    """The folders of results, by sequence: all under `root`, those named by a file, or those that `like` has, too.
+
+    Raises:
+        UserError: as of `find_results` and `read_names`, or one that is named is absent.
+    """
+    found = find_results(root)
+    names = sorted(like or found) if sequences is None else read_names(sequences)
+    if absent := [name for name in names if name not in found]:
+        wanted = f"named by {sequences}" if sequences is not None else "which the other results have"
+        raise UserError(f"{root}: lacks {_listed(absent)}, {wanted}; add them, or name others with --sequences")
+    return {name: found[name] for name in names}
 
 
 def find_results(root: Path) -> dict[str, Path]:
