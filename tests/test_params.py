@@ -26,10 +26,6 @@ def test_presets_are_valid(preset: Path) -> None:
     assert params.preset == preset.stem
 
 
-def test_a_fresh_clone_has_the_mini_preset() -> None:
-    assert load_params(ROOT / "params.yaml") == load_params(ROOT / "presets/mini.yaml")
-
-
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -39,6 +35,8 @@ def test_a_fresh_clone_has_the_mini_preset() -> None:
         (r"crop: \d+", "crop: -160", "train_tracking.crop: "),
         (r"crop: \d+", "crop: 160.5", "train_tracking.crop: "),
         (r"crop: \d+", "crop: true", "train_tracking.crop: "),
+        (r"temperature: .*", "temperature: .inf", "baselines.temperature: "),
+        (r"(held_out: .*\n  steps: )\d+", r"\g<1>0", "train_tracking.steps: "),
         (r"width: \d+", "width: -1", "data.synthetic.width: "),
         (r"lost_score: .*", "lost_score: 1.5", "segmentation.lost_score: "),
         ("year: 2016", "year: 2015", "data.davis.year: "),
@@ -65,7 +63,9 @@ def test_all_bad_keys_are_named_at_once(mini_params: Path) -> None:
     assert all(key in str(caught.value) for key in ("train_tracking.crop: ", " seed: missing", " sed: unknown key"))
 
 
-@pytest.mark.parametrize("text", ["a: [1", "\tseed: 1", "- 1\n- 2\n", "", "just words", "a: b: c", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["a: [1", "\tseed: 1", "- 1\n- 2\n", "", "just words", "a: b: c", "\x00", "seed: 2026-13-45"]
+)
 def test_what_is_no_mapping_in_yaml_is_one_line(mini_params: Path, text: str) -> None:
     mini_params.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"params\.yaml: ") as caught:
@@ -86,11 +86,24 @@ def test_more_shards_than_sequences_are_refused(mini_params: Path) -> None:
         require_sequences(load_params(mini_params))
 
 
-def test_sequences_of_a_folder_are_counted_in_its_split(mini_params: Path, tmp_path: Path) -> None:
-    split = tmp_path / "videos/ImageSets/2016/val.txt"
-    split.parent.mkdir(parents=True)
-    split.write_text("bear\ncamel\n", encoding="utf-8")
+@pytest.mark.parametrize("level", ["", "downloads/DAVIS"])
+def test_sequences_of_a_folder_are_those_of_its_splits(mini_params: Path, tmp_path: Path, level: str) -> None:
+    root = tmp_path / "videos" / level
+    for split, names in (("train", ["bear", "boat"]), ("val", ["camel"])):
+        file = root / f"ImageSets/2016/{split}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(names), encoding="utf-8")
+        for name in names:
+            (root / "JPEGImages/480p" / name).mkdir(parents=True)
+            (root / "JPEGImages/480p" / name / "00000.jpg").touch()
     edit(mini_params, "    source: synthetic\n    year", "    source: videos\n    year")
-    assert val_sequences(load_params(mini_params)) == 2
-    split.unlink()
+    assert val_sequences(load_params(mini_params)) == 1
+    with pytest.raises(UserError, match=r"infer\.shards: 2 shards for 1"):
+        require_sequences(load_params(mini_params))
+    edit(mini_params, r"shards: \[.*\]", "shards: [0]")
+    with pytest.raises(UserError, match=r"held_out: .*train-00.* not in the training split, which has bear, boat"):
+        require_sequences(load_params(mini_params))
+    edit(mini_params, r"held_out: \[.*\]", "held_out: [boat]")
+    require_sequences(load_params(mini_params))
+    (root / "ImageSets/2016/val.txt").unlink()
     assert val_sequences(load_params(mini_params)) is None

@@ -81,15 +81,19 @@ def test_failures_leave_their_line_until_the_stage_runs_again(stages: Callable[.
     def full(params: Any, log: Any) -> None:
         raise OSError(28, "No space left on device", "results/a.png")
 
+    def full_database(params: Any, log: Any) -> None:
+        raise RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT INTO metrics]")
+
     def bad_input(params: Any, log: Any) -> None:
         raise UserError("data/davis/a.png: is corrupt; replace it")
 
     def programming_error(params: Any, log: Any) -> None:
-        raise ValueError("shapes differ")
+        raise ValueError("shapes\ndiffer")
 
     for run, error, line in (
         (bad_input, UserError, "data/davis/a.png: is corrupt; replace it"),
         (full, UserError, "results/a.png: the disk is full; make room and run again"),
+        (full_database, UserError, "mlflow.db: the disk is full; make room and run again"),
         (programming_error, ValueError, "stage baselines: ValueError: shapes differ"),
     ):
         stages("baselines", run)

@@ -18,7 +18,9 @@ def full_disk_as_user_error() -> Iterator[None]:
     """Raise a UserError where the block finds no space left to write."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(f"{error.filename or 'disk'}: the disk is full; make room and run again") from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"{error.filename or 'disk'}: the disk is full; make room and run again") from None
+        if "disk is full" in str(error):  # SQLite's words, in whatever exception MLflow makes of them
+            raise UserError("mlflow.db: the disk is full; make room and run again") from None
+        raise

@@ -8,7 +8,7 @@ FOLDER = Path(".snakemake/failures")
 def record_failure(stage: str, line: str) -> None:
     """Keep the line with which a stage ended."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / stage).write_text(line + "\n", encoding="utf-8")
+    (FOLDER / stage).write_text(" ".join(line.split()) + "\n", encoding="utf-8")
 
 
 def forget_failure(stage: str) -> None:

@@ -11,7 +11,7 @@ from partprop.errors import UserError
 
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Source = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -81,7 +81,7 @@ class PretrainFpn(Section):
     image_size: Annotated[int, Field(ge=64, multiple_of=32)]
     lr: Positive
     backbone_lr_scale: Share
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     warmup_steps: Whole
     log_every: Count
     checkpoint_every: Count
@@ -92,7 +92,7 @@ class TrainTracking(Section):
     """Training of part tracking, pixel correlation and mask propagation on triples of frames."""
 
     held_out: Annotated[list[Name], Field(min_length=1)]
-    steps: Whole
+    steps: Count
     batch: Count
     crop: Annotated[int, Field(ge=64, multiple_of=32)]
     still_share: Share
@@ -100,7 +100,7 @@ class TrainTracking(Section):
     parts: Whole
     lr: Positive
     backbone_lr_scale: Share
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     warmup_steps: Whole
     ema_decay: Share
     log_every: Count
@@ -188,6 +188,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{path}: not valid YAML{place}; correct it there") from None
+    except ValueError as error:  # such as a date that is none
+        raise UserError(f"{path}: holds a value that YAML cannot read ({error}); correct it") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: must be a mapping of sections such as data, model and infer")
     return content

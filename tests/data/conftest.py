@@ -125,7 +125,7 @@ def make_davis() -> Callable[[Path], Path]:
                 frames, masks = root / "JPEGImages" / resolution / name, root / "Annotations" / resolution / name
                 frames.mkdir(parents=True)
                 masks.mkdir(parents=True)
-                for frame in ("00000", "00001"):
+                for frame in ("00000", "00001", "00002"):
                     Image.new("RGB", (32, 24), (90, 60, 30)).save(frames / f"{frame}.jpg")
                     labels = np.zeros((24, 32), np.uint8)
                     labels[4:12, 4:12] = 1

@@ -51,7 +51,7 @@ def test_coco_from_a_folder(tmp_path: Path, target: Path, make_coco: Callable[[P
 
 
 def test_davis_from_an_archive(target: Path, archive: Path) -> None:
-    assert download(str(archive), DAVIS[2017], target, CHECK_2017) == DavisCounts(sequences=2, frames=4)
+    assert download(str(archive), DAVIS[2017], target, CHECK_2017) == DavisCounts(sequences=2, frames=6)
     assert not (target / "JPEGImages/1080p").exists()
     assert not leftovers(target)
 
@@ -143,7 +143,10 @@ def _full(folder: Path, size: int) -> None:
     raise DiskFullError(f"{folder}: the disk is full")
 
 
-@pytest.mark.parametrize("damage", ["truncated frame", "mask of another size", "frame of another size", "no split"])
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated frame", "mask of another size", "frame of another size", "no split", "no first mask", "two masks"],
+)
 def test_a_broken_data_set_keeps_the_old_one_and_names_the_source(
     tmp_path: Path, target: Path, make_davis: Callable[[Path], Path], damage: str
 ) -> None:
@@ -157,6 +160,12 @@ def test_a_broken_data_set_keeps_the_old_one_and_names_the_source(
         culprit = mask
     elif damage == "frame of another size":
         Image.new("RGB", (9, 9)).save(frame)
+        mask.unlink()
+    elif damage == "no first mask":
+        culprit = frame.with_name("00000.jpg")
+        mask.with_name("00000.png").unlink()
+    elif damage == "two masks":
+        culprit = frame.parent
         mask.unlink()
     else:
         culprit = source / "ImageSets/2017/val.txt"

@@ -1,5 +1,9 @@
 """Training triples: masks and boxes belong together, parts are known where the motion is."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +13,7 @@ from partprop.data.sampling import MixedTriples, StillTriples, VideoTriples
 from partprop.data.synthetic import write_coco, write_davis
 from partprop.data.triples import Triple, move_with, random_parts
 from partprop.data.video import open_davis
+from partprop.errors import UserError
 from partprop.params import SyntheticData
 
 CROP, PARTS = 96, 2
@@ -34,6 +39,23 @@ def stills(tmp_path_factory: pytest.TempPathFactory) -> StillTriples:
 @pytest.fixture(params=["videos", "stills"])
 def triples(request: pytest.FixtureRequest):
     return request.getfixturevalue(request.param)
+
+
+def test_only_annotated_frames_are_drawn(videos: VideoTriples):
+    masks = tuple(mask if index % 3 == 0 else None for index, mask in enumerate(videos.videos[0].masks))
+    sparse = replace(videos, videos=[replace(videos.videos[0], masks=masks)])
+    for triple in drawn(sparse, 6):
+        assert triple.masks[0].any()
+
+
+def test_images_without_usable_masks_are_one_line(tmp_path: Path):
+    write_coco(tmp_path, SETTINGS)
+    file = tmp_path / "annotations/instances_train2017.json"
+    content = json.loads(file.read_text())
+    boxes = [{**annotation, "segmentation": []} for annotation in content["annotations"]]
+    file.write_text(json.dumps({**content, "annotations": boxes}))
+    with pytest.raises(UserError, match=r"instances_train2017\.json: has no instance with a polygon"):
+        StillTriples.of(open_coco(tmp_path, "train2017"), CROP, PARTS)
 
 
 def drawn(triples, count: int = 12) -> list[Triple]:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from partprop.errors import UserError
-from partprop.model.backbone import build_backbone, imagenet_weights, initialise_backbone, load_backbone, save_backbone
+from partprop.model.backbone import build_backbone, imagenet_weights, initialise_backbone, load_backbone, save_weights
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network, build_network, load_network
 
@@ -110,7 +110,7 @@ def test_other_network_is_one_line(network: Network, tmp_path: Path):
 
 def test_imagenet_weights_from_the_package(tmp_path: Path):
     backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
-    save_backbone(backbone, tmp_path / "backbone.safetensors")
+    save_weights(backbone, tmp_path / "backbone.safetensors")
     loaded = load_backbone(tmp_path / "backbone.safetensors", "lite0")
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():

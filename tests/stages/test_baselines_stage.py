@@ -12,7 +12,7 @@ from PIL import Image
 from partprop import paths
 from partprop.data.video import read_labels, write_labels
 from partprop.errors import UserError
-from partprop.model.backbone import build_backbone, save_backbone
+from partprop.model.backbone import build_backbone, save_weights
 from partprop.stages import baselines, evaluate
 
 PARAMS = SimpleNamespace(
@@ -42,7 +42,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     split.parent.mkdir(parents=True)
     split.write_text("bear\n")
     torch.manual_seed(0)
-    save_backbone(build_backbone("lite0"), paths.BACKBONE)
+    save_weights(build_backbone("lite0"), paths.BACKBONE)
     return tmp_path
 
 

@@ -53,6 +53,13 @@ def parts_at(boxes: list[list[float]], scores: list[float]) -> Parts:
     )
 
 
+def test_parts_grow_with_the_whole_object():
+    parts = parts_at([[20.0, 20, 60, 60], [20, 20, 40, 40]], [0.9, 0.8])
+    placed = parts.placed(torch.tensor([30.0, 30, 110, 110]))
+    assert placed.boxes.tolist() == [[30, 30, 110, 110], [10, 10, 50, 50]]  # the tracker's place, twice the size
+    assert placed.scores.tolist() == parts.scores.tolist()
+
+
 def test_dissimilar_and_strayed_parts_are_unreliable():
     whole = [20.0, 20, 60, 60]
     parts = parts_at([whole, [20, 20, 40, 40], [30, 30, 50, 50], [100, 100, 120, 120]], [0.1, 0.9, 0.1, 0.9])

@@ -1,9 +1,11 @@
 """The online loop on frames whose answer is known."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from partprop.model.backbone import imagenet_weights, initialise_backbone
 from partprop.model.network import Network, build_network
 from partprop.tracking.segmenter import Segmenter, Settings
 
@@ -88,6 +90,27 @@ def test_certain_absence_is_an_empty_mask(network: Network):
     result = segmenter.step(frame(1))
     assert result.labels.max() == 0
     assert result.boxes == []
+
+
+def test_an_object_that_vanished_is_found_again():
+    """By correlation with the reference alone, on ImageNet's features, in a decoder that is always sure."""
+    torch.manual_seed(0)
+    network = build_network("lite0", 16, 32, 8, 16).eval()
+    backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
+    network.pyramid.backbone.load_state_dict(backbone.state_dict())
+    torch.nn.init.constant_(network.decoder.presence.bias, 6.0)
+    network.correlation.prior_weights.data = torch.tensor([1.0, 0.0, 0.0])
+    scene = cv2.resize(frame(size=(12, 16)), (128, 96), interpolation=cv2.INTER_CUBIC)
+    mask = labels() == 1
+    segmenter = Segmenter(network, Settings(short_side=96, parts=2, lost_score=0.5))
+    segmenter.start(scene, mask.astype(np.uint8))
+    for _ in range(2):
+        gone = segmenter.step(np.full_like(scene, 120))
+        assert not gone.labels.any()
+        assert gone.boxes == []
+    found = segmenter.step(scene)
+    assert (mask & (found.labels == 1)).sum() / (mask | (found.labels == 1)).sum() > 0.6
+    assert [box.part for box in found.boxes][:1] == [0]
 
 
 def test_no_object_gives_background(network: Network):

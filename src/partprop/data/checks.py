@@ -10,6 +10,8 @@ from partprop.data.images import decoded_size
 from partprop.data.video import Sequence, open_davis
 from partprop.errors import UserError
 
+LEAST_ANNOTATED = 3
+
 
 @dataclass(frozen=True)
 class CocoCounts:
@@ -67,4 +69,19 @@ def _check_sequence(sequence: Sequence) -> int:
                 f"{frame}: {size[0]}x{size[1]} pixels in a sequence of {first[0]}x{first[1]}; make its frames equal"
             )
         sequence.labels(index)
+    _check_annotations(sequence)
     return len(sequence)
+
+
+def _check_annotations(sequence: Sequence) -> None:
+    """Inference starts from the first frame's mask; training and the protocol need three annotated frames."""
+    if sequence.masks[0] is None:
+        raise UserError(
+            f"{sequence.frames[0]}: first frame without mask; add it, or remove the frames before the first"
+        )
+    annotated = sum(mask is not None for mask in sequence.masks)
+    if annotated < LEAST_ANNOTATED:
+        raise UserError(
+            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {LEAST_ANNOTATED} or more, or remove "
+            "the sequence"
+        )

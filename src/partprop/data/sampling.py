@@ -11,6 +11,9 @@ from partprop.data.coco import CocoImages
 from partprop.data.labels import VOID, mask_box
 from partprop.data.triples import FRAMES, Triple, finish, move_with, random_parts
 from partprop.data.video import Sequence
+from partprop.errors import UserError
+
+SMALLEST = 24  # pixels of a side of an instance that is worth showing
 
 
 class Triples(Protocol):
@@ -53,12 +56,13 @@ class VideoTriples:
     def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> list[int]:
         reach = max(1, round(self.max_gap * min(1.0, 0.25 + 1.5 * progress)))
         gaps = [int(rng.integers(1, reach + 1)), int(rng.integers(1, max(1, reach // 2) + 1))]
-        gaps = [min(gap, (len(video) - 1) // 2) for gap in gaps]
-        start = int(rng.integers(0, len(video) - sum(gaps)))
-        indices = [start, start + gaps[0], start + sum(gaps)]
+        annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
+        gaps = [min(gap, (len(annotated) - 1) // 2) for gap in gaps]
+        start = int(rng.integers(0, len(annotated) - sum(gaps)))
+        places = [start, start + gaps[0], start + sum(gaps)]
         if rng.random() < 0.5:
-            indices = [len(video) - 1 - index for index in indices]
-        return indices
+            annotated = annotated[::-1]
+        return [annotated[place] for place in places]
 
     def _crop(self, rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray]) -> Triple:
         boxes = [mask_box(mask) for mask in masks]
@@ -111,13 +115,22 @@ class StillTriples:
 
     @classmethod
     def of(cls, images: CocoImages, crop: int, parts: int) -> "StillTriples":
-        """From all instances with a mask of at least 24 pixels a side."""
+        """From all instances with a mask of at least SMALLEST pixels a side.
+
+        Raises:
+            UserError: there is none.
+        """
         usable = [
             (image, number)
             for image in range(len(images))
             for number, instance in enumerate(images.instances(image))
             if _worth_showing(instance.mask) and not instance.crowd
         ]
+        if not usable:
+            raise UserError(
+                f"{images.annotation_file}: has no instance with a polygon of {SMALLEST} pixels a side or more; "
+                "add some, or set train_tracking.still_share to 0"
+            )
         return cls(images, usable, crop, parts)
 
     def draw(self, rng: np.random.Generator, progress: float) -> Triple:
@@ -269,7 +282,7 @@ def _worth_showing(mask: np.ndarray | None) -> bool:
     if mask is None:
         return False
     box = mask_box(mask)
-    return box is not None and bool((box[2:] - box[:2]).min() >= 24)
+    return box is not None and bool((box[2:] - box[:2]).min() >= SMALLEST)
 
 
 def _inside(mask: np.ndarray, box: np.ndarray) -> np.ndarray:

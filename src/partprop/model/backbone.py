@@ -9,7 +9,7 @@ import numpy as np
 import timm
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from timm.layers import BatchNormAct2d, freeze_batch_norm_2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -80,14 +80,15 @@ def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Modu
     return freeze_batch_norm_2d(network)
 
 
-def save_backbone(backbone: nn.Module, path: Path) -> None:
-    """Write the weights as safetensors."""
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write a module's weights as safetensors."""
+    content = save({key: value.contiguous() for key, value in module.state_dict().items()})
     with replacing(path) as temporary:
-        save_file({key: value.contiguous() for key, value in backbone.state_dict().items()}, temporary)
+        temporary.write_bytes(content)  # `save_file` to a full disk is not an OSError
 
 
 def load_backbone(path: Path, name: BackboneName) -> nn.Module:
-    """Read what `save_backbone` wrote.
+    """Read a backbone's weights as `save_weights` wrote them.
 
     Raises:
         UserError: the file is missing, damaged or of another backbone.

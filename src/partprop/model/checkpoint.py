@@ -1,6 +1,7 @@
 """Checkpoints that let a killed training go on where it was, and never in another experiment's place."""
 
 import hashlib
+import io
 import json
 import shutil
 import sys
@@ -26,8 +27,10 @@ class Checkpoint:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the last state; tensors, numbers, strings and containers of these only."""
+        content = io.BytesIO()  # torch.save to a full disk is not an OSError
+        torch.save(dict(state), content)
         with replacing(self._file) as temporary:
-            torch.save(dict(state), temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
         """The last state; None where training has not begun."""
@@ -59,9 +62,8 @@ def checkpoint_folder(stage: str, parameters: Mapping[str, Any], inputs: Iterabl
 
 
 def _loaded_sources() -> list[Path]:
-    """The files of this package that training has loaded; what logs and schedules it may change meanwhile."""
-    names = sorted(
-        name for name in sys.modules if name.startswith(("partprop.data", "partprop.model", "partprop.tracking"))
-    )
+    """The files of this package that decide what training gives; what logs and schedules it may change meanwhile."""
+    deciding = ("partprop.data", "partprop.evaluation", "partprop.model", "partprop.stages", "partprop.tracking")
+    names = sorted(name for name in sys.modules if name.startswith(deciding))
     files = (getattr(sys.modules[name], "__file__", None) for name in names)
     return [Path(file) for file in files if file]

@@ -63,4 +63,4 @@ class History:
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
         with replacing(path) as temporary:
-            pd.DataFrame(self.rows).to_csv(temporary, index=False)
+            pd.DataFrame(self.rows, columns=None if self.rows else ["step"]).to_csv(temporary, index=False)

@@ -131,7 +131,7 @@ def sequence_over_time(frames: pd.DataFrame, sequence: str) -> Chart:
 
 
 def success(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
-    """Share of frames whose box overlaps the true box by at least a threshold (OTB's success plot)."""
+    """Share of frames whose box overlaps the true box by more than a threshold (OTB's success plot)."""
 
     def draw(axes: Axes, theme: Theme) -> None:
         _threshold_lines(axes, theme, curves, "success", metrics, "success_auc")

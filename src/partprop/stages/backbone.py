@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from partprop import paths
-from partprop.model.backbone import imagenet_weights, initialise_backbone, save_backbone
+from partprop.model.backbone import imagenet_weights, initialise_backbone, save_weights
 
 if TYPE_CHECKING:
     from partprop.experiment import Run
@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 def run(params: Params, log: Run) -> None:
     """Write models/backbone.safetensors."""
     weights = imagenet_weights(params.model.backbone, params.backbone.weights)
-    save_backbone(initialise_backbone(params.model.backbone, weights), paths.BACKBONE)
+    save_weights(initialise_backbone(params.model.backbone, weights), paths.BACKBONE)
     checksum = hashlib.sha256(paths.BACKBONE.read_bytes()).hexdigest()
     log.tags({"backbone.source": weights.origin, "backbone.sha256": checksum})

@@ -35,9 +35,10 @@ def run(params: Params, log: Run) -> None:
         "flow": flow,
         "label_propagation": _label_propagation(params.baselines, params.model.backbone),
     }
-    for sequence in open_davis(paths.DAVIS, "val", params.data.davis.year):
-        for name, method in methods.items():
-            segment(sequence, method, paths.BASELINES / name / sequence.name)
+    with replacing_folder(paths.BASELINES) as results:
+        for sequence in open_davis(paths.DAVIS, "val", params.data.davis.year):
+            for name, method in methods.items():
+                segment(sequence, method, results / name / sequence.name)
 
 
 def segment(sequence: Sequence, method: Baseline, folder: Path) -> None:
@@ -51,9 +52,8 @@ def segment(sequence: Sequence, method: Baseline, folder: Path) -> None:
         raise UserError(f"{sequence.frames[0]}: first frame without mask; baselines need one")
     frames = (sequence.image(index) for index in range(len(sequence)))
     predictions = method(frames, np.where(first_labels == VOID, 0, first_labels))
-    with replacing_folder(folder) as temporary:
-        for frame, labels in zip(sequence.frame_names, predictions, strict=True):
-            write_labels(temporary / f"{frame}.png", labels)
+    for frame, labels in zip(sequence.frame_names, predictions, strict=True):
+        write_labels(folder / f"{frame}.png", labels)
 
 
 def _label_propagation(settings: Baselines, backbone: BackboneName) -> Baseline:

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from partprop import paths
@@ -18,8 +17,8 @@ from partprop.data.coco import CocoImages, open_coco
 from partprop.data.detection import Target, detection_sample
 from partprop.data.prefetch import prefetched
 from partprop.evaluation.coco import average_precision, detections_as_coco
-from partprop.files import replacing, write_json
-from partprop.model.backbone import load_backbone
+from partprop.files import write_json
+from partprop.model.backbone import load_backbone, save_weights
 from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.detector import build_detector
 from partprop.model.fpn import Pyramid
@@ -161,5 +160,4 @@ def _folder(params: Params) -> Path:
 def _write(pyramid: nn.Module, curves: History, scores: dict[str, float]) -> None:
     curves.write(REPORT / "curves.csv")
     write_json(REPORT / "metrics.json", scores)
-    with replacing(paths.FPN) as temporary:
-        save_file({name: value.contiguous() for name, value in pyramid.state_dict().items()}, temporary)
+    save_weights(pyramid, paths.FPN)

@@ -40,7 +40,7 @@ def run(params: "Params", log: "Run") -> None:
         measurements,
         charts,
         strips,
-        compare_with_published(davis.source, davis.year, len(measurements.metrics["ours"]["sequences"])),
+        compare_with_published(davis.source, davis.year, measurements.metrics["ours"]["sequences"]),
         average_precision_caveat(params.data.coco.source),
         PARAMETERS.read_text(encoding="utf-8"),
         code_version(),

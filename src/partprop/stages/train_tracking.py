@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -22,8 +21,8 @@ from partprop.data.sampling import MixedTriples, StillTriples, Triples, VideoTri
 from partprop.data.triples import Triple
 from partprop.data.video import Sequence, open_davis
 from partprop.errors import UserError
-from partprop.files import replacing, write_json
-from partprop.model.backbone import load_weights
+from partprop.files import write_json
+from partprop.model.backbone import load_weights, save_weights
 from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.history import History
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
@@ -214,5 +213,4 @@ def _write(network: nn.Module, curves: History, validations: History, final: dic
     curves.write(REPORT / "curves.csv")
     validations.write(REPORT / "validation.csv")
     write_json(REPORT / "metrics.json", final)
-    with replacing(paths.TRACKER) as temporary:
-        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+    save_weights(network, paths.TRACKER)
