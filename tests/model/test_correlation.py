@@ -121,7 +121,7 @@ def test_pixel_correlation_shapes_and_gradients():
     assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA), 5, 6)
     fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
     assert fine.shape == (2, 1, 6, 4)
-    prior = correlation.prior(evidence[:, [4, 11]].sigmoid(), torch.rand(2, 1, 10, 12))
+    prior = correlation.prior(evidence[:, [4, 11]].sigmoid(), torch.rand(2, 1, 10, 12), torch.ones(2))
     assert prior.shape == (2, 1, 10, 12)
     (evidence.sum() + prior.sum()).backward()
     assert p3.grad is not None
@@ -148,3 +148,14 @@ def test_before_training_keys_match_as_the_backbone_does():
     keys = correlation.keys(levels, torch.zeros(1, 16, 4, 5))[0].flatten(2)
     backbone = torch.cat([F.normalize(level, dim=1) for level in levels], 1).flatten(2) / 3**0.5
     torch.testing.assert_close(keys.transpose(1, 2) @ keys, backbone.transpose(1, 2) @ backbone)
+
+
+def test_without_a_previous_frame_the_reference_speaks_alone():
+    correlation = PixelCorrelation([8, 8, 8], 8, 16, 4)
+    masks, fine = torch.rand(2, 2, 4, 4), torch.rand(2, 1, 8, 8)
+    known, blank = correlation.prior(masks, fine, torch.tensor([1.0, 0.0]))
+    doubled = torch.nn.functional.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
+    odds = torch.cat([doubled, fine], 1).clamp(0.02, 0.98).logit()
+    weights = correlation.prior_weights
+    torch.testing.assert_close(known[0], weights[0] * odds[0, 0] + weights[1] * odds[0, 1] + weights[2] * odds[0, 2])
+    torch.testing.assert_close(blank[0], weights.sum() * odds[1, 0])

@@ -308,4 +308,5 @@ def _boxes_of_layers(layers: list[list[np.ndarray]]) -> tuple[np.ndarray, np.nda
             tracked[time, part] = box is not None and (box[2:] - box[:2]).min() >= 4
             last = box if tracked[time, part] else last
             boxes[time, part] = last
+    tracked[1:] *= tracked[0]  # a part that is hidden in the reference has no template to be found by
     return boxes, tracked

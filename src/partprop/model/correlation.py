@@ -208,11 +208,16 @@ class PixelCorrelation(nn.Module):
         temperature = self.log_temperature[1].exp()
         return read_nearby(keys, memory_keys, memory_mask, offset, self.fine_radius, temperature)
 
-    def prior(self, masks: Tensor, fine: Tensor) -> Tensor:
-        """Weighted log-odds (B, 1, 2h, 2w) of masks (B, 2, h, w), read globally and locally, and of the fine one."""
+    def prior(self, masks: Tensor, fine: Tensor, remembered: Tensor) -> Tensor:
+        """Weighted log-odds (B, 1, 2h, 2w) of masks (B, 2, h, w), read globally and locally, and of the fine one.
+
+        Where nothing is remembered of the previous frame, remembered (B,) is 0, the reference speaks for all three.
+        """
         doubled = F.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
         known = torch.cat([doubled, fine], 1).clamp(0.02, 0.98).logit()
-        return (self.prior_weights[:, None, None] * known).sum(1, keepdim=True)
+        weights = self.prior_weights * remembered[:, None]
+        weights = torch.cat([self.prior_weights.sum() - weights[:, 1:].sum(1, keepdim=True), weights[:, 1:]], 1)
+        return (weights[:, :, None, None] * known).sum(1, keepdim=True)
 
     def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known."""

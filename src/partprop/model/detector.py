@@ -71,7 +71,9 @@ def build_detector(pyramid: Pyramid, classes: int, image_size: int) -> Generaliz
         init_truncated_normal(module)
     for module in (rpn.head, heads.box_predictor, heads.mask_predictor):
         init_truncated_normal(module, PREDICTOR_STD)
-    return GeneralizedRCNN(pyramid, rpn, heads, GeneralizedRCNNTransform(image_size, image_size, [0.5] * 3, [0.5] * 3))
+    # training images come at the size that augmentation gave them
+    transform = GeneralizedRCNNTransform(image_size, image_size, [0.5] * 3, [0.5] * 3, _skip_resize=True)
+    return GeneralizedRCNN(pyramid, rpn, heads, transform)
 
 
 def _region_proposals(channels: int) -> RegionProposalNetwork:

@@ -128,7 +128,8 @@ class Network(nn.Module):
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
         read = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
-        return evidence, correlation.prior(self.matches(evidence)[:, [0, 3]], read)
+        remembered = (mask.flatten(1).amax(1) > 0).to(mask.dtype)
+        return evidence, correlation.prior(self.matches(evidence)[:, [0, 3]], read, remembered)
 
     def decode(
         self,

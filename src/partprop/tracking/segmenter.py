@@ -65,7 +65,7 @@ class _Track:
     parts: Parts
     reference: Memory  # the frame of the given mask
     mask: Tensor  # (H, W) probability in the previous frame
-    size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is lost
+    size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is covered or lost
     next_name: int
     lost: bool = False
 
@@ -118,6 +118,7 @@ class Segmenter:
             moved.append(track_now)
             probabilities.append(probability)
         merged = soft_aggregate(torch.stack(probabilities))
+        merged[1:, shape[0] :] = merged[1:, :, shape[1] :] = 0  # no object reaches into the padding
         self._tracks = [
             self._remember(tracked, features, mask) for tracked, mask in zip(moved, merged[1:], strict=True)
         ]
@@ -197,14 +198,15 @@ class Segmenter:
             its presence times the share of the mask that correlation with the reference finds, too.
         """
         network, grid = self._network, (features.keys.shape[2], features.keys.shape[3])
-        windows = enlarge(parts.boxes, CONTEXT)
+        boxes = _with_room(parts.boxes, tracked.size)
+        windows = enlarge(boxes, CONTEXT)
         rows, columns = _cells(windows, grid)
         mask = tracked.mask[None, None]
         evidence, prior = network.correlate(features, tracked.reference, self._before, mask, (rows, columns))
-        before = enlarge(tracked.parts.boxes[: len(parts)], CONTEXT)
+        before = enlarge(_with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
         previous = roi_align(mask, before[None], 2 * network.roi_size, 1)
         _, corrections, presence = network.decode(
-            features, evidence, prior, (rows.start, columns.start), parts.boxes[None], previous, parts.guidance[None]
+            features, evidence, prior, (rows.start, columns.start), boxes[None], previous, parts.guidance[None]
         )
         present = presence[0].sigmoid()
         whole_prior = features.fine_keys.new_full((1, 1, *features.fine_keys.shape[2:]), NEVER)
@@ -257,6 +259,12 @@ class Segmenter:
             if not tracked.lost
             for name, box, score in zip(tracked.parts.names, tracked.parts.boxes, tracked.parts.scores, strict=True)
         ]
+
+
+def _with_room(boxes: Tensor, size: Tensor) -> Tensor:
+    """Boxes (K, 4), the whole object's at least of `size` (2,): what comes out from behind a cover is looked for."""
+    centre, visible = to_centre_size(boxes[:1])
+    return torch.cat([from_centre_size(centre, torch.maximum(visible, size)), boxes[1:]])
 
 
 def _cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
