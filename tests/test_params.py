@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from partprop.data.synthetic.write import video_scripts
 from partprop.errors import UserError
 from partprop.params import load_params
-from partprop.shards import require_sequences, val_sequences
+from partprop.shards import require_sequences, sequence_names, val_sequences
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,6 +85,12 @@ def test_more_shards_than_sequences_are_refused(mini_params: Path) -> None:
     edit(mini_params, r"val_videos: \d+", "val_videos: 7")
     with pytest.raises(UserError, match=r"infer\.shards: 8 shards for 7 validation sequences"):
         require_sequences(load_params(mini_params))
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_rendered_sequences_have_the_generators_names(mini_params: Path, split: str) -> None:
+    params = load_params(mini_params)
+    assert sequence_names(params, split) == [name for name, _ in video_scripts(params.data.synthetic, split)]
 
 
 @pytest.mark.parametrize("level", ["", "downloads/DAVIS"])

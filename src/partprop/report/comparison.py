@@ -8,14 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from partprop.data.images import read_rgb
-from partprop.data.labels import read_labels
+from partprop.data.video import FRAME_SUFFIXES, read_labels
 from partprop.evaluation.comparison import Comparison, Difference
 from partprop.files import replacing, write_json
 from partprop.report.figures import LIGHT
 from partprop.report.overlays import overlay
 
 GREY = 128  # of a frame whose image is not there
-FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
 NO_BOXES = pd.DataFrame(columns=["object", "part", "x1", "y1", "x2", "y2"])
 
 
