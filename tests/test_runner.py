@@ -170,6 +170,38 @@ def test_a_stage_ends_in_good_order_when_its_parent_is_killed(tmp_path: Path, sh
     assert (tmp_path / "cleaned").exists()
 
 
+FAILING = """
+import sys
+from partprop.parent import repeat_after_parent
+print("a.png: is corrupt", file=sys.stderr, flush=True)
+repeat_after_parent("a.png: is corrupt")
+"""
+DVC = """
+import subprocess, sys
+subprocess.run([sys.executable, "stage.py"])
+print("ERROR: failed to reproduce", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("above", "last"), [("make", "a.png: is corrupt"), ("snakemake", "ERROR: failed to reproduce")]
+)
+def test_the_stages_line_is_the_last_one_below_dvc(tmp_path: Path, above: str, last: str) -> None:
+    (tmp_path / "stage.py").write_text(FAILING, encoding="utf-8")
+    (tmp_path / "dvc").write_text(DVC, encoding="utf-8")
+    (tmp_path / above).write_text("import subprocess, sys; subprocess.run([sys.executable, 'dvc'])", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, above],
+        cwd=tmp_path,
+        env={**os.environ, "DVC_STAGE": "infer@0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr.splitlines()[-1] == last
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,7 +1,9 @@
-"""A stage ends when DVC, which started it, goes: DVC itself does not end its stages when it is terminated."""
+"""A stage and DVC, which started it: the one ends with the other, and has the last word when the input is not right."""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from types import FrameType
@@ -18,6 +20,35 @@ def end_with_parent(poll_seconds: float = 1.0) -> None:
     parent = _starter() if "DVC_STAGE" in os.environ else None
     if parent is not None:
         threading.Thread(target=_watch, args=(parent, poll_seconds), daemon=True).start()
+
+
+def repeat_after_parent(line: str) -> None:
+    """Print a line once more when DVC has ended: it puts a line of its own below that of a stage that failed.
+
+    Not under Snakemake, which repeats it itself (`partprop.pipeline`).
+    """
+    parent = _starter() if "DVC_STAGE" in os.environ else None
+    if parent is None or any(_is_snakemake(above) for above in parent.parents()):
+        return
+    subprocess.Popen([sys.executable, "-c", _REPEAT, str(parent.pid), line], start_new_session=True)
+
+
+# Whoever started DVC may read our output to its end before it takes notice of DVC's: a zombie has ended, too.
+_REPEAT = """
+import sys, time, psutil
+try:
+    parent = psutil.Process(int(sys.argv[1]))
+    while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.02)
+except psutil.NoSuchProcess:
+    pass
+print(sys.argv[2], file=sys.stderr)
+"""
+
+
+def _is_snakemake(process: psutil.Process) -> bool:
+    command = process.as_dict(["cmdline"])["cmdline"] or []  # None for some processes of other users
+    return "snakemake" in {os.path.basename(part) for part in command}
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from partprop.declared import DeclaredParams, declared_keys, declared_values
 from partprop.errors import UserError, full_disk_as_user_error
 from partprop.failures import forget_failure, record_failure
 from partprop.params import Params, load_params
-from partprop.parent import end_with_parent
+from partprop.parent import end_with_parent, repeat_after_parent
 from partprop.shards import require_sequences
 from partprop.sources import note_sources
 
@@ -31,6 +31,7 @@ def run_stage(name: str, shard: int | None = None) -> None:
             _run(name, shard, stage)
     except UserError as error:
         record_failure(stage, str(error))
+        repeat_after_parent(" ".join(str(error).split()))
         raise
     except Exception as error:
         record_failure(stage, f"stage {stage}: {type(error).__name__}: {error}")
