@@ -71,6 +71,8 @@ class Model(Section):
     key_channels: Annotated[int, Field(ge=16, multiple_of=16)]
     value_channels: Annotated[int, Field(ge=4)]
     roi_size: Annotated[int, Field(ge=16, multiple_of=8)]
+    pixel_correlation: bool
+    previous_frame: bool
 
 
 class PretrainFpn(Section):
@@ -122,6 +124,7 @@ class Segmentation(Section):
     short_side: Annotated[int, Field(ge=64)]
     parts: Whole
     lost_score: Share
+    memory_every: Whole
 
 
 class Infer(Section):

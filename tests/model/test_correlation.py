@@ -52,7 +52,7 @@ def unit(*shape: int, seed: int = 0) -> Tensor:
 def test_reading_a_frame_with_its_own_keys_gives_its_mask():
     keys = unit(1, 32, 50)
     mask = (torch.arange(50) % 3 == 0).float()[None]
-    readout = read(Memory(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
+    readout, _ = read(Memory(keys, torch.zeros(1, 2, 50), mask, 50), keys, torch.tensor(200.0))
     torch.testing.assert_close(readout[:, 2], mask, atol=1e-3, rtol=0)
     torch.testing.assert_close(readout[0, 3].round(), mask[0])
     assert readout[0, 4][mask[0] > 0.5].min() > 0.999
@@ -62,10 +62,25 @@ def test_attention_of_equal_keys_is_the_mean():
     keys = unit(1, 8, 1).expand(-1, -1, 10)
     values = torch.randn(1, 3, 10, generator=torch.Generator().manual_seed(2))
     mask = torch.tensor([[1.0] * 4 + [0.0] * 6])
-    readout = read(Memory(keys, values, mask), keys[:, :, :1], torch.tensor(10.0))
+    readout, _ = read(Memory(keys, values, mask, 0), keys[:, :, :1], torch.tensor(10.0))
     torch.testing.assert_close(readout[0, :3, 0], values[0].mean(1))
     assert readout[0, 3, 0] == pytest.approx(0.4)
     assert readout[0, 4, 0] == pytest.approx(0.5)
+
+
+def test_what_was_given_is_also_read_alone_and_believed_where_in_doubt():
+    keys = unit(1, 16, 12)
+    given, recent = torch.zeros(1, 12), torch.ones(1, 12)
+    memory = Memory(keys, torch.zeros(1, 2, 12), given, 12)
+    both = memory.joined(Memory(keys, torch.zeros(1, 2, 12), recent, 0), weight=0.5)
+    readout, sure = read(both, keys, torch.tensor(50.0))
+    alone, _ = read(memory, keys, torch.tensor(50.0))
+    torch.testing.assert_close(sure, alone[:, 2:3])
+    assert readout[:, 2].max() < 1e-3
+    readout, _ = read(
+        memory.joined(Memory(keys, torch.zeros(1, 2, 12), recent, 0), weight=1.0), keys, torch.tensor(50.0)
+    )
+    torch.testing.assert_close(readout[:, 2], torch.full((1, 12), 0.5))
 
 
 def test_only_reachable_pixels_are_read():
@@ -73,7 +88,7 @@ def test_only_reachable_pixels_are_read():
     near = within_radius((6, 6), (6, 6), (0, 0), 1)
     mask = torch.zeros(1, 36)
     mask[0, 35] = 1  # the far corner
-    readout = read(Memory(keys, torch.zeros(1, 1, 36), mask), keys, torch.tensor(1.0), near)
+    readout, _ = read(Memory(keys, torch.zeros(1, 1, 36), mask, 0), keys, torch.tensor(1.0), near)
     sees_corner = readout[0, 1].view(6, 6) > 0
     assert sees_corner[4:, 4:].all()
     assert sees_corner.sum() == 4
@@ -102,9 +117,9 @@ def test_reading_nearby_by_blocks_is_reading_within_the_radius(shape, margins, r
     generator = torch.Generator().manual_seed(seed)
     keys, memory_keys = (F.normalize(torch.randn(2, 6, *grid, generator=generator), dim=1) for grid in (shape, other))
     mask, temperature = torch.rand(2, 1, *other, generator=generator), torch.tensor(10.0)
-    memory = Memory(memory_keys.flatten(2), torch.zeros(2, 0, other[0] * other[1]), mask.flatten(1))
+    memory = Memory(memory_keys.flatten(2), torch.zeros(2, 0, other[0] * other[1]), mask.flatten(1), 0)
     reachable = within_radius(shape, other, (top, left), radius)
-    expected = read(memory, keys.flatten(2), temperature, reachable)[:, 0].unflatten(1, shape)[:, None]
+    expected = read(memory, keys.flatten(2), temperature, reachable)[0][:, 0].unflatten(1, shape)[:, None]
     torch.testing.assert_close(read_nearby(keys, memory_keys, mask, (top, left), radius, temperature), expected)
 
 
@@ -116,9 +131,10 @@ def test_pixel_correlation_shapes_and_gradients():
     fine_keys, keys = correlation.keys(levels, p2)
     torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
-    memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
+    memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6), given=True)
     evidence = correlation(keys, memory, memory, (5, 6), (0, 0))
-    assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA), 5, 6)
+    assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA) + 1, 5, 6)
+    assert evidence.shape[1] == correlation.evidence_channels
     fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
     assert fine.shape == (2, 1, 6, 4)
     prior = correlation.prior(evidence[:, [4, 11]].sigmoid(), torch.rand(2, 1, 10, 12), torch.ones(2))
@@ -134,9 +150,11 @@ def test_a_window_is_read_as_in_the_whole_frame():
     generator = torch.Generator().manual_seed(4)
     p3, keys = (torch.randn(1, channels, 10, 12, generator=generator) for channels in (8, 16))
     keys, mask = F.normalize(keys, dim=1), torch.rand(1, 1, 10, 12)
-    memory = correlation.memorise(p3, keys, mask)
+    memory = correlation.memorise(p3, keys, mask, given=True)
     whole = correlation(keys, memory, memory, (10, 12), (0, 0))
-    near = Memory(*(part.unflatten(-1, (10, 12))[..., 1:9, 2:11].flatten(-2) for part in vars(memory).values()))
+    inside = torch.zeros(10, 12, dtype=torch.bool)
+    inside[1:9, 2:11] = True
+    near = memory.select(inside.flatten())
     window = correlation(keys[:, :, 3:7, 4:9], memory, near, (8, 9), (2, 2))
     torch.testing.assert_close(window, whole[:, :, 3:7, 4:9])
 

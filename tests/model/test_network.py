@@ -83,6 +83,36 @@ def test_blanked_memory_changes_the_prediction(network: Network):
     assert not torch.allclose(known, blank)
 
 
+def propagate(network: Network, given: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """The prior for the second frame of the video, whose reference has the mask `given`, and its frame 0 `before`."""
+    images, _, _ = video()
+    first, second = network.encode(images[0, :2]).split(1)
+    window = (slice(2, 10), slice(1, 9))
+    with torch.no_grad():
+        evidence, prior = network.correlate(second, network.memorise(first, given, True), first, before, window)
+        assert evidence.shape == (1, network.correlation.evidence_channels, 8, 8)
+        assert network.support(evidence, torch.ones(1, 1, 8, 8)).shape == (1,)
+    return prior
+
+
+def test_without_pixel_correlation_the_prior_is_the_previous_mask_where_it_was():
+    network = build_network("lite0", 16, 16, 8, 16, pixel_correlation=False)
+    _, mask, _ = video()
+    prior = propagate(network, torch.zeros_like(mask), mask)
+    truth = torch.nn.functional.avg_pool2d(mask, 4)[:, :, 4:20, 2:18]
+    torch.testing.assert_close(prior.sigmoid(), truth.clamp(0.02, 0.98))
+    assert not propagate(network, mask, torch.zeros_like(mask)).any()
+
+
+def test_without_the_previous_frame_its_mask_changes_nothing():
+    _, mask, _ = video()
+    for alone in (True, False):
+        torch.manual_seed(0)
+        network = build_network("lite0", 16, 16, 8, 16, previous_frame=not alone)
+        priors = [propagate(network, mask, before) for before in (mask, mask.flip(3))]
+        assert torch.equal(*priors) == alone
+
+
 def test_weights_survive_the_disk(network: Network, tmp_path: Path):
     file = tmp_path / "tracker.safetensors"
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, file)

@@ -9,7 +9,7 @@ from partprop.model.backbone import imagenet_weights, initialise_backbone
 from partprop.model.network import Network, build_network
 from partprop.tracking.segmenter import Segmenter, Settings
 
-SETTINGS = Settings(short_side=96, parts=3, lost_score=0.0)
+SETTINGS = Settings(short_side=96, parts=3, lost_score=0.0, memory_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +70,26 @@ def test_state_does_not_grow(network: Network):
     def tensors(segmenter: Segmenter) -> int:
         features, tracks = vars(segmenter._before).values(), segmenter._tracks
         memories = [tracked.reference for tracked in tracks]
+        recent.append(max(0 if tracked.recent is None else len(tracked.recent.mask[0]) for tracked in tracks))
         return sum(map(torch.numel, features)) + sum(memory.keys.numel() + memory.values.numel() for memory in memories)
+
+    recent: list[int] = []
 
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(), labels())
     sizes, parts = [tensors(segmenter)], []
+    assert recent == [0]
     for step in range(1, 13):
         segmenter.step(frame(step % 3))
         sizes.append(tensors(segmenter))
         parts.append(max(len(tracked.parts) for tracked in segmenter._tracks))
     assert len(set(sizes)) == 1
+    assert 0 < max(recent) <= 12 * 16  # no more than one frame at stride 8
     assert max(parts) <= SETTINGS.parts + 1
 
 
 def test_certain_absence_is_an_empty_mask(network: Network):
-    sure = Settings(short_side=96, parts=2, lost_score=1.0)
+    sure = Settings(short_side=96, parts=2, lost_score=1.0, memory_every=2)
     segmenter = Segmenter(network, sure)
     segmenter.start(frame(), labels())
     result = segmenter.step(frame(1))
@@ -102,7 +107,7 @@ def test_an_object_that_vanished_is_found_again():
     network.correlation.prior_weights.data = torch.tensor([1.0, 0.0, 0.0])
     scene = cv2.resize(frame(size=(12, 16)), (128, 96), interpolation=cv2.INTER_CUBIC)
     mask = labels() == 1
-    segmenter = Segmenter(network, Settings(short_side=96, parts=2, lost_score=0.5))
+    segmenter = Segmenter(network, Settings(short_side=96, parts=2, lost_score=0.5, memory_every=2))
     segmenter.start(scene, mask.astype(np.uint8))
     for _ in range(2):
         gone = segmenter.step(np.full_like(scene, 120))

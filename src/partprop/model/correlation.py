@@ -35,15 +35,30 @@ def depthwise_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
 class Memory:
     """Pixels of frames whose mask is known, per video of the batch.
 
-    keys: (B, C, M), unit length. values: (B, V, M). mask: (B, M) in [0, 1]. M is all pixels of all frames.
+    keys: (B, C, M), unit length, or shorter where they are to count less. values: (B, V, M). mask: (B, M) in [0, 1].
+    M is the pixels of all frames. certain: how many of them, the first ones, have a mask that was given.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor
+    certain: int
+
+    def joined(self, others: "Memory", weight: float) -> "Memory":
+        """This memory and another, whose cosines count `weight` in [0, 1]: where in doubt, this one is believed."""
+        return Memory(
+            torch.cat([self.keys, weight * others.keys], 2),
+            torch.cat([self.values, others.values], 2),
+            torch.cat([self.mask, others.mask], 1),
+            self.certain,
+        )
+
+    def select(self, pixels: Tensor) -> "Memory":
+        """The pixels where (M,) is true; for memories in which nothing is certain."""
+        return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels], 0)
 
 
-def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | None = None) -> Tensor:
+def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Read the memory with each pixel's key: by attention its value and mask, and the best match in object and ground.
 
     The attention is STM's (Oh et al., ICCV 2019, 3.2), the best matches are FEELVOS's (Voigtlaender et al., CVPR 2019,
@@ -57,7 +72,8 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
 
     Returns:
         (B, V + 3, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
-        best cosine with the object in [-1, 1].
+        best cosine with the object in [-1, 1]. And the mask (B, 1, N) that the certain pixels alone give; zero if there
+        are none.
     """
     cosine = keys.transpose(1, 2) @ memory.keys
     if reachable is not None:
@@ -70,7 +86,9 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
         best_object = cosine.masked_fill(~is_object, -1.0).amax(2).clamp(min=-1)
         best_ground = cosine.masked_fill(is_object, -1.0).amax(2).clamp(min=-1)
         match = torch.sigmoid(temperature * (best_object - best_ground))
-    return torch.cat([readout, match[:, None], best_object[:, None]], 1)
+        sure = attention[:, :, : memory.certain]
+        sure = (sure @ memory.mask[:, : memory.certain, None]) / sure.sum(2, keepdim=True).clamp(min=1e-6)
+    return torch.cat([readout, match[:, None], best_object[:, None]], 1), sure.transpose(1, 2)
 
 
 @torch.no_grad()
@@ -136,6 +154,11 @@ def _blocks(cells: Tensor, side: int) -> Tensor:
     return windows.permute(0, 1, 2, 4, 5, 3).flatten(3, 4).flatten(0, 2)
 
 
+def bounded_log_odds(masks: Tensor) -> Tensor:
+    """Log-odds of masks in [0, 1], bounded so that no mask is ever believed for certain."""
+    return masks.clamp(0.02, 0.98).logit()
+
+
 def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: tuple[int, int], radius: int) -> Tensor:
     """Which cells of one grid lie at most `radius` rows and columns from which of another: FlowNet's displacements.
 
@@ -190,6 +213,7 @@ class PixelCorrelation(nn.Module):
         )
         self.prior_weights = nn.Parameter(torch.tensor([0.6, 0.3, 0.8]))  # global, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
+        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 1
         self.radius = radius
         self.fine_radius = fine_radius
         init_truncated_normal(self.learnt, std=0.001)
@@ -214,15 +238,16 @@ class PixelCorrelation(nn.Module):
         Where nothing is remembered of the previous frame, remembered (B,) is 0, the reference speaks for all three.
         """
         doubled = F.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
-        known = torch.cat([doubled, fine], 1).clamp(0.02, 0.98).logit()
+        known = bounded_log_odds(torch.cat([doubled, fine], 1))
         weights = self.prior_weights * remembered[:, None]
         weights = torch.cat([self.prior_weights.sum() - weights[:, 1:].sum(1, keepdim=True), weights[:, 1:]], 1)
         return (weights[:, :, None, None] * known).sum(1, keepdim=True)
 
-    def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor) -> Memory:
-        """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known."""
+    def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor, given: bool) -> Memory:
+        """Memory of a frame whose mask (B, 1, h, w) at stride 8 was given, and so is certain, or predicted."""
         values = self.value(torch.cat([p3, mask], 1))
-        return Memory(keys.flatten(2), values.flatten(2), mask.flatten(1))
+        certain = mask[0].numel() if given else 0
+        return Memory(keys.flatten(2), values.flatten(2), mask.flatten(1), certain)
 
     def forward(
         self,
@@ -236,19 +261,21 @@ class PixelCorrelation(nn.Module):
 
         Args:
             keys: (B, C, h, w) of the window.
-            reference: what is known for certain, seen by every pixel.
+            reference: what is known, for certain or of late, seen by every pixel.
             previous: the previous frame (or a window of it), of `previous_shape` (H, W) cells.
             offset: row and column of the window's origin in the previous frame's grid.
 
         Returns:
-            (B, 2·(V + 3), h, w), the global read-out and then the local one, each as of `read`.
+            (B, 2·(V + 3) + 1, h, w), the global read-out and then the local one, each as of `read`, and the mask that
+            the certain pixels of the reference give.
         """
         shape = (keys.shape[2], keys.shape[3])
         flat = keys.flatten(2)
         temperature = self.log_temperature.exp()
         near = within_radius(shape, previous_shape, offset, self.radius).to(keys.device)
-        evidence = torch.cat([read(reference, flat, temperature[0]), read(previous, flat, temperature[1], near)], 1)
-        return evidence.unflatten(2, shape)
+        globally, sure = read(reference, flat, temperature[0])
+        locally, _ = read(previous, flat, temperature[1], near)
+        return torch.cat([globally, locally, sure], 1).unflatten(2, shape)
 
 
 def _rotation(inputs: int, outputs: int) -> nn.Conv2d:

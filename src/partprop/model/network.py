@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from partprop.model.backbone import BackboneName, build_backbone, load_weights
 from partprop.model.boxes import enlarge, roi_align
-from partprop.model.correlation import READOUT_EXTRA, Memory, PixelCorrelation
+from partprop.model.correlation import READOUT_EXTRA, Memory, PixelCorrelation, bounded_log_odds
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
@@ -70,9 +70,19 @@ class Network(nn.Module):
         pyramid: backbone and FPN.
         key_channels, value_channels: of the pixel correlation.
         roi_size: S, side of the parts' RoIAlign; masks are decoded at 2S.
+        pixel_correlation: whether pixels are matched; without, the parts correct the previous mask where it was.
+        previous_frame: whether the frame before is looked at, by correlation and decoder, or the reference alone.
     """
 
-    def __init__(self, pyramid: Pyramid, key_channels: int, value_channels: int, roi_size: int) -> None:
+    def __init__(
+        self,
+        pyramid: Pyramid,
+        key_channels: int,
+        value_channels: int,
+        roi_size: int,
+        pixel_correlation: bool = True,
+        previous_frame: bool = True,
+    ) -> None:
         super().__init__()
         channels = pyramid.out_channels
         self.pyramid = pyramid
@@ -80,6 +90,8 @@ class Network(nn.Module):
         self.correlation = PixelCorrelation(pyramid.base_channels[:3], channels, key_channels, value_channels)
         self.decoder = MaskDecoder(channels, value_channels)
         self.roi_size = roi_size
+        self.pixel_correlation = pixel_correlation
+        self.previous_frame = previous_frame
         init_truncated_normal(self.tracker)
 
     def encode(self, images: Tensor) -> Features:
@@ -89,10 +101,10 @@ class Network(nn.Module):
         fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
         return Features(p2, p3, p4, p5, keys, fine_keys)
 
-    def memorise(self, features: Features, mask: Tensor) -> Memory:
-        """Memory of a frame whose mask (B, 1, H, W) in [0, 1] is known, at any resolution."""
+    def memorise(self, features: Features, mask: Tensor, given: bool) -> Memory:
+        """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, was given or predicted."""
         small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
-        return self.correlation.memorise(features.p3, features.keys, small)
+        return self.correlation.memorise(features.p3, features.keys, small, given)
 
     def guide(self, features: Features, mask: Tensor, boxes: Tensor, stride: float) -> Tensor:
         """Guidance (B, P, G, S, S) of parts with boxes (B, P, 4) in a frame whose mask (B, 1, ·, ·) has `stride`."""
@@ -108,7 +120,7 @@ class Network(nn.Module):
 
         Args:
             features: of the current frame.
-            reference: what is known for certain.
+            reference: what is known, for certain or of late.
             before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
             window: h rows and w columns of the stride-8 grid.
 
@@ -116,20 +128,38 @@ class Network(nn.Module):
             Evidence (B, E, h, w) as of `PixelCorrelation.forward`; prior (B, 1, 2h, 2w), logits of the mask that it and
             the fine read-out at stride 4 give.
         """
+        mask = mask * self.previous_frame
+        remembered = (mask.flatten(1).amax(1) > 0).to(mask.dtype)
+        if not self.pixel_correlation:
+            return self._stay(features, mask, window, remembered)
         correlation, grid = self.correlation, features.keys.shape[2:]
         near = _grown(window, correlation.radius, grid)
         small = F.interpolate(mask, size=grid, mode="area")
-        previous = correlation.memorise(_cut(before.p3, near), _cut(before.keys, near), _cut(small, near))
+        previous = correlation.memorise(_cut(before.p3, near), _cut(before.keys, near), _cut(small, near), given=False)
         offset = (window[0].start - near[0].start, window[1].start - near[1].start)
         shape = (near[0].stop - near[0].start, near[1].stop - near[1].start)
         evidence = correlation(_cut(features.keys, window), reference, previous, shape, offset)
 
-        fine = (slice(2 * window[0].start, 2 * window[0].stop), slice(2 * window[1].start, 2 * window[1].stop))
+        fine = _doubled(window)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
         read = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
-        remembered = (mask.flatten(1).amax(1) > 0).to(mask.dtype)
         return evidence, correlation.prior(self.matches(evidence)[:, [0, 3]], read, remembered)
+
+    def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> tuple[Tensor, Tensor]:
+        """What `correlate` gives where pixels are not matched: no evidence, and the mask where it was."""
+        keys = _cut(features.keys, window)
+        evidence = keys.new_zeros(len(keys), self.correlation.evidence_channels, *keys.shape[2:])
+        small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
+        prior = bounded_log_odds(_cut(small, _doubled(window)))
+        return evidence, prior * remembered[:, None, None, None]
+
+    def support(self, evidence: Tensor, mask: Tensor) -> Tensor:
+        """Share (B,) of a mask (B, 1, h, w) that the given reference alone finds, too; 1 without correlation."""
+        if not self.pixel_correlation:
+            return mask.new_ones(len(mask))
+        found = (mask * evidence[:, -1:]).flatten(1).sum(1)
+        return found / mask.flatten(1).sum(1).clamp(min=1e-6)
 
     def decode(
         self,
@@ -165,7 +195,7 @@ class Network(nn.Module):
             values=values,
             matches=matches,
             prior=roi_align(prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
-            previous=previous.flatten(0, 1),
+            previous=previous.flatten(0, 1) * self.previous_frame,
             reference=guidance.flatten(0, 1),
         )
         corrections, presence = self.decoder(inputs)
@@ -191,7 +221,7 @@ class Network(nn.Module):
         batch = images.shape[0]
         # frame-major, so that each time's frames of all videos lie together
         reference, *later = self.encode(images.transpose(0, 1).flatten(0, 1)).split(batch)
-        memory = self.memorise(reference, mask)
+        memory = self.memorise(reference, mask, given=True)
         guidance = self.guide(reference, mask, boxes[:, 0], 1)
         templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])
         previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
@@ -226,8 +256,8 @@ class Network(nn.Module):
         return self._split_readouts(evidence)[1]
 
     def _split_readouts(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Evidence (N, 2·(V + 3), ·, ·) as values (N, 2V, ·, ·) and matches (N, 6, ·, ·)."""
-        parts = evidence.split([evidence.shape[1] // 2 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
+        """Evidence of `PixelCorrelation` as values (N, 2V, ·, ·) and matches (N, 6, ·, ·)."""
+        parts = evidence[:, :-1].split([evidence.shape[1] // 2 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
         return torch.cat(parts[::2], 1), torch.cat(parts[1::2], 1)
 
 
@@ -239,16 +269,29 @@ def _grown(window: Window, cells: int, grid: Many[int]) -> Window:
     return rows, columns
 
 
+def _doubled(window: Window) -> Window:
+    """The same window on a grid of half the stride."""
+    rows, columns = (slice(2 * part.start, 2 * part.stop) for part in window)
+    return rows, columns
+
+
 def _cut(cells: Tensor, window: Window) -> Tensor:
     return cells[:, :, window[0], window[1]]
 
 
 def build_network(
-    backbone: BackboneName, fpn_channels: int, key_channels: int, value_channels: int, roi_size: int
+    backbone: BackboneName,
+    fpn_channels: int,
+    key_channels: int,
+    value_channels: int,
+    roi_size: int,
+    pixel_correlation: bool = True,
+    previous_frame: bool = True,
 ) -> Network:
-    """A network with random weights; the arguments are the `model` section of params.yaml."""
+    """A network with random weights; the arguments are the `model` section of params.yaml, see `Network`."""
     pyramid = Pyramid(build_backbone(backbone), fpn_channels)
-    return Network(pyramid, key_channels, value_channels, roi_size).to(memory_format=torch.channels_last)
+    network = Network(pyramid, key_channels, value_channels, roi_size, pixel_correlation, previous_frame)
+    return network.to(memory_format=torch.channels_last)
 
 
 def load_network(path: Path, network: Network) -> Network:

@@ -21,6 +21,9 @@ CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
 NEVER = -10.0  # log-odds of the object where no part is
+RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
+RECENT_REACH = 2.0  # side of the window that is kept of a recent frame, over that of the object's box
+SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,14 @@ class Settings:
     """How a video is run.
 
     short_side: the working resolution, pixels of the frame's shorter side (never enlarged). parts: at most so many
-    beside the whole object. lost_score: confidence in [0, 1] below which an object counts as lost.
+    beside the whole object. lost_score: confidence in [0, 1] below which an object counts as lost. memory_every: the
+    object is remembered from every so many frames, the last of which is kept; 0 remembers the first frame alone.
     """
 
     short_side: int
     parts: int
     lost_score: float
+    memory_every: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,14 @@ class _Track:
     mask: Tensor  # (H, W) probability in the previous frame
     size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is covered or lost
     next_name: int
+    age: int = 0  # frames since the first
+    recent: Memory | None = None  # the surroundings of the object in a frame of late
     lost: bool = False
+
+    @property
+    def memory(self) -> Memory:
+        """What the object and its background look like, first and of late."""
+        return self.reference if self.recent is None else self.reference.joined(self.recent, RECENT_WEIGHT)
 
 
 class Segmenter:
@@ -146,7 +158,7 @@ class Segmenter:
         assert whole is not None
         boxes = torch.cat([whole[None].to(mask), propose(mask, self._settings.parts)])
         parts = describe(self._network, features, mask, boxes, 0)
-        reference = self._network.memorise(features, mask[None, None])
+        reference = self._network.memorise(features, mask[None, None], given=True)
         size = to_centre_size(boxes[0])[1]
         return _Track(object_id, parts, reference, mask, size, next_name=len(parts))
 
@@ -174,13 +186,16 @@ class Segmenter:
 
     def _candidates(self, tracked: _Track, features: Features) -> list[Tensor]:
         """Boxes of the object's size where it was last, and where correlation with the reference finds most of it."""
+        centre, _ = to_centre_size(tracked.parts.boxes[0])
+        boxes = [from_centre_size(centre, tracked.size)]
+        if not self._network.pixel_correlation:
+            return boxes
         shape = features.keys.shape[2:]
         temperature = self._network.correlation.log_temperature.exp()[0]
-        found = read(tracked.reference, features.keys.flatten(2), temperature)[:, -3].unflatten(1, shape)[None]
-        centre, _ = to_centre_size(tracked.parts.boxes[0])
+        _, found = read(tracked.reference, features.keys.flatten(2), temperature)
+        found = found.unflatten(2, shape)
         width, height = (max(1, int(side / STRIDE)) | 1 for side in tracked.size.tolist())
         density = F.avg_pool2d(found, (height, width), 1, (height // 2, width // 2))[0, 0]
-        boxes = [from_centre_size(centre, tracked.size)]
         for _ in range(CANDIDATES - 1):
             row, column = divmod(int(density.argmax()), density.shape[1])
             place = centre.new_tensor([column + 0.5, row + 0.5]) * STRIDE
@@ -202,7 +217,7 @@ class Segmenter:
         windows = enlarge(boxes, CONTEXT)
         rows, columns = _cells(windows, grid)
         mask = tracked.mask[None, None]
-        evidence, prior = network.correlate(features, tracked.reference, self._before, mask, (rows, columns))
+        evidence, prior = network.correlate(features, tracked.memory, self._before, mask, (rows, columns))
         before = enlarge(_with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
         previous = roi_align(mask, before[None], 2 * network.roi_size, 1)
         _, corrections, presence = network.decode(
@@ -213,9 +228,8 @@ class Segmenter:
         whole_prior[:, :, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop] = prior
         whole_prior = F.interpolate(whole_prior, size=mask.shape[2:], mode="bilinear", align_corners=False)
         probability = join_parts(whole_prior[0, 0], corrections[0], windows, parts.scores * present)
-        small = F.interpolate(probability[None, None], size=grid, mode="area")[0, 0, rows, columns]
-        support = (small * network.matches(evidence)[0, 0]).sum() / small.sum().clamp(min=1e-6)
-        return probability, present, present[0] * support
+        small = F.interpolate(probability[None, None], size=grid, mode="area")[:, :, rows, columns]
+        return probability, present, present[0] * network.support(evidence, small)[0]
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
         """Take the merged mask over: it places the whole object and renews the parts."""
@@ -227,13 +241,17 @@ class Segmenter:
         parts = parts.select([index for index in range(len(parts)) if index not in gone])
         parts, next_name = self._renew(tracked, features, mask, parts)
         size = torch.maximum(tracked.size * SIZE_MEMORY, to_centre_size(whole)[1])
-        return replace(
-            tracked,
-            parts=parts,
-            size=size,
-            mask=mask,
-            next_name=next_name,
-        )
+        age, every = tracked.age + 1, self._settings.memory_every
+        recent = self._glance(features, mask, whole) if every and age % every == 0 else tracked.recent
+        return replace(tracked, parts=parts, size=size, mask=mask, next_name=next_name, age=age, recent=recent)
+
+    def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
+        """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
+        memory = self._network.memorise(features, mask[None, None], given=False)
+        grid = (features.keys.shape[2], features.keys.shape[3])
+        near = torch.zeros(grid, dtype=torch.bool, device=mask.device)
+        near[_cells(enlarge(whole[None], RECENT_REACH), grid)] = True
+        return memory.select(near.flatten() & ((memory.mask[0] - 0.5).abs() > SURE - 0.5))
 
     def _renew(self, tracked: _Track, features: Features, mask: Tensor, parts: Parts) -> tuple[Parts, int]:
         """Propose parts again where the mask is not covered."""

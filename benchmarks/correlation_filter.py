@@ -1,0 +1,111 @@
+"""Box tracking of results of partprop beside correlation filters of OpenCV, by the same measures on the same frames.
+
+    .venv/bin/python benchmarks/correlation_filter.py results/davis data/davis
+
+Each tracker gets the box of the object's true mask in the first frame. What it tracks afterwards, and the boxes in the
+results' tracks.csv, are compared with the boxes of the true masks. The first use makes `.venv-contrib` beside the
+project's `.venv` and installs opencv-contrib-python-headless there.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from partprop.data.labels import VOID, mask_box
+from partprop.data.video import Sequence, open_davis
+from partprop.errors import UserError
+from partprop.evaluation.folders import find_results, require_exactly
+from partprop.evaluation.results import SequenceScores, score_folders, score_sequence, summarise
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = ROOT / ".venv-contrib"
+PACKAGE = "opencv-contrib-python-headless>=4.10,<6"
+TRACKERS = ("csrt", "kcf")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="folder of results with tracks.csv in each sequence's folder")
+    parser.add_argument("davis", type=Path, help="DAVIS folder; its validation split is tracked")
+    parser.add_argument("--json", type=Path, help="where to write the measures")
+    arguments = parser.parse_args()
+    try:
+        measures = compare(arguments.results, arguments.davis)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    for name, block in measures.items():
+        print(f"{name:10s} success AUC {block['success_auc']:.3f}   precision at 20 px {block['precision_20px']:.3f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(measures, indent=2) + "\n")
+
+
+def compare(results: Path, davis: Path) -> dict[str, dict[str, float]]:
+    """Success AUC and precision at 20 px, in [0, 1], of the results' boxes and of each tracker."""
+    folders = find_results(results)
+    sequences = open_davis(davis, "val", 2016)
+    require_exactly(folders, [sequence.name for sequence in sequences], results)
+    for folder in folders.values():
+        if not (folder / "tracks.csv").exists():
+            raise UserError(f"{folder}: has no tracks.csv; run inference again")
+    scores = {"partprop": score_folders([(sequence, folders[sequence.name]) for sequence in sequences], jobs=2)}
+    for tracker in TRACKERS:
+        scores[tracker] = _score_tracker(tracker, sequences)
+    return {name: dict(summarise(each)["boxes"]) for name, each in scores.items()}
+
+
+def _score_tracker(tracker: str, sequences: list[Sequence]) -> list[SequenceScores]:
+    objects = [_first_boxes(sequence) for sequence in sequences]
+    jobs = [
+        {"tracker": tracker, "frames": [str(path) for path in sequence.frames], "boxes": list(boxes.values())}
+        for sequence, boxes in zip(sequences, objects, strict=True)
+    ]
+    answer = json.loads(_run(jobs))
+    frames = sum(len(sequence) - 1 for sequence in sequences)
+    print(f"{tracker}: {frames / answer['seconds']:.1f} frames per second, reading included", file=sys.stderr)
+    scores = []
+    for sequence, ids, found in zip(sequences, objects, answer["tracks"], strict=True):
+        blank = np.zeros(sequence.image(0).shape[:2], np.uint8)  # no masks: of the measures the boxes' are read
+        scores.append(score_sequence(sequence, lambda _, mask=blank: mask, _by_frame(sequence, ids, found)))
+    return scores
+
+
+def _first_boxes(sequence: Sequence) -> dict[int, list[int]]:
+    """Box of each object of the first frame, by its id."""
+    labels = sequence.labels(0)
+    if labels is None:
+        raise UserError(f"{sequence.frames[0]}: first frame without mask; a tracker needs a box to start with")
+    boxes = {int(number): mask_box(labels == number) for number in np.unique(labels) if number not in (0, VOID)}
+    return {number: [int(side) for side in box] for number, box in boxes.items() if box is not None}
+
+
+def _by_frame(
+    sequence: Sequence, ids: dict[int, list[int]], found: list[list[list[float] | None]]
+) -> dict[tuple[str, int], np.ndarray]:
+    return {
+        (frame, number): np.array(box)
+        for number, boxes in zip(ids, found, strict=True)
+        for frame, box in zip(sequence.frame_names[1:], boxes, strict=True)
+        if box is not None
+    }
+
+
+def _run(jobs: list[dict]) -> str:
+    python = ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+    worker = ROOT / "benchmarks" / "opencv_tracker.py"
+    done = subprocess.run(
+        [str(python), str(worker)], input=json.dumps(jobs), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise UserError(f"{worker}: failed in {ENVIRONMENT} ({done.stderr.strip().splitlines()[-1]})")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
