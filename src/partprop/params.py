@@ -91,13 +91,14 @@ class PretrainFpn(Section):
 
 
 class TrainTracking(Section):
-    """Training of part tracking, pixel correlation and mask propagation on triples of frames."""
+    """Training of part tracking, pixel correlation and mask propagation on clips."""
 
     held_out: Annotated[list[Name], Field(min_length=1)]
     steps: Count
     batch: Count
     crop: Annotated[int, Field(ge=64, multiple_of=32)]
     still_share: Share
+    paste_share: Share
     max_gap: Count
     parts: Whole
     lr: Positive

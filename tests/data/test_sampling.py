@@ -1,4 +1,4 @@
-"""Training triples: masks and boxes belong together, parts are known where the motion is."""
+"""Training clips: masks and boxes belong together, parts are known where the motion is."""
 
 import json
 from dataclasses import replace
@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from partprop.data.clips import Clip, move_with, random_parts
 from partprop.data.coco import open_coco
 from partprop.data.labels import mask_box
-from partprop.data.sampling import MixedTriples, StillTriples, VideoTriples
+from partprop.data.sampling import MixedClips, StillClips, VideoClips
+from partprop.data.scenery import Scenery
 from partprop.data.synthetic import write_coco, write_davis
-from partprop.data.triples import Triple, move_with, random_parts
 from partprop.data.video import open_davis
 from partprop.errors import UserError
 from partprop.params import SyntheticData
@@ -23,29 +24,39 @@ SETTINGS = SyntheticData(
 
 
 @pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoTriples:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoClips:
     folder = tmp_path_factory.mktemp("davis")
     write_davis(folder, SETTINGS, 2016)
-    return VideoTriples(open_davis(folder, "train", 2016), CROP, 4, PARTS)
+    return VideoClips(open_davis(folder, "train", 2016), CROP, 6, PARTS, 0.0, None)
 
 
 @pytest.fixture(scope="module")
-def stills(tmp_path_factory: pytest.TempPathFactory) -> StillTriples:
+def scenery(tmp_path_factory: pytest.TempPathFactory) -> Scenery:
     folder = tmp_path_factory.mktemp("coco")
     write_coco(folder, SETTINGS)
-    return StillTriples.of(open_coco(folder, "train2017"), CROP, PARTS)
+    return Scenery.of([open_coco(folder, split) for split in ("train2017", "val2017")])
 
 
-@pytest.fixture(params=["videos", "stills"])
-def triples(request: pytest.FixtureRequest):
+@pytest.fixture(scope="module")
+def pasted(videos: VideoClips, scenery: Scenery) -> VideoClips:
+    return replace(videos, paste_share=1.0, scenery=scenery)
+
+
+@pytest.fixture(scope="module")
+def stills(scenery: Scenery) -> StillClips:
+    return StillClips(scenery, CROP, PARTS)
+
+
+@pytest.fixture(params=["videos", "pasted", "stills"])
+def clips(request: pytest.FixtureRequest):
     return request.getfixturevalue(request.param)
 
 
-def test_only_annotated_frames_are_drawn(videos: VideoTriples):
+def test_only_annotated_frames_are_drawn(videos: VideoClips):
     masks = tuple(mask if index % 3 == 0 else None for index, mask in enumerate(videos.videos[0].masks))
     sparse = replace(videos, videos=[replace(videos.videos[0], masks=masks)])
-    for triple in drawn(sparse, 6):
-        assert triple.masks[0].any()
+    for clip in drawn(sparse, 6):
+        assert clip.masks[0].any()
 
 
 def test_images_without_usable_masks_are_one_line(tmp_path: Path):
@@ -55,64 +66,99 @@ def test_images_without_usable_masks_are_one_line(tmp_path: Path):
     boxes = [{**annotation, "segmentation": []} for annotation in content["annotations"]]
     file.write_text(json.dumps({**content, "annotations": boxes}))
     with pytest.raises(UserError, match=r"instances_train2017\.json: has no instance with a polygon"):
-        StillTriples.of(open_coco(tmp_path, "train2017"), CROP, PARTS)
+        Scenery.of([open_coco(tmp_path, "train2017")])
 
 
-def drawn(triples, count: int = 12) -> list[Triple]:
-    return [triples.draw(np.random.default_rng([7, number]), 0.5) for number in range(count)]
+def drawn(clips, count: int = 12) -> list[Clip]:
+    return [clips.draw(np.random.default_rng([7, number]), 0.5) for number in range(count)]
 
 
-def test_shapes_and_kinds(triples):
-    for triple in drawn(triples, 4):
-        assert triple.images.shape == (3, CROP, CROP, 3)
-        assert triple.images.dtype == np.uint8
-        assert triple.masks.shape == (3, CROP, CROP)
-        assert set(np.unique(triple.masks)) <= {0, 1}
-        for boxes in (triple.boxes, triple.windows, triple.last):
-            assert boxes.shape == (3, 1 + PARTS, 4)
+def test_shapes_and_kinds(clips):
+    for clip in drawn(clips, 4):
+        assert clip.images.shape == (4, CROP, CROP, 3)
+        assert clip.images.dtype == np.uint8
+        assert clip.masks.shape == (4, CROP, CROP)
+        assert set(np.unique(clip.masks)) <= {0, 1}
+        for boxes in (clip.boxes, clip.windows, clip.last):
+            assert boxes.shape == (4, 1 + PARTS, 4)
             assert boxes.dtype == np.float32
             assert (boxes[..., 2:] > boxes[..., :2]).all()
-        assert triple.tracked.shape == (3, 1 + PARTS)
+        assert clip.tracked.shape == (4, 1 + PARTS)
 
 
-def test_the_object_is_in_the_reference_and_its_box_is_tight(triples):
-    for triple in drawn(triples):
-        np.testing.assert_array_equal(triple.boxes[0, 0], mask_box(triple.masks[0]))
-        np.testing.assert_array_equal(triple.windows[0], triple.boxes[0])
-        for time in range(3):
-            box = mask_box(triple.masks[time])
-            if triple.tracked[time, 0]:
+def test_the_object_is_in_the_reference_and_its_box_is_tight(clips):
+    for clip in drawn(clips):
+        np.testing.assert_array_equal(clip.boxes[0, 0], mask_box(clip.masks[0]))
+        np.testing.assert_array_equal(clip.windows[0], clip.boxes[0])
+        for time in range(4):
+            box = mask_box(clip.masks[time])
+            if clip.tracked[time, 0]:
                 assert box is not None
-                np.testing.assert_array_equal(triple.boxes[time, 0], box)
+                np.testing.assert_array_equal(clip.boxes[time, 0], box)
 
 
-def test_the_same_seed_draws_the_same(triples):
-    for first, second in zip(drawn(triples, 3), drawn(triples, 3), strict=True):
+def test_the_same_seed_draws_the_same(clips):
+    for first, second in zip(drawn(clips, 3), drawn(clips, 3), strict=True):
         for name in ("images", "masks", "boxes", "windows", "last", "remembered"):
             np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-def test_parts_of_videos_are_never_taught_as_known(videos: VideoTriples):
-    assert all((triple.tracked[:, 1:] == 0).all() for triple in drawn(videos))
+def test_a_far_reference_is_all_there_is_to_start_from(videos: VideoClips):
+    kinds = set()
+    for clip in drawn(videos, 30):
+        kinds.add(float(clip.remembered[1]))
+        if clip.remembered[1] == 0 and clip.tracked[1, 0]:
+            centre, last = ((boxes[1, 0, :2] + boxes[1, 0, 2:]) / 2 for boxes in (clip.boxes, clip.last))
+            size = clip.boxes[1, 0, 2:] - clip.boxes[1, 0, :2]
+            assert (np.abs(centre - last) <= 0.5 * size).all()  # searched for around where it is, not where it was
+    assert kinds == {0.0, 1.0}
 
 
-def test_parts_of_stills_hold_the_object(stills: StillTriples):
+def test_a_sequence_of_three_annotations_is_enough(videos: VideoClips):
+    masks = tuple(mask if index < 3 else None for index, mask in enumerate(videos.videos[0].masks))
+    short = replace(videos, videos=[replace(videos.videos[0], masks=masks)])
+    assert all(clip.masks[0].any() for clip in drawn(short, 6))
+
+
+def test_a_pasted_ground_and_occluder_leave_the_object_where_it_is(videos: VideoClips, pasted: VideoClips):
+    generator = np.random.default_rng(3)
+    masks = [np.zeros((CROP, CROP), np.uint8)]
+    masks[0][20:70, 30:60] = 1
+    view = np.full((CROP, CROP, 3), 255, np.uint8)
+    assert pasted.scenery is not None
+    changed = hidden = 0
+    for _ in range(12):
+        setting = pasted.scenery.setting(generator, CROP, 1.0, 1.0)
+        shown, (seen,) = setting.apply(generator, view, masks, 0.5)
+        assert (shown[seen > 0] == 255).all()
+        assert not seen[masks[0] == 0].any()
+        changed += (shown[masks[0] == 0] != 255).any()
+        hidden += seen.sum() < masks[0].sum()
+    assert changed == 12
+    assert hidden > 0
+
+
+def test_parts_of_videos_are_never_taught_as_known(videos: VideoClips):
+    assert all((clip.tracked[:, 1:] == 0).all() for clip in drawn(videos))
+
+
+def test_parts_of_stills_hold_the_object(stills: StillClips):
     known = 0
-    for triple in drawn(stills):
-        for time in range(3):
+    for clip in drawn(stills):
+        for time in range(4):
             for part in range(1, 1 + PARTS):
-                if triple.tracked[time, part]:
-                    x1, y1, x2, y2 = triple.boxes[time, part].astype(int)
-                    window = triple.masks[time][y1:y2, x1:x2]
+                if clip.tracked[time, part]:
+                    x1, y1, x2, y2 = clip.boxes[time, part].astype(int)
+                    window = clip.masks[time][y1:y2, x1:x2]
                     assert window[0].any()
                     assert window[:, 0].any()
                     known += 1
     assert known > 12
 
 
-def test_mixed_share_is_kept(videos: VideoTriples, stills: StillTriples):
-    mixed = MixedTriples(videos, stills, 0.5)
-    taught = [triple.tracked[0, 1:].any() for triple in drawn(mixed, 40)]
+def test_mixed_share_is_kept(videos: VideoClips, stills: StillClips):
+    mixed = MixedClips(videos, stills, 0.5)
+    taught = [clip.tracked[0, 1:].any() for clip in drawn(mixed, 40)]
     assert 8 <= sum(taught) <= 32
 
 

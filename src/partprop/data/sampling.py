@@ -1,4 +1,4 @@
-"""Training triples: from videos, and from still images made to move."""
+"""Training clips: from videos, and from still images made to move."""
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -7,79 +7,114 @@ from typing import Protocol
 import numpy as np
 
 from partprop.data import augment
-from partprop.data.coco import CocoImages
+from partprop.data.clips import FRAMES, Clip, finish, move_with, random_parts
 from partprop.data.labels import VOID, mask_box
-from partprop.data.triples import FRAMES, Triple, finish, move_with, random_parts
+from partprop.data.scenery import Motion, Scenery, Setting
 from partprop.data.video import Sequence
-from partprop.errors import UserError
 
-SMALLEST = 24  # pixels of a side of an instance that is worth showing
+NEAR = 2  # annotated frames from the reference up to which a frame counts as the one right after it
+STEP = 2  # annotated frames between the later frames of a clip, at most
+FEWEST = 64  # pixels of the object that the reference must show
+OCCLUDER_SHARE = 0.35  # of still clips
+SCALE_CHANGE = 1.5  # between a far reference and the frames after it, at most, beside the object's own
 
 
-class Triples(Protocol):
-    """Something that triples can be drawn from."""
+class Clips(Protocol):
+    """Something that clips can be drawn from."""
 
-    def draw(self, rng: np.random.Generator, progress: float) -> Triple:
-        """One triple; `progress` in [0, 1] is how far training has come (for the curriculum)."""
+    def draw(self, rng: np.random.Generator, progress: float) -> Clip:
+        """One clip; `progress` in [0, 1] is how far training has come (for the curriculum)."""
         ...
 
 
 @dataclass(frozen=True)
-class VideoTriples:
-    """Three frames of a video, forwards or backwards in time, in one crop around the object.
+class VideoClips:
+    """A reference and three frames in a row of a video, forwards or backwards in time.
+
+    A reference that lies far from the others is shown in a crop of its own, around the object: where it was then does
+    not help to find it now.
 
     Args:
         videos: with an annotation for at least three frames each.
         crop: side in pixels of the crops.
-        max_gap: frames between two neighbours of the triple, reached at half of the training (curriculum).
+        max_gap: annotated frames between reference and next frame, reached at half of the training (curriculum).
         parts: number of parts beside the whole object.
+        paste_share: of the clips that get another ground, and of those that get an occluder.
+        scenery: where these come from; None only if paste_share is 0.
     """
 
     videos: Many[Sequence]
     crop: int
     max_gap: int
     parts: int
+    paste_share: float
+    scenery: Scenery | None
 
-    def draw(self, rng: np.random.Generator, progress: float) -> Triple:
-        """See `Triples`."""
+    def draw(self, rng: np.random.Generator, progress: float) -> Clip:
+        """See `Clips`."""
         video = self.videos[int(rng.integers(len(self.videos)))]
-        indices = self._pick_frames(rng, video, progress)
+        indices, far = self._pick_frames(rng, video, progress)
         labels = [_labels(video, index) for index in indices]
         ids = np.setdiff1d(np.unique(labels[0]), (0, VOID))
         if len(ids) == 0:  # the object is hidden in the would-be reference
             return self.draw(rng, progress)
         object_id = rng.choice(ids)
         masks = [(frame == object_id).astype(np.uint8) for frame in labels]
-        images = [video.image(index) for index in indices]
-        return self._crop(rng, images, masks)
+        views, masks = self._crop(rng, [video.image(index) for index in indices], masks, far)
+        if masks[0].sum() < FEWEST:  # the object is hidden by an occluder
+            return self.draw(rng, progress)
+        return finish(rng, views, masks, *self._boxes(rng, masks), far)
 
-    def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> list[int]:
-        reach = max(1, round(self.max_gap * min(1.0, 0.25 + 1.5 * progress)))
-        gaps = [int(rng.integers(1, reach + 1)), int(rng.integers(1, max(1, reach // 2) + 1))]
+    def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> tuple[list[int], bool]:
+        """Numbers of the frames, and whether the reference lies far from the others."""
         annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
-        gaps = [min(gap, (len(annotated) - 1) // 2) for gap in gaps]
-        start = int(rng.integers(0, len(annotated) - sum(gaps)))
-        places = [start, start + gaps[0], start + sum(gaps)]
+        reach = max(1, round(self.max_gap * min(1.0, 0.25 + 1.5 * progress)))
+        step = min(int(rng.integers(1, STEP + 1)), (len(annotated) - 1) // (FRAMES - 1))
+        gap = min(int(rng.integers(1, reach + 1)), len(annotated) - 1 - (FRAMES - 2) * step)
+        start = int(rng.integers(0, len(annotated) - gap - (FRAMES - 2) * step))
+        places = [start, *(start + gap + step * number for number in range(FRAMES - 1))]
         if rng.random() < 0.5:
             annotated = annotated[::-1]
-        return [annotated[place] for place in places]
+        return [annotated[place] for place in places], gap > NEAR
 
-    def _crop(self, rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray]) -> Triple:
-        boxes = [mask_box(mask) for mask in masks]
-        reference = boxes[0]
-        assert reference is not None
-        zoom = _zoom(rng, reference, self.crop)
-        centre = _middle(rng, [box for box in boxes if box is not None], 0.3 * self.crop / zoom)
+    def _crop(
+        self, rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray], far: bool
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Views (S, S, 3) and masks (S, S) of the frames in their crops and their setting."""
+        places = self._places(rng, images[0].shape, [mask_box(mask) for mask in masks], far)
         angle, shear, flip = rng.normal(0, 8), rng.normal(0, 0.08), bool(rng.random() < 0.5)
-        colour = augment.colour_change(rng, 0.3)
-        views, view_masks = [], []
-        for image, mask in zip(images, masks, strict=True):
+        colour, setting, times = augment.colour_change(rng, 0.3), self._setting(rng), _times(rng)
+        views, seen = [], []
+        for image, mask, (centre, zoom), time in zip(images, masks, places, times, strict=True):
             matrix = augment.affine(tuple(centre), self.crop, zoom, angle + rng.normal(0, 1.5), shear, flip)
             place = augment.affine_map(matrix, self.crop)
-            view = augment.apply_colour(augment.warp(image, place), _per_frame(rng, colour))
-            views.append(augment.blur(rng, view) if rng.random() < 0.1 else view)
-            view_masks.append(augment.warp_mask(mask, place))
-        return finish(rng, views, view_masks, *self._boxes(rng, view_masks))
+            view, shown = augment.warp(image, place), [augment.warp_mask(mask, place)]
+            if setting is not None:
+                view, shown = setting.apply(rng, view, shown, time)
+            views.append(_finish_view(rng, view, colour))
+            seen.append(shown[0])
+        return views, seen
+
+    def _setting(self, rng: np.random.Generator) -> Setting | None:
+        if self.scenery is None:
+            return None
+        return self.scenery.setting(rng, self.crop, self.paste_share, self.paste_share)
+
+    def _places(
+        self, rng: np.random.Generator, shape: tuple[int, ...], boxes: list[np.ndarray | None], far: bool
+    ) -> list[tuple[np.ndarray, float]]:
+        """Centre in source pixels and zoom of each frame's crop."""
+        reference = boxes[0]
+        assert reference is not None
+        zoom = _zoom(rng, reference, self.crop, shape)
+        if not far:
+            known = [box for box in boxes if box is not None]
+            return [(_middle(rng, known, 0.3 * self.crop / zoom), zoom)] * FRAMES
+        later = [box for box in boxes[1:] if box is not None] or [reference]
+        other = _zoom(rng, later[0], self.crop, shape)
+        other = float(np.clip(other, zoom / SCALE_CHANGE, zoom * SCALE_CHANGE))
+        first = (_middle(rng, [reference], 0.3 * self.crop / zoom), zoom)
+        return [first] + [(_middle(rng, later, 0.3 * self.crop / other), other)] * (FRAMES - 1)
 
     def _boxes(self, rng: np.random.Generator, masks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The object's box where it is seen, else the last; the parts move with it, their true places are unknown."""
@@ -98,165 +133,66 @@ class VideoTriples:
 
 
 @dataclass(frozen=True)
-class StillTriples:
-    """Three frames made of a still image's instance by affine and thin-plate-spline motion (RGMP, section 3.2).
+class StillClips:
+    """Four frames made of a still image's instance by affine and thin-plate-spline motion (RGMP, section 3.2).
 
     Half of the time the instance moves over another image instead of its own; sometimes a third image's instance
     passes in front. Because the motion is known, so are the true boxes of the parts.
 
     Args:
-        images: with instance masks. crop, parts: as of `VideoTriples`.
+        scenery: the instances. crop, parts: as of `VideoClips`.
     """
 
-    images: CocoImages
-    usable: Many[tuple[int, int]]  # (image, instance) pairs with a mask worth showing
+    scenery: Scenery
     crop: int
     parts: int
 
-    @classmethod
-    def of(cls, images: CocoImages, crop: int, parts: int) -> "StillTriples":
-        """From all instances with a mask of at least SMALLEST pixels a side.
-
-        Raises:
-            UserError: there is none.
-        """
-        usable = [
-            (image, number)
-            for image in range(len(images))
-            for number, instance in enumerate(images.instances(image))
-            if _worth_showing(instance.mask) and not instance.crowd
-        ]
-        if not usable:
-            raise UserError(
-                f"{images.annotation_file}: has no instance with a polygon of {SMALLEST} pixels a side or more; "
-                "add some, or set train_tracking.still_share to 0"
-            )
-        return cls(images, usable, crop, parts)
-
-    def draw(self, rng: np.random.Generator, progress: float) -> Triple:
-        """See `Triples`."""
-        image, mask = self._pick(rng)
+    def draw(self, rng: np.random.Generator, progress: float) -> Clip:
+        """See `Clips`."""
+        image, mask = self.scenery.instance(rng)
         box = mask_box(mask)
         assert box is not None
-        centre, zoom = (box[:2] + box[2:]) / 2, _zoom(rng, box, self.crop)
-        parts = random_parts(rng, mask, self.parts)
-        part_masks = [mask] + [_inside(mask, part) for part in parts]
-        other_ground = self._pick(rng)[0] if rng.random() < 0.5 else None
-        occluder = self._pick(rng) if rng.random() < 0.35 else None
-        motion, ground_motion, front_motion = (_Motion.draw(rng, self.crop) for _ in range(3))
-        colour, ground_colour = augment.colour_change(rng, 0.3), augment.colour_change(rng, 0.3)
-        views, masks, layers = [], [], []
-        for time in range(FRAMES):
+        centre, zoom = (box[:2] + box[2:]) / 2, _zoom(rng, box, self.crop, image.shape)
+        part_masks = [mask] + [_inside(mask, part) for part in random_parts(rng, mask, self.parts)]
+        motion, setting = Motion.draw(rng, self.crop), self.scenery.setting(rng, self.crop, 0.5, OCCLUDER_SHARE)
+        colour = augment.colour_change(rng, 0.3)
+        views, layers = [], []
+        for time in _times(rng):
             place = motion.map_at(rng, time, centre, zoom)
-            view = augment.warp(image, place)
-            layer = [augment.warp_mask(part, place) for part in part_masks]
-            if other_ground is not None:
-                view = _over(
-                    augment.apply_colour(self._show(rng, other_ground, ground_motion, time), ground_colour),
-                    view,
-                    layer[0],
-                )
-            if occluder is not None:
-                view, layer = self._occlude(rng, view, layer, occluder, front_motion, time)
-            view = augment.apply_colour(view, _per_frame(rng, colour))
-            views.append(augment.blur(rng, view) if rng.random() < 0.1 else view)
-            masks.append(layer[0])
+            view, layer = augment.warp(image, place), [augment.warp_mask(part, place) for part in part_masks]
+            view, layer = setting.apply(rng, view, layer, time)
+            views.append(_finish_view(rng, view, colour))
             layers.append(layer)
-        if masks[0].sum() < 64:
+        if layers[0][0].sum() < FEWEST:
             return self.draw(rng, progress)
-        return finish(rng, views, masks, *_boxes_of_layers(layers))
-
-    def _pick(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        image, number = self.usable[int(rng.integers(len(self.usable)))]
-        mask = self.images.instances(image)[number].mask
-        assert mask is not None
-        return self.images.image(image), mask
-
-    def _show(self, rng: np.random.Generator, image: np.ndarray, motion: "_Motion", time: int) -> np.ndarray:
-        height, width = image.shape[:2]
-        return augment.warp(
-            image, motion.map_at(rng, time, np.array([width, height]) / 2, self.crop / min(height, width))
-        )
-
-    def _occlude(
-        self,
-        rng: np.random.Generator,
-        view: np.ndarray,
-        layer: list[np.ndarray],
-        occluder: tuple[np.ndarray, np.ndarray],
-        motion: "_Motion",
-        time: int,
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
-        image, mask = occluder
-        box = mask_box(mask)
-        assert box is not None
-        zoom = 0.4 * self.crop / (box[2:] - box[:2]).max()
-        place = motion.map_at(rng, time, (box[:2] + box[2:]) / 2, zoom, enter=True)
-        front = augment.warp_mask(mask, place)
-        return _over(view, augment.warp(image, place), front), [part * (1 - front) for part in layer]
+        far = bool(rng.random() < 0.5)
+        return finish(rng, views, [layer[0] for layer in layers], *_boxes_of_layers(layers), far)
 
 
 @dataclass(frozen=True)
-class _Motion:
-    """A smooth random motion over the triple, in output pixels: linear in time plus a deformation per frame."""
+class MixedClips:
+    """A fixed share of still clips, the others from videos."""
 
-    size: int
-    angle: float
-    spin: float
-    zoom_rate: float
-    shift: np.ndarray
-    velocity: np.ndarray
-    entry: np.ndarray
-    flip: bool
-    strength: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, size: int) -> "_Motion":
-        direction = rng.uniform(0, 2 * np.pi)
-        return cls(
-            size=size,
-            angle=rng.normal(0, 10),
-            spin=rng.normal(0, 8),
-            zoom_rate=rng.normal(0, 0.08),
-            shift=rng.normal(0, 0.06, 2) * size,
-            velocity=rng.normal(0, 0.06, 2) * size,
-            entry=np.array([np.cos(direction), np.sin(direction)]) * rng.uniform(0.1, 0.5) * size,
-            flip=bool(rng.random() < 0.5),
-            strength=rng.uniform(0, 0.02),
-        )
-
-    def map_at(
-        self, rng: np.random.Generator, time: int, centre: np.ndarray, zoom: float, enter: bool = False
-    ) -> np.ndarray:
-        """The map of frame `time`; with `enter` the shown place crosses the picture instead of staying inside."""
-        moved = self.shift + time * self.velocity + (self.entry * (1 - time) if enter else 0)
-        now = zoom * np.exp(time * self.zoom_rate + rng.normal(0, 0.02))
-        matrix = augment.affine(
-            tuple(centre - moved / now), self.size, now, self.angle + time * self.spin, 0.0, self.flip
-        )
-        bend = augment.thin_plate_spline(rng, self.size, self.strength)
-        grid = augment.affine_map(matrix, self.size)
-        return grid + bend @ matrix[:, :2].T.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class MixedTriples:
-    """A fixed share of still triples, the others from videos."""
-
-    videos: Triples
-    stills: Triples
+    videos: Clips
+    stills: Clips
     still_share: float
 
-    def draw(self, rng: np.random.Generator, progress: float) -> Triple:
-        """See `Triples`."""
+    def draw(self, rng: np.random.Generator, progress: float) -> Clip:
+        """See `Clips`."""
         source = self.stills if rng.random() < self.still_share else self.videos
         return source.draw(rng, progress)
 
 
 def _labels(video: Sequence, index: int) -> np.ndarray:
     labels = video.labels(index)
-    assert labels is not None, "training videos are annotated in every frame"
+    assert labels is not None, "only annotated frames are picked"
     return labels
+
+
+def _times(rng: np.random.Generator) -> list[float]:
+    """When the frames of a moving still are: one step from the reference, then smaller ones."""
+    slow = rng.uniform(0.1, 0.6)
+    return [0.0, *(1.0 + slow * number for number in range(FRAMES - 1))]
 
 
 def _middle(rng: np.random.Generator, boxes: list[np.ndarray], reach: float) -> np.ndarray:
@@ -266,23 +202,21 @@ def _middle(rng: np.random.Generator, boxes: list[np.ndarray], reach: float) -> 
     return centres[0] + np.clip(wanted - centres[0], -reach, reach)
 
 
-def _zoom(rng: np.random.Generator, box: np.ndarray, crop: int) -> float:
-    """Output pixels per source pixel so that the object's larger side takes 25 to 100 % of the crop."""
+def _zoom(rng: np.random.Generator, box: np.ndarray, crop: int, shape: tuple[int, ...]) -> float:
+    """Output pixels per source pixel so that the object's larger side takes 25 to 100 % of the crop.
+
+    But at least so that the image, of `shape`, fills the crop's height and width: beyond its border nothing is learnt.
+    """
     side = float((box[2:] - box[:2]).max())
-    return float(np.clip(rng.uniform(0.25, 1.0) * crop / side, 0.3, 2.5))
+    return float(np.clip(rng.uniform(0.25, 1.0) * crop / side, crop / min(shape[:2]), 2.5))
 
 
-def _per_frame(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
-    """A little change of colour from frame to frame on top of the triple's."""
+def _finish_view(rng: np.random.Generator, view: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """A frame in the clip's colours, with a little change of its own, and now and then with motion blur."""
     extra = augment.colour_change(rng, 0.06)
-    return np.column_stack([extra[:, :3] @ colour[:, :3], extra[:, :3] @ colour[:, 3] + extra[:, 3]])
-
-
-def _worth_showing(mask: np.ndarray | None) -> bool:
-    if mask is None:
-        return False
-    box = mask_box(mask)
-    return box is not None and bool((box[2:] - box[:2]).min() >= SMALLEST)
+    change = np.column_stack([extra[:, :3] @ colour[:, :3], extra[:, :3] @ colour[:, 3] + extra[:, 3]])
+    view = augment.apply_colour(view, change)
+    return augment.blur(rng, view) if rng.random() < 0.1 else view
 
 
 def _inside(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -292,12 +226,8 @@ def _inside(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
     return part
 
 
-def _over(ground: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return np.where(mask[..., None] > 0, front, ground)
-
-
 def _boxes_of_layers(layers: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (3, P, 4) of the parts' warped masks, and where they are seen; a hidden part keeps its last box."""
+    """Boxes (4, P, 4) of the parts' warped masks, and where they are seen; a hidden part keeps its last box."""
     count = len(layers[0])
     boxes, tracked = np.zeros((FRAMES, count, 4), np.float32), np.zeros((FRAMES, count))
     whole = mask_box(layers[0][0])

@@ -80,7 +80,7 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
         cosine = cosine.masked_fill(~reachable, UNREACHABLE)
     attention = (cosine * temperature).softmax(dim=2)
     known = torch.cat([memory.values, memory.mask[:, None]], 1)
-    readout = known @ attention.transpose(1, 2)
+    readout = (attention @ known.transpose(1, 2)).transpose(1, 2)
     with torch.no_grad():  # the keys learn through the attention; a gradient of the maxima costs much and adds little
         is_object = memory.mask[:, None] > 0.5
         best_object = cosine.masked_fill(~is_object, -1.0).amax(2).clamp(min=-1)

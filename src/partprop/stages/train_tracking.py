@@ -1,4 +1,4 @@
-"""Train part tracking, pixel correlation and mask propagation on triples of frames, from the pre-trained pyramid."""
+"""Train part tracking, pixel correlation and mask propagation on clips of frames, from the pre-trained pyramid."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from partprop import paths
+from partprop.data.clips import Clip
 from partprop.data.coco import open_coco
 from partprop.data.prefetch import prefetched
-from partprop.data.sampling import MixedTriples, StillTriples, Triples, VideoTriples
-from partprop.data.triples import Triple
+from partprop.data.sampling import Clips, MixedClips, StillClips, VideoClips
+from partprop.data.scenery import Scenery
 from partprop.data.video import Sequence, open_davis
 from partprop.errors import UserError
 from partprop.files import write_json
@@ -49,7 +50,7 @@ def run(params: Params, log: Run) -> None:
 
     sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
     training, held_out = split_sequences(sequences, settings.held_out)
-    triples = _triples(training, settings)
+    clips = _clips(training, settings)
     segmentation = Settings(**params.segmentation.model_dump())
 
     network = build_network(**params.model.model_dump())
@@ -72,7 +73,7 @@ def run(params: Params, log: Run) -> None:
         validations.restore(state["validations"])
         first, best = state["step"], (state["best_score"], state["best"])
 
-    for step, batch in _batches(triples, settings, params.seed, first, fabric):
+    for step, batch in _batches(clips, settings, params.seed, first, fabric):
         set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
         model.train()
         losses = _losses(model, batch)
@@ -109,7 +110,7 @@ def run(params: Params, log: Run) -> None:
         averaged.load_state_dict(best[1])
         _write(averaged, curves, validations, validate(averaged, segmentation, held_out, None))
         log.artifact(REPORT)
-        log.model("tracker", LastMask(averaged).eval(), _example(triples, settings))
+        log.model("tracker", LastMask(averaged).eval(), _example(clips, settings))
         checkpoint.remove()
 
 
@@ -128,32 +129,35 @@ def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[lis
     return training, [sequence for sequence in sequences if sequence.name in held_out]
 
 
-def _triples(training: list[Sequence], settings: TrainTracking) -> Triples:
-    videos = VideoTriples(training, settings.crop, settings.max_gap, settings.parts)
-    if settings.still_share == 0:
+def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
+    """Clips of videos and of still images; all COCO images are used, as no training stage measures on them later."""
+    scenery = None
+    if settings.still_share or settings.paste_share:
+        scenery = Scenery.of([open_coco(paths.COCO, split) for split in ("train2017", "val2017")])
+    videos = VideoClips(training, settings.crop, settings.max_gap, settings.parts, settings.paste_share, scenery)
+    if scenery is None or not settings.still_share:
         return videos
-    stills = StillTriples.of(open_coco(paths.COCO, "train2017"), settings.crop, settings.parts)
-    return MixedTriples(videos, stills, settings.still_share)
+    return MixedClips(videos, StillClips(scenery, settings.crop, settings.parts), settings.still_share)
 
 
 def _batches(
-    triples: Triples, settings: TrainTracking, seed: int, first: int, fabric: Fabric
+    clips: Clips, settings: TrainTracking, seed: int, first: int, fabric: Fabric
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Numbered batches from step `first` on; a triple depends on the seed, the step and its number alone."""
+    """Numbered batches from step `first` on; a clip depends on the seed, the step and its number alone."""
 
     def prepare(step: int) -> dict[str, Tensor]:
         numbers = range(fabric.global_rank * settings.batch, (fabric.global_rank + 1) * settings.batch)
         generators = [np.random.default_rng([seed, step, number]) for number in numbers]
-        return collate([triples.draw(generator, step / settings.steps) for generator in generators])
+        return collate([clips.draw(generator, step / settings.steps) for generator in generators])
 
     for step, batch in prefetched(prepare, first, settings.steps):
         yield step, fabric.to_device(batch)
 
 
-def collate(triples: list[Triple]) -> dict[str, Tensor]:
-    """Stack triples to float tensors: images (B, T, 3, S, S) normalised, masks (B, T, 1, S, S), boxes as in Triple."""
+def collate(clips: list[Clip]) -> dict[str, Tensor]:
+    """Stack clips to float tensors: images (B, T, 3, S, S) normalised, masks (B, T, 1, S, S), boxes as in Clip."""
     stacked = {
-        name: torch.from_numpy(np.stack([getattr(triple, name) for triple in triples]))
+        name: torch.from_numpy(np.stack([getattr(clip, name) for clip in clips]))
         for name in ("images", "masks", "boxes", "tracked", "windows", "last", "remembered")
     }
     stacked["images"] = stacked["images"].permute(0, 1, 4, 2, 3).float().div_(127.5).sub_(1.0)
@@ -182,7 +186,7 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class LastMask(nn.Module):
-    """The network as a function of tensors alone, to be logged: of a triple to the mask of its last frame."""
+    """The network as a function of tensors alone, to be logged: of a clip to the mask of its last frame."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -193,8 +197,8 @@ class LastMask(nn.Module):
         return self.network(images, mask, boxes, last, remembered)[-1].joined
 
 
-def _example(triples: Triples, settings: TrainTracking) -> list[Tensor]:
-    batch = collate([triples.draw(np.random.default_rng(number), 1.0) for number in range(settings.batch)])
+def _example(clips: Clips, settings: TrainTracking) -> list[Tensor]:
+    batch = collate([clips.draw(np.random.default_rng(number), 1.0) for number in range(settings.batch)])
     return [batch["images"], batch["masks"][:, 0], batch["windows"], batch["last"], batch["remembered"]]
 
 

@@ -6,16 +6,18 @@ import numpy as np
 
 from partprop.data.labels import mask_box
 
-FRAMES = 3  # reference, previous, current
+FRAMES = 4  # the reference, and three in a row, far from it or right after it
+
+FORGOTTEN = 0.03  # share of frames before which the mask is blanked, so that losses are trained for
 
 
 @dataclass(frozen=True)
-class Triple:
-    """A reference, a previous and a current frame of one object with its parts; part 0 is the whole object.
+class Clip:
+    """A reference and three frames in a row of one object with its parts; part 0 is the whole object.
 
-    images: uint8 (3, S, S, 3), RGB. masks: uint8 (3, S, S) in {0, 1}. Boxes: float32 (3, P, 4), xyxy in pixels:
-    boxes are true where tracked (3, P) is 1, windows are where masks are decoded, last is where tracking starts.
-    remembered: float32 (3,), 0 where the previous mask is to be blanked, else 1.
+    images: uint8 (4, S, S, 3), RGB. masks: uint8 (4, S, S) in {0, 1}. Boxes: float32 (4, P, 4), xyxy in pixels:
+    boxes are true where tracked (4, P) is 1, windows are where masks are decoded, last is where tracking starts.
+    remembered: float32 (4,), 0 where the previous mask is to be blanked, else 1.
     """
 
     images: np.ndarray
@@ -58,14 +60,27 @@ def jitter(rng: np.random.Generator, boxes: np.ndarray, shift: float, scale: flo
 
 
 def finish(
-    rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray], boxes: np.ndarray, tracked: np.ndarray
-) -> Triple:
-    """Add the boxes that a tracker with errors would have, and stack."""
+    rng: np.random.Generator,
+    images: list[np.ndarray],
+    masks: list[np.ndarray],
+    boxes: np.ndarray,
+    tracked: np.ndarray,
+    far: bool,
+) -> Clip:
+    """Add the boxes that a tracker with errors would have, and stack.
+
+    Args:
+        far: frame 1 does not follow the reference: the object has to be found by the reference alone, as after a loss,
+            and what is predicted there is what the frames after it start from.
+    """
     windows = _misplace(rng, jitter(rng, boxes, 0.08, 0.12), images[0].shape[0])
     windows[0] = boxes[0]
-    last = jitter(rng, np.concatenate([boxes[:1], boxes[:-1]]), 0.1, 0.08)
-    remembered = (rng.random(FRAMES) > 0.1).astype(np.float32)
-    return Triple(np.stack(images), np.stack(masks), boxes, tracked.astype(np.float32), windows, last, remembered)
+    before = np.concatenate([boxes[:1], boxes[:-1]])
+    remembered = (rng.random(FRAMES) > FORGOTTEN).astype(np.float32)
+    if far:
+        before[1], remembered[1] = boxes[1], 0
+    last = jitter(rng, before, 0.1, 0.08)
+    return Clip(np.stack(images), np.stack(masks), boxes, tracked.astype(np.float32), windows, last, remembered)
 
 
 def _misplace(rng: np.random.Generator, windows: np.ndarray, size: int) -> np.ndarray:
