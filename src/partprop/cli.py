@@ -50,7 +50,10 @@ def evaluate(
     from partprop.evaluation.folders import evaluate_folders
 
     metrics = evaluate_folders(results, annotations, sequences, json_file=json, csv_file=csv, jobs=jobs)
-    print(f"J&F {metrics['J&F']:.4f}  J {metrics['J']['mean']:.4f}  F {metrics['F']['mean']:.4f}")
+    low, high = metrics["J&F_interval"]["low"], metrics["J&F_interval"]["high"]
+    print(
+        f"J&F {metrics['J&F']:.4f} [{low:.4f}, {high:.4f}]  J {metrics['J']['mean']:.4f}  F {metrics['F']['mean']:.4f}"
+    )
 
 
 @app.command()

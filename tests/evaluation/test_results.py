@@ -62,7 +62,10 @@ def test_means_are_over_objects_not_sequences(tmp_path: Path) -> None:
         score_sequence(video(tmp_path / "one", [one] * 3), lambda frame: lost),
         score_sequence(video(tmp_path / "two", [two] * 3), lambda frame: two),
     ]
-    assert summarise(scores)["J"]["mean"] == pytest.approx(2 / 3)
+    metrics = summarise(scores)
+    assert metrics["J"]["mean"] == pytest.approx(2 / 3)
+    # of two videos the bootstrap draws the first twice, both, or the second twice
+    assert metrics["J&F_interval"] == {"low": pytest.approx(0), "high": pytest.approx(1)}
 
 
 def test_first_and_last_frame_do_not_count_and_need_no_prediction(tmp_path: Path) -> None:

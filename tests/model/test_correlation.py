@@ -11,9 +11,9 @@ from partprop.model.correlation import (
     READOUT_EXTRA,
     Memory,
     PixelCorrelation,
+    Surroundings,
     depthwise_cross_correlation,
     read,
-    read_nearby,
     within_radius,
 )
 
@@ -83,15 +83,12 @@ def test_what_was_given_is_also_read_alone_and_believed_where_in_doubt():
     torch.testing.assert_close(readout[:, 2], torch.full((1, 12), 0.5))
 
 
-def test_only_reachable_pixels_are_read():
-    keys = unit(1, 16, 36, seed=3)
-    near = within_radius((6, 6), (6, 6), (0, 0), 1)
-    mask = torch.zeros(1, 36)
-    mask[0, 35] = 1  # the far corner
-    readout, _ = read(Memory(keys, torch.zeros(1, 1, 36), mask, 0), keys, torch.tensor(1.0), near)
-    sees_corner = readout[0, 1].view(6, 6) > 0
-    assert sees_corner[4:, 4:].all()
-    assert sees_corner.sum() == 4
+def test_only_cells_within_the_radius_are_read():
+    keys, mask = unit(1, 16, 6, 6, seed=3), torch.zeros(1, 1, 6, 6)
+    mask[0, 0, 5, 5] = 1
+    seen = Surroundings(keys, keys, (0, 0), 1, torch.tensor(1.0)).attend(mask)[0, 0] > 0
+    assert seen[4:, 4:].all()
+    assert seen.sum() == 4
 
 
 def test_within_radius_is_flownets_neighbourhood():
@@ -111,16 +108,24 @@ def test_within_radius_is_flownets_neighbourhood():
     radius=st.integers(0, 5),
     seed=st.integers(0, 9),
 )
-def test_reading_nearby_by_blocks_is_reading_within_the_radius(shape, margins, radius, seed):
+def test_surroundings_are_the_pairs_within_the_radius(shape, margins, radius, seed):
     top, left, bottom, right = margins
     other = (shape[0] + top + bottom, shape[1] + left + right)
     generator = torch.Generator().manual_seed(seed)
-    keys, memory_keys = (F.normalize(torch.randn(2, 6, *grid, generator=generator), dim=1) for grid in (shape, other))
-    mask, temperature = torch.rand(2, 1, *other, generator=generator), torch.tensor(10.0)
-    memory = Memory(memory_keys.flatten(2), torch.zeros(2, 0, other[0] * other[1]), mask.flatten(1), 0)
-    reachable = within_radius(shape, other, (top, left), radius)
-    expected = read(memory, keys.flatten(2), temperature, reachable)[0][:, 0].unflatten(1, shape)[:, None]
-    torch.testing.assert_close(read_nearby(keys, memory_keys, mask, (top, left), radius, temperature), expected)
+    keys, other_keys = (F.normalize(torch.randn(2, 6, *grid, generator=generator), dim=1) for grid in (shape, other))
+    known, temperature = torch.rand(2, 3, *other, generator=generator), torch.tensor(10.0)
+    cosine = keys.flatten(2).transpose(1, 2) @ other_keys.flatten(2)
+    cosine[:, ~within_radius(shape, other, (top, left), radius)] = -torch.inf
+    attention = (cosine * temperature).softmax(2)
+
+    around = Surroundings(keys, other_keys, (top, left), radius, temperature)
+    expected = (attention @ known.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, shape)
+    torch.testing.assert_close(around.attend(known), expected)
+    is_object = known[:, :1].flatten(2) > 0.5
+    best = [cosine.masked_fill(hidden, -1).amax(2).clamp(min=-1) for hidden in (~is_object, is_object)]
+    match, closest = around.best_matches(known[:, :1]).flatten(2).unbind(1)
+    torch.testing.assert_close(match, torch.sigmoid(temperature * (best[0] - best[1])))
+    torch.testing.assert_close(closest, best[0])
 
 
 def test_pixel_correlation_shapes_and_gradients():
@@ -132,7 +137,7 @@ def test_pixel_correlation_shapes_and_gradients():
     torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6), given=True)
-    evidence = correlation(keys, memory, memory, (5, 6), (0, 0))
+    evidence = correlation(keys, memory, keys, correlation.know(p3, torch.rand(2, 1, 5, 6)), (0, 0))
     assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA) + 1, 5, 6)
     assert evidence.shape[1] == correlation.evidence_channels
     fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
@@ -151,11 +156,10 @@ def test_a_window_is_read_as_in_the_whole_frame():
     p3, keys = (torch.randn(1, channels, 10, 12, generator=generator) for channels in (8, 16))
     keys, mask = F.normalize(keys, dim=1), torch.rand(1, 1, 10, 12)
     memory = correlation.memorise(p3, keys, mask, given=True)
-    whole = correlation(keys, memory, memory, (10, 12), (0, 0))
-    inside = torch.zeros(10, 12, dtype=torch.bool)
-    inside[1:9, 2:11] = True
-    near = memory.select(inside.flatten())
-    window = correlation(keys[:, :, 3:7, 4:9], memory, near, (8, 9), (2, 2))
+    known = correlation.know(p3, mask)
+    whole = correlation(keys, memory, keys, known, (0, 0))
+    near = (slice(None), slice(None), slice(1, 9), slice(2, 11))
+    window = correlation(keys[:, :, 3:7, 4:9], memory, keys[near], known[near], (2, 2))
     torch.testing.assert_close(window, whole[:, :, 3:7, 4:9])
 
 

@@ -57,6 +57,7 @@ def block(shift: float) -> dict:
         values["objects"] = {"1": {"J": values["J"], "F": values["F"]}}
     return {
         "J&F": round(0.6421 - shift, 4),
+        "J&F_interval": {"low": round(0.5512 - shift, 4), "high": round(0.7234 - shift, 4)},
         "J": {"mean": round(0.6222 - shift, 4), "recall": 0.75, "decay": 0.111},
         "F": {"mean": round(0.6623 - shift, 4), "recall": 0.77, "decay": -0.052},
         "boxes": {"success_auc": 0.701, "precision_20px": 0.833},

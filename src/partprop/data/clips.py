@@ -8,6 +8,7 @@ from partprop.data.labels import mask_box
 
 FRAMES = 4  # the reference, and three in a row, far from it or right after it
 
+SOUGHT_ELSEWHERE = 0.15  # share of far references after which the object is first looked for at a random place
 FORGOTTEN = 0.03  # share of frames before which the mask is blanked, so that losses are trained for
 
 
@@ -79,6 +80,8 @@ def finish(
     remembered = (rng.random(FRAMES) > FORGOTTEN).astype(np.float32)
     if far:
         before[1], remembered[1] = boxes[1], 0
+        if rng.random() < SOUGHT_ELSEWHERE:
+            windows[1, :1] = _anywhere(rng, windows[1, :1], images[0].shape[0])
     last = jitter(rng, before, 0.1, 0.08)
     return Clip(np.stack(images), np.stack(masks), boxes, tracked.astype(np.float32), windows, last, remembered)
 
@@ -87,6 +90,10 @@ def _misplace(rng: np.random.Generator, windows: np.ndarray, size: int) -> np.nd
     """Put one part in five at a random place, so that the network also sees windows without the object."""
     for part in range(1, windows.shape[1]):
         if rng.random() < 0.2:
-            centre = (windows[1:, part, :2] + windows[1:, part, 2:]) / 2
-            windows[1:, part] += np.tile(rng.uniform(0, size, 2) - centre, 2)
+            windows[1:, part] = _anywhere(rng, windows[1:, part], size)
     return windows
+
+
+def _anywhere(rng: np.random.Generator, boxes: np.ndarray, size: int) -> np.ndarray:
+    """Boxes (N, 4) moved to one random place in a picture of `size` pixels a side."""
+    return boxes + np.tile(rng.uniform(0, size, 2) - (boxes[:, :2] + boxes[:, 2:]) / 2, 2)

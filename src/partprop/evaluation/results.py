@@ -25,7 +25,8 @@ from partprop.evaluation.boxes import (
     success_curve,
 )
 from partprop.evaluation.davis import Statistics, boundary_f, jaccard, statistics
-from partprop.evaluation.schema import Metrics, ObjectBlock, SequenceBlock, StatisticsBlock
+from partprop.evaluation.schema import IntervalBlock, Metrics, ObjectBlock, SequenceBlock, StatisticsBlock
+from partprop.evaluation.significance import bootstrap_interval
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,19 @@ def summarise(scores: Sequence[SequenceScores]) -> Metrics:
     j_block, f_block = _mean_statistics(j), _mean_statistics(f)
     return {
         "J&F": (j_block["mean"] + f_block["mean"]) / 2,
+        "J&F_interval": _interval(scores),
         "J": j_block,
         "F": f_block,
         "boxes": {"success_auc": float(success.mean()), "precision_20px": float(precision[PRECISION_AT])},
         "sequences": {sequence.name: _sequence_block(sequence) for sequence in scores},
     }
+
+
+def _interval(scores: Sequence[SequenceScores]) -> IntervalBlock:
+    """Of J&F over the sequences."""
+    sums = np.array([(each.j + each.f).mean(axis=1).sum() / 2 for each in scores])
+    low, high = bootstrap_interval(sums, np.array([len(each.objects) for each in scores]))
+    return {"low": low, "high": high}
 
 
 def box_curves(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:

@@ -29,10 +29,18 @@ class BoxesBlock(TypedDict):
     precision_20px: float
 
 
+class IntervalBlock(TypedDict):
+    """The 95 % bootstrap interval of a mean, over the sequences."""
+
+    low: float
+    high: float
+
+
 Metrics = TypedDict(
     "Metrics",
     {
         "J&F": float,
+        "J&F_interval": IntervalBlock,
         "J": StatisticsBlock,
         "F": StatisticsBlock,
         "boxes": BoxesBlock,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from partprop.model.fpn import init_truncated_normal
 
-UNREACHABLE = -1e4  # cosine of what may not be read; finite, or the temperature's gradient would be no number
+UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
 READOUT_EXTRA = 3  # mask, match, similarity to the object
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
 BLOCK = 8  # side of the blocks that look at their neighbourhood together
@@ -58,7 +58,7 @@ class Memory:
         return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels], 0)
 
 
-def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def read(memory: Memory, keys: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
     """Read the memory with each pixel's key: by attention its value and mask, and the best match in object and ground.
 
     The attention is STM's (Oh et al., ICCV 2019, 3.2), the best matches are FEELVOS's (Voigtlaender et al., CVPR 2019,
@@ -68,68 +68,91 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor, reachable: Tensor | 
         memory: of M pixels.
         keys: (B, C, N), unit length.
         temperature: scalar by which cosines are multiplied before the softmax.
-        reachable: (N, M) boolean, which memory pixels a pixel may see; all by default.
 
     Returns:
         (B, V + 3, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
         best cosine with the object in [-1, 1]. And the mask (B, 1, N) that the certain pixels alone give; zero if there
         are none.
     """
-    cosine = keys.transpose(1, 2) @ memory.keys
-    if reachable is not None:
-        cosine = cosine.masked_fill(~reachable, UNREACHABLE)
-    attention = (cosine * temperature).softmax(dim=2)
+    similarity = (temperature * keys).transpose(1, 2) @ memory.keys
+    attention = similarity.softmax(dim=2)
     known = torch.cat([memory.values, memory.mask[:, None]], 1)
     readout = (attention @ known.transpose(1, 2)).transpose(1, 2)
     with torch.no_grad():  # the keys learn through the attention; a gradient of the maxima costs much and adds little
-        is_object = memory.mask[:, None] > 0.5
-        best_object = cosine.masked_fill(~is_object, -1.0).amax(2).clamp(min=-1)
-        best_ground = cosine.masked_fill(is_object, -1.0).amax(2).clamp(min=-1)
-        match = torch.sigmoid(temperature * (best_object - best_ground))
         sure = attention[:, :, : memory.certain]
         sure = (sure @ memory.mask[:, : memory.certain, None]) / sure.sum(2, keepdim=True).clamp(min=1e-6)
-    return torch.cat([readout, match[:, None], best_object[:, None]], 1), sure.transpose(1, 2)
+        best = _best_matches(similarity.detach(), memory.mask > 0.5, -temperature)
+        matches = _matches(*best, temperature)
+    return torch.cat([readout, matches.transpose(1, 2)], 1), sure.transpose(1, 2)
 
 
-@torch.no_grad()
-def read_nearby(
-    keys: Tensor,
-    memory_keys: Tensor,
-    memory_mask: Tensor,
-    offset: tuple[int, int],
-    radius: int,
-    temperature: Tensor,
-) -> Tensor:
-    """Read a mask by attention to the cells at most `radius` rows and columns away: FlowNet's displacements.
+def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    """The best of similarities (B, N, M) with object and background (B, M), (B, N, 1) each; uses them up."""
+    best_object, best_ground = [], []
+    for each, inside in zip(similarity, is_object, strict=True):
+        columns = inside.nonzero()[:, 0]
+        none = least.expand(len(each), 1)
+        best_object.append(torch.cat([each[:, columns], none], 1).amax(1, keepdim=True))
+        each[:, columns] = least  # whole passes over the matrix are what takes time here
+        best_ground.append(each.amax(1, keepdim=True))
+    return torch.stack(best_object), torch.stack(best_ground)
+
+
+def _matches(best_object: Tensor, best_ground: Tensor, temperature: Tensor) -> Tensor:
+    """Match and best cosine (…, 2), as of `read`, from the best similarities (…, 1), cosines times the temperature."""
+    return torch.cat([torch.sigmoid(best_object - best_ground), best_object / temperature], -1)
+
+
+class Surroundings:
+    """What each cell of a window sees of another frame within some rows and columns: FlowNet's displacements.
 
     Cells are taken in blocks that share their surroundings (HaloNet, Vaswani et al., CVPR 2021), so that the
-    correlation is a product of matrices and no pair far apart is computed. Nothing is learnt through it: the same
-    keys learn at stride 8, for a small part of the time.
+    correlation is a product of matrices and no pair far apart is computed.
 
     Args:
         keys: (B, C, h, w), unit length.
-        memory_keys: (B, C, H, W), unit length; memory_mask: (B, 1, H, W) in [0, 1].
+        other_keys: (B, C, H, W), unit length.
         offset: row and column of the first grid's origin in the second, within it.
-        radius: in cells.
+        radius: in cells (Dosovitskiy et al., ICCV 2015, section 3: d).
         temperature: scalar by which cosines are multiplied before the softmax.
-
-    Returns:
-        (B, 1, h, w) in [0, 1].
     """
-    batch, _, height, width = keys.shape
-    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
-    side = BLOCK + 2 * radius
-    queries = _blocks(F.pad(keys, (0, columns * BLOCK - width, 0, rows * BLOCK - height)), BLOCK)
-    shape = (rows * BLOCK, columns * BLOCK)
-    around = _blocks(_surroundings(memory_keys, offset, shape, radius), side)
-    known = torch.cat([memory_mask, torch.ones_like(memory_mask)], 1)  # the mask, and what lies inside the grid
-    known = _blocks(_surroundings(known, offset, shape, radius), side)
-    near = within_radius((BLOCK, BLOCK), (side, side), (radius, radius), radius).to(keys.device)
-    cosine = queries @ around.transpose(1, 2)
-    cosine.masked_fill_(~near | (known[:, None, :, 1] == 0), UNREACHABLE)
-    mask = cosine.mul_(temperature).softmax(2) @ known[:, :, :1]
-    mask = mask.view(batch, rows, columns, BLOCK, BLOCK).transpose(2, 3).reshape(batch, 1, rows * BLOCK, -1)
-    return mask[..., :height, :width]
+
+    def __init__(
+        self, keys: Tensor, other_keys: Tensor, offset: tuple[int, int], radius: int, temperature: Tensor
+    ) -> None:
+        self._batch, _, self._height, self._width = keys.shape
+        self._rows, self._columns = -(-self._height // BLOCK), -(-self._width // BLOCK)
+        self._offset, self._radius, self._side = offset, radius, BLOCK + 2 * radius
+        self._temperature = temperature
+        padding = (0, self._columns * BLOCK - self._width, 0, self._rows * BLOCK - self._height)
+        queries = _blocks(F.pad(temperature * keys, padding), BLOCK)
+        near = within_radius((BLOCK, BLOCK), (self._side, self._side), (radius, radius), radius).to(keys.device)
+        exists = self._around(torch.ones_like(other_keys[:, :1]))[..., 0] > 0
+        similarity = queries @ self._around(other_keys).transpose(1, 2)
+        self._similarity = similarity.masked_fill_(~(near & exists[:, None]), UNREACHABLE)
+
+    def attend(self, known: Tensor) -> Tensor:
+        """What is known (B, K, H, W) of the other frame, read by attention: (B, K, h, w)."""
+        return self._unblock(self._similarity.softmax(2) @ self._around(known))
+
+    @torch.no_grad()
+    def best_matches(self, mask: Tensor) -> Tensor:
+        """Match and best cosine (B, 2, h, w), as of `read`, with the other frame's mask (B, 1, H, W)."""
+        is_object = (self._around(mask)[..., 0] > 0.5)[:, None]
+        best_object, best_ground = (
+            self._similarity.masked_fill(hidden, UNREACHABLE).amax(2, keepdim=True).maximum(-self._temperature)
+            for hidden in (~is_object, is_object)
+        )
+        return self._unblock(_matches(best_object, best_ground, self._temperature))
+
+    def _around(self, cells: Tensor) -> Tensor:
+        shape = (self._rows * BLOCK, self._columns * BLOCK)
+        return _blocks(_surroundings(cells, self._offset, shape, self._radius), self._side)
+
+    def _unblock(self, cells: Tensor) -> Tensor:
+        cells = cells.view(self._batch, self._rows, self._columns, BLOCK, BLOCK, -1).permute(0, 5, 1, 3, 2, 4)
+        cells = cells.reshape(self._batch, -1, self._rows * BLOCK, self._columns * BLOCK)
+        return cells[..., : self._height, : self._width]
 
 
 def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int], radius: int) -> Tensor:
@@ -227,10 +250,14 @@ class PixelCorrelation(nn.Module):
         keys = F.normalize(torch.cat(resized, 1) + self.learnt(p2), dim=1)
         return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
 
+    @torch.no_grad()
     def read_fine(self, keys: Tensor, memory_keys: Tensor, memory_mask: Tensor, offset: tuple[int, int]) -> Tensor:
-        """The previous mask (B, 1, H, W) at stride 4 as keys (B, K, h, w) of a window find it: (B, 1, h, w)."""
+        """The previous mask (B, 1, H, W) at stride 4 as keys (B, K, h, w) of a window find it: (B, 1, h, w).
+
+        Nothing is learnt through it: the same keys learn at stride 8, for a small part of the time.
+        """
         temperature = self.log_temperature[1].exp()
-        return read_nearby(keys, memory_keys, memory_mask, offset, self.fine_radius, temperature)
+        return Surroundings(keys, memory_keys, offset, self.fine_radius, temperature).attend(memory_mask)
 
     def prior(self, masks: Tensor, fine: Tensor, remembered: Tensor) -> Tensor:
         """Weighted log-odds (B, 1, 2h, 2w) of masks (B, 2, h, w), read globally and locally, and of the fine one.
@@ -243,39 +270,37 @@ class PixelCorrelation(nn.Module):
         weights = torch.cat([self.prior_weights.sum() - weights[:, 1:].sum(1, keepdim=True), weights[:, 1:]], 1)
         return (weights[:, :, None, None] * known).sum(1, keepdim=True)
 
+    def know(self, p3: Tensor, mask: Tensor) -> Tensor:
+        """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known."""
+        return torch.cat([self.value(torch.cat([p3, mask], 1)), mask], 1)
+
     def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor, given: bool) -> Memory:
         """Memory of a frame whose mask (B, 1, h, w) at stride 8 was given, and so is certain, or predicted."""
-        values = self.value(torch.cat([p3, mask], 1))
-        certain = mask[0].numel() if given else 0
-        return Memory(keys.flatten(2), values.flatten(2), mask.flatten(1), certain)
+        known = self.know(p3, mask).flatten(2)
+        return Memory(keys.flatten(2), known[:, :-1], known[:, -1], mask[0].numel() if given else 0)
 
     def forward(
-        self,
-        keys: Tensor,
-        reference: Memory,
-        previous: Memory,
-        previous_shape: tuple[int, int],
-        offset: tuple[int, int],
+        self, keys: Tensor, reference: Memory, before_keys: Tensor, before: Tensor, offset: tuple[int, int]
     ) -> Tensor:
         """Evidence for a window of the current frame.
 
         Args:
             keys: (B, C, h, w) of the window.
             reference: what is known, for certain or of late, seen by every pixel.
-            previous: the previous frame (or a window of it), of `previous_shape` (H, W) cells.
+            before_keys: (B, C, H, W) of the previous frame, or of a window of it.
+            before: (B, V + 1, H, W), what is known there: values and mask, as of `know`.
             offset: row and column of the window's origin in the previous frame's grid.
 
         Returns:
             (B, 2·(V + 3) + 1, h, w), the global read-out and then the local one, each as of `read`, and the mask that
             the certain pixels of the reference give.
         """
-        shape = (keys.shape[2], keys.shape[3])
-        flat = keys.flatten(2)
         temperature = self.log_temperature.exp()
-        near = within_radius(shape, previous_shape, offset, self.radius).to(keys.device)
-        globally, sure = read(reference, flat, temperature[0])
-        locally, _ = read(previous, flat, temperature[1], near)
-        return torch.cat([globally, locally, sure], 1).unflatten(2, shape)
+        globally, sure = (
+            each.unflatten(2, keys.shape[2:]) for each in read(reference, keys.flatten(2), temperature[0])
+        )
+        around = Surroundings(keys, before_keys, offset, self.radius, temperature[1])
+        return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:]), sure], 1)
 
 
 def _rotation(inputs: int, outputs: int) -> nn.Conv2d:

@@ -135,10 +135,9 @@ class Network(nn.Module):
         correlation, grid = self.correlation, features.keys.shape[2:]
         near = _grown(window, correlation.radius, grid)
         small = F.interpolate(mask, size=grid, mode="area")
-        previous = correlation.memorise(_cut(before.p3, near), _cut(before.keys, near), _cut(small, near), given=False)
+        known = correlation.know(_cut(before.p3, near), _cut(small, near))
         offset = (window[0].start - near[0].start, window[1].start - near[1].start)
-        shape = (near[0].stop - near[0].start, near[1].stop - near[1].start)
-        evidence = correlation(_cut(features.keys, window), reference, previous, shape, offset)
+        evidence = correlation(_cut(features.keys, window), reference, _cut(before.keys, near), known, offset)
 
         fine = _doubled(window)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")

@@ -266,8 +266,11 @@ class Segmenter:
         """Ids at the input's resolution from probabilities (K + 1, H, W), background first."""
         seen = merged[:, : shape[0], : shape[1]]
         full = F.interpolate(seen[None], size=(size[0], size[1]), mode="bilinear", align_corners=False)[0]
-        ids = np.array([0] + [tracked.object_id for tracked in self._tracks], np.uint8)
-        return ids[full.argmax(0).cpu().numpy()]
+        labels, best = np.zeros((size[0], size[1]), np.uint8), full[0]
+        for tracked, probability in zip(self._tracks, full[1:], strict=True):  # several times faster than argmax
+            labels[(probability > best).cpu().numpy()] = tracked.object_id
+            best = torch.maximum(best, probability)
+        return labels
 
     def _boxes(self, size: tuple[int, ...], shape: tuple[int, int]) -> list[PartBox]:
         scale = torch.tensor([size[1] / shape[1], size[0] / shape[0]] * 2)
