@@ -31,16 +31,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, help="folder of results with tracks.csv in each sequence's folder")
     parser.add_argument("davis", type=Path, help="DAVIS folder; its validation split is tracked")
-    parser.add_argument("--json", type=Path, help="where to write the measures")
     arguments = parser.parse_args()
     try:
         measures = compare(arguments.results, arguments.davis)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     for name, block in measures.items():
         print(f"{name:10s} success AUC {block['success_auc']:.3f}   precision at 20 px {block['precision_20px']:.3f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(measures, indent=2) + "\n")
 
 
 def compare(results: Path, davis: Path) -> dict[str, dict[str, float]]:
@@ -68,7 +66,7 @@ def _score_tracker(tracker: str, sequences: list[Sequence]) -> list[SequenceScor
     print(f"{tracker}: {frames / answer['seconds']:.1f} frames per second, reading included", file=sys.stderr)
     scores = []
     for sequence, ids, found in zip(sequences, objects, answer["tracks"], strict=True):
-        blank = np.zeros(sequence.image(0).shape[:2], np.uint8)  # no masks: of the measures the boxes' are read
+        blank = np.zeros_like(sequence.labels(0))  # no masks: of the measures the boxes' are read
         scores.append(score_sequence(sequence, lambda _, mask=blank: mask, _by_frame(sequence, ids, found)))
     return scores
 
@@ -94,10 +92,11 @@ def _by_frame(
 
 
 def _run(jobs: list[dict]) -> str:
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
+    python, installed = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "installed"
+    if not installed.exists():  # an interrupted installation is begun again
         subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+        installed.touch()
     worker = ROOT / "benchmarks" / "opencv_tracker.py"
     done = subprocess.run(
         [str(python), str(worker)], input=json.dumps(jobs), capture_output=True, text=True, check=False

@@ -7,8 +7,7 @@ import numpy as np
 
 from partprop.data.video import Sequence
 from partprop.evaluation.folders import open_annotations, open_named_results
-from partprop.evaluation.results import SequenceScores, score_folders
-from partprop.evaluation.significance import bootstrap_interval
+from partprop.evaluation.results import SequenceScores, interval_of_mean, mean_of_j_and_f, score_folders
 
 FRAMES = 6  # shown where the results differ most, at most one of a sequence
 
@@ -71,7 +70,7 @@ def compare_folders(
     pairs = [(truth, found[truth.name]) for found in (ours, theirs) for truth in truths]
     scores = score_folders(pairs, jobs)
     firsts, seconds = scores[: len(truths)], scores[len(truths) :]
-    by_frame = [(_mean(a), _mean(b)) for a, b in zip(firsts, seconds, strict=True)]
+    by_frame = [(mean_of_j_and_f(a), mean_of_j_and_f(b)) for a, b in zip(firsts, seconds, strict=True)]
     frames = [
         _largest(truth, scored, b.mean(0) - a.mean(0), (ours[truth.name], theirs[truth.name]))
         for truth, scored, (a, b) in zip(truths, firsts, by_frame, strict=True)
@@ -88,16 +87,10 @@ def compare_folders(
     )
 
 
-def _mean(scores: SequenceScores) -> np.ndarray:
-    """J&F, (objects, frames)."""
-    return (scores.j + scores.f) / 2
-
-
 def _estimate(values: list[np.ndarray]) -> Estimate:
     """Of values (objects, frames) by sequence."""
-    sums = np.array([each.mean(axis=1).sum() for each in values])
-    counts = np.array([len(each) for each in values])
-    return Estimate(float(sums.sum() / counts.sum()), *bootstrap_interval(sums, counts))
+    objects = np.concatenate([each.mean(axis=1) for each in values])
+    return Estimate(float(objects.mean()), **interval_of_mean(values))
 
 
 def _largest(truth: Sequence, scores: SequenceScores, gains: np.ndarray, folders: tuple[Path, Path]) -> Difference:

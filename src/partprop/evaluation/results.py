@@ -141,7 +141,7 @@ def summarise(scores: Sequence[SequenceScores]) -> Metrics:
     j_block, f_block = _mean_statistics(j), _mean_statistics(f)
     return {
         "J&F": (j_block["mean"] + f_block["mean"]) / 2,
-        "J&F_interval": _interval(scores),
+        "J&F_interval": interval_of_mean([mean_of_j_and_f(sequence) for sequence in scores]),
         "J": j_block,
         "F": f_block,
         "boxes": {"success_auc": float(success.mean()), "precision_20px": float(precision[PRECISION_AT])},
@@ -149,10 +149,15 @@ def summarise(scores: Sequence[SequenceScores]) -> Metrics:
     }
 
 
-def _interval(scores: Sequence[SequenceScores]) -> IntervalBlock:
-    """Of J&F over the sequences."""
-    sums = np.array([(each.j + each.f).mean(axis=1).sum() / 2 for each in scores])
-    low, high = bootstrap_interval(sums, np.array([len(each.objects) for each in scores]))
+def mean_of_j_and_f(scores: SequenceScores) -> np.ndarray:
+    """J&F in [0, 1], (objects, frames)."""
+    return (scores.j + scores.f) / 2
+
+
+def interval_of_mean(values: Sequence[np.ndarray]) -> IntervalBlock:
+    """The bootstrap interval of the mean over all objects of values (objects, frames), by sequence."""
+    sums = np.array([each.mean(axis=1).sum() for each in values])
+    low, high = bootstrap_interval(sums, np.array([len(each) for each in values]))
     return {"low": low, "high": high}
 
 

@@ -80,8 +80,8 @@ class Network(nn.Module):
         key_channels: int,
         value_channels: int,
         roi_size: int,
-        pixel_correlation: bool = True,
-        previous_frame: bool = True,
+        pixel_correlation: bool,
+        previous_frame: bool,
     ) -> None:
         super().__init__()
         channels = pyramid.out_channels
@@ -128,7 +128,8 @@ class Network(nn.Module):
             Evidence (B, E, h, w) as of `PixelCorrelation.forward`; prior (B, 1, 2h, 2w), logits of the mask that it and
             the fine read-out at stride 4 give.
         """
-        mask = mask * self.previous_frame
+        if not self.previous_frame:
+            mask = torch.zeros_like(mask)
         remembered = (mask.flatten(1).amax(1) > 0).to(mask.dtype)
         if not self.pixel_correlation:
             return self._stay(features, mask, window, remembered)
@@ -194,7 +195,7 @@ class Network(nn.Module):
             values=values,
             matches=matches,
             prior=roi_align(prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
-            previous=previous.flatten(0, 1) * self.previous_frame,
+            previous=previous.flatten(0, 1) if self.previous_frame else torch.zeros_like(previous.flatten(0, 1)),
             reference=guidance.flatten(0, 1),
         )
         corrections, presence = self.decoder(inputs)

@@ -135,7 +135,7 @@ def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
     if settings.still_share or settings.paste_share:
         scenery = Scenery.of([open_coco(paths.COCO, split) for split in ("train2017", "val2017")])
     videos = VideoClips(training, settings.crop, settings.max_gap, settings.parts, settings.paste_share, scenery)
-    if scenery is None or not settings.still_share:
+    if scenery is None:
         return videos
     return MixedClips(videos, StillClips(scenery, settings.crop, settings.parts), settings.still_share)
 

@@ -72,14 +72,9 @@ class _Track:
     mask: Tensor  # (H, W) probability in the previous frame
     size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is covered or lost
     next_name: int
+    memory: Memory  # the reference and, from `memory_every` on, the object's surroundings in a frame of late
     age: int = 0  # frames since the first
-    recent: Memory | None = None  # the surroundings of the object in a frame of late
     lost: bool = False
-
-    @property
-    def memory(self) -> Memory:
-        """What the object and its background look like, first and of late."""
-        return self.reference if self.recent is None else self.reference.joined(self.recent, RECENT_WEIGHT)
 
 
 class Segmenter:
@@ -160,7 +155,7 @@ class Segmenter:
         parts = describe(self._network, features, mask, boxes, 0)
         reference = self._network.memorise(features, mask[None, None], given=True)
         size = to_centre_size(boxes[0])[1]
-        return _Track(object_id, parts, reference, mask, size, next_name=len(parts))
+        return _Track(object_id, parts, reference, mask, size, next_name=len(parts), memory=reference)
 
     def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
@@ -241,9 +236,10 @@ class Segmenter:
         parts = parts.select([index for index in range(len(parts)) if index not in gone])
         parts, next_name = self._renew(tracked, features, mask, parts)
         size = torch.maximum(tracked.size * SIZE_MEMORY, to_centre_size(whole)[1])
-        age, every = tracked.age + 1, self._settings.memory_every
-        recent = self._glance(features, mask, whole) if every and age % every == 0 else tracked.recent
-        return replace(tracked, parts=parts, size=size, mask=mask, next_name=next_name, age=age, recent=recent)
+        age, memory, every = tracked.age + 1, tracked.memory, self._settings.memory_every
+        if every and age % every == 0:
+            memory = tracked.reference.joined(self._glance(features, mask, whole), RECENT_WEIGHT)
+        return replace(tracked, parts=parts, size=size, mask=mask, next_name=next_name, age=age, memory=memory)
 
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
