@@ -72,6 +72,7 @@ class Model(Section):
     value_channels: Annotated[int, Field(ge=4)]
     roi_size: Annotated[int, Field(ge=16, multiple_of=8)]
     pixel_correlation: bool
+    correlation_filter: bool
     previous_frame: bool
 
 

@@ -139,10 +139,12 @@ def test_pixel_correlation_shapes_and_gradients():
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6), given=True)
     evidence = correlation(keys, memory, keys, correlation.know(p3, torch.rand(2, 1, 5, 6)), (0, 0))
     assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA) + 1, 5, 6)
-    assert evidence.shape[1] == correlation.evidence_channels
+    assert evidence.shape[1] + 1 == correlation.evidence_channels
     fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
     assert fine.shape == (2, 1, 6, 4)
-    prior = correlation.prior(evidence[:, [4, 11]].sigmoid(), torch.rand(2, 1, 10, 12), torch.ones(2))
+    found = correlation.filter(keys, correlation.filter.fit(keys, torch.rand(2, 1, 5, 6)))
+    evidence = torch.cat([evidence, found], 1)
+    prior = correlation.prior(evidence[:, [4, 15, 11]].sigmoid(), torch.rand(2, 1, 10, 12), torch.ones(2))
     assert prior.shape == (2, 1, 10, 12)
     (evidence.sum() + prior.sum()).backward()
     assert p3.grad is not None
@@ -174,10 +176,11 @@ def test_before_training_keys_match_as_the_backbone_does():
 
 def test_without_a_previous_frame_the_reference_speaks_alone():
     correlation = PixelCorrelation([8, 8, 8], 8, 16, 4)
-    masks, fine = torch.rand(2, 2, 4, 4), torch.rand(2, 1, 8, 8)
-    known, blank = correlation.prior(masks, fine, torch.tensor([1.0, 0.0]))
+    masks, fine = torch.rand(2, 3, 4, 4), torch.rand(2, 1, 8, 8)
+    known = correlation.prior(masks, fine, torch.tensor([1.0, 0.0]))
     doubled = torch.nn.functional.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
     odds = torch.cat([doubled, fine], 1).clamp(0.02, 0.98).logit()
     weights = correlation.prior_weights
-    torch.testing.assert_close(known[0], weights[0] * odds[0, 0] + weights[1] * odds[0, 1] + weights[2] * odds[0, 2])
-    torch.testing.assert_close(blank[0], weights.sum() * odds[1, 0])
+    torch.testing.assert_close(known[0, 0], torch.einsum("k,kij->ij", weights, odds[0]))
+    missing = (weights[2] + weights[3]) / 2
+    torch.testing.assert_close(known[1, 0], (weights[0] + missing) * odds[1, 0] + (weights[1] + missing) * odds[1, 1])

@@ -46,7 +46,7 @@ def test_shapes(network: Network):
         assert output.masks.shape == (1, PARTS, 1, 32, 32)
         assert output.presence.shape == (1, PARTS)
         assert output.scores.shape[:2] == (1, PARTS)
-        assert output.correlation.shape == (1, 2, SIZE // 8, SIZE // 8)
+        assert output.correlation.shape == (1, 3, SIZE // 8, SIZE // 8)
         assert output.joined.shape == (1, 1, SIZE // 2, SIZE // 2)
 
 
@@ -89,7 +89,9 @@ def propagate(network: Network, given: torch.Tensor, before: torch.Tensor) -> to
     first, second = network.encode(images[0, :2]).split(1)
     window = (slice(2, 10), slice(1, 9))
     with torch.no_grad():
-        evidence, prior = network.correlate(second, network.memorise(first, given, True), first, before, window)
+        evidence, prior = network.correlate(
+            second, network.memorise(first, given, True), network.fit_filter(first, given), first, before, window
+        )
         assert evidence.shape == (1, network.correlation.evidence_channels, 8, 8)
         assert network.support(evidence, torch.ones(1, 1, 8, 8)).shape == (1,)
     return prior

@@ -17,7 +17,7 @@ def test_decoder_shapes_and_gradients():
         features=torch.randn(parts, 16, size, size),
         context=torch.randn(parts, 16, size // 2, size // 2),
         values=torch.randn(parts, 8, size, size),
-        matches=torch.rand(parts, 6, size, size),
+        matches=torch.rand(parts, 7, size, size),
         prior=torch.randn(parts, 1, 2 * size, 2 * size),
         previous=torch.rand(parts, 1, 2 * size, 2 * size),
         reference=guidance,

@@ -104,7 +104,7 @@ def test_an_object_that_vanished_is_found_again():
     backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
     network.pyramid.backbone.load_state_dict(backbone.state_dict())
     torch.nn.init.constant_(network.decoder.presence.bias, 6.0)
-    network.correlation.prior_weights.data = torch.tensor([1.0, 0.0, 0.0])
+    network.correlation.prior_weights.data = torch.tensor([1.0, 0.0, 0.0, 0.0])
     scene = cv2.resize(frame(size=(12, 16)), (128, 96), interpolation=cv2.INTER_CUBIC)
     mask = labels() == 1
     segmenter = Segmenter(network, Settings(short_side=96, parts=2, lost_score=0.5, memory_every=2))

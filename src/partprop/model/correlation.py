@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.fpn import init_truncated_normal
 
 UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
@@ -234,9 +235,10 @@ class PixelCorrelation(nn.Module):
             nn.ReLU(),
             nn.Conv2d(channels, value_channels, 3, padding=1),
         )
-        self.prior_weights = nn.Parameter(torch.tensor([0.6, 0.3, 0.8]))  # global, local, fine
+        self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
-        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 1
+        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 2
+        self.filter = CorrelationFilter()
         self.radius = radius
         self.fine_radius = fine_radius
         init_truncated_normal(self.learnt, std=0.001)
@@ -260,14 +262,15 @@ class PixelCorrelation(nn.Module):
         return Surroundings(keys, memory_keys, offset, self.fine_radius, temperature).attend(memory_mask)
 
     def prior(self, masks: Tensor, fine: Tensor, remembered: Tensor) -> Tensor:
-        """Weighted log-odds (B, 1, 2h, 2w) of masks (B, 2, h, w), read globally and locally, and of the fine one.
+        """Weighted log-odds (B, 1, 2h, 2w) of masks (B, 3, h, w), as of `Network.masks`, and of the fine one.
 
-        Where nothing is remembered of the previous frame, remembered (B,) is 0, the reference speaks for all three.
+        Where nothing is remembered of the previous frame, remembered (B,) is 0, the first two speak for all four.
         """
         doubled = F.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
         known = bounded_log_odds(torch.cat([doubled, fine], 1))
-        weights = self.prior_weights * remembered[:, None]
-        weights = torch.cat([self.prior_weights.sum() - weights[:, 1:].sum(1, keepdim=True), weights[:, 1:]], 1)
+        lasting, recent = self.prior_weights[:2].expand(len(known), 2), self.prior_weights[2:] * remembered[:, None]
+        missing = self.prior_weights[2:].sum() - recent.sum(1, keepdim=True)
+        weights = torch.cat([lasting + missing / 2, recent], 1)
         return (weights[:, :, None, None] * known).sum(1, keepdim=True)
 
     def know(self, p3: Tensor, mask: Tensor) -> Tensor:

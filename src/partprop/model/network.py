@@ -14,7 +14,7 @@ from partprop.model.boxes import enlarge, roi_align
 from partprop.model.correlation import READOUT_EXTRA, Memory, PixelCorrelation, bounded_log_odds
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.part_tracker import PartTracker
-from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
+from partprop.model.propagation import MASKS, MaskDecoder, PartInputs, join_parts
 
 STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
@@ -51,9 +51,9 @@ Window = tuple[slice, slice]
 class FrameOutput(NamedTuple):
     """What `Network.forward` predicts for a frame of B videos with P parts.
 
-    scores: (B, P, R, R) logits of the part tracker. correlation: (B, 2, h, w) masks read
-    by pixel correlation at stride 8, global and local. masks: (B, P, 1, 2S, 2S) logits inside the enlarged boxes.
-    presence: (B, P) logits. joined: (B, 1, H/2, W/2) probability.
+    scores: (B, P, R, R) logits of the part tracker. correlation: (B, 3, h, w) masks at stride 8, as of `masks`.
+    masks: (B, P, 1, 2S, 2S) logits inside the enlarged boxes. presence: (B, P) logits. joined: (B, 1, H/2, W/2)
+    probability.
     """
 
     scores: Tensor
@@ -71,6 +71,7 @@ class Network(nn.Module):
         key_channels, value_channels: of the pixel correlation.
         roi_size: S, side of the parts' RoIAlign; masks are decoded at 2S.
         pixel_correlation: whether pixels are matched; without, the parts correct the previous mask where it was.
+        correlation_filter: whether a filter is fitted to the reference; without, attention speaks for it, too.
         previous_frame: whether the frame before is looked at, by correlation and decoder, or the reference alone.
     """
 
@@ -81,6 +82,7 @@ class Network(nn.Module):
         value_channels: int,
         roi_size: int,
         pixel_correlation: bool,
+        correlation_filter: bool,
         previous_frame: bool,
     ) -> None:
         super().__init__()
@@ -91,6 +93,7 @@ class Network(nn.Module):
         self.decoder = MaskDecoder(channels, value_channels)
         self.roi_size = roi_size
         self.pixel_correlation = pixel_correlation
+        self.correlation_filter = correlation_filter
         self.previous_frame = previous_frame
         init_truncated_normal(self.tracker)
 
@@ -106,6 +109,11 @@ class Network(nn.Module):
         small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
         return self.correlation.memorise(features.p3, features.keys, small, given)
 
+    def fit_filter(self, features: Features, mask: Tensor) -> Tensor:
+        """Weights (B, D) of the correlation filter that tells object from ground in a frame with mask (B, 1, H, W)."""
+        small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
+        return self.correlation.filter.fit(features.keys, small)
+
     def guide(self, features: Features, mask: Tensor, boxes: Tensor, stride: float) -> Tensor:
         """Guidance (B, P, G, S, S) of parts with boxes (B, P, 4) in a frame whose mask (B, 1, ·, ·) has `stride`."""
         windows = enlarge(boxes, CONTEXT)
@@ -114,13 +122,20 @@ class Network(nn.Module):
         return self.decoder.guide(crops.flatten(0, 1), masks.flatten(0, 1)).unflatten(0, boxes.shape[:2])
 
     def correlate(
-        self, features: Features, reference: Memory, before: Features, mask: Tensor, window: Window
+        self,
+        features: Features,
+        reference: Memory,
+        filter_weights: Tensor,
+        before: Features,
+        mask: Tensor,
+        window: Window,
     ) -> tuple[Tensor, Tensor]:
         """Read reference and previous frame for a window of the current frame.
 
         Args:
             features: of the current frame.
             reference: what is known, for certain or of late.
+            filter_weights: (B, D) of the correlation filter.
             before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
             window: h rows and w columns of the stride-8 grid.
 
@@ -139,12 +154,16 @@ class Network(nn.Module):
         known = correlation.know(_cut(before.p3, near), _cut(small, near))
         offset = (window[0].start - near[0].start, window[1].start - near[1].start)
         evidence = correlation(_cut(features.keys, window), reference, _cut(before.keys, near), known, offset)
+        found = evidence[:, -1:]
+        if self.correlation_filter:
+            found = _cut(correlation.filter(features.keys, filter_weights), window)
+        evidence = torch.cat([evidence, found], 1)
 
         fine = _doubled(window)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
         read = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
-        return evidence, correlation.prior(self.matches(evidence)[:, [0, 3]], read, remembered)
+        return evidence, correlation.prior(self.masks(evidence), read, remembered)
 
     def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> tuple[Tensor, Tensor]:
         """What `correlate` gives where pixels are not matched: no evidence, and the mask where it was."""
@@ -158,7 +177,7 @@ class Network(nn.Module):
         """Share (B,) of a mask (B, 1, h, w) that the given reference alone finds, too; 1 without correlation."""
         if not self.pixel_correlation:
             return mask.new_ones(len(mask))
-        found = (mask * evidence[:, -1:]).flatten(1).sum(1)
+        found = (mask * evidence[:, -2:-1]).flatten(1).sum(1)
         return found / mask.flatten(1).sum(1).clamp(min=1e-6)
 
     def decode(
@@ -222,6 +241,7 @@ class Network(nn.Module):
         # frame-major, so that each time's frames of all videos lie together
         reference, *later = self.encode(images.transpose(0, 1).flatten(0, 1)).split(batch)
         memory = self.memorise(reference, mask, given=True)
+        filter_weights = self.fit_filter(reference, mask)
         guidance = self.guide(reference, mask, boxes[:, 0], 1)
         templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])
         previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
@@ -230,14 +250,14 @@ class Network(nn.Module):
             scores = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
             grid = (current.keys.shape[2], current.keys.shape[3])
             window = (slice(0, grid[0]), slice(0, grid[1]))
-            evidence, prior = self.correlate(current, memory, previous, previous_mask, window)
+            evidence, prior = self.correlate(current, memory, filter_weights, previous, previous_mask, window)
             windows = enlarge(boxes[:, time - 1], CONTEXT)
             crops = roi_align(previous_mask, windows, 2 * self.roi_size, MASK_STRIDE)
             masks, corrections, presence = self.decode(
                 current, evidence, prior, (0, 0), boxes[:, time], crops, guidance
             )
             joined = self._join(prior, corrections, boxes[:, time], presence)
-            outputs.append(FrameOutput(scores, self.matches(evidence)[:, [0, 3]], masks, presence, joined))
+            outputs.append(FrameOutput(scores, self.masks(evidence), masks, presence, joined))
             # the mask that inference would carry on, errors included; gradients stop at the frame's border
             previous, previous_mask = current, joined.detach()
         return outputs
@@ -251,14 +271,14 @@ class Network(nn.Module):
         ]
         return torch.stack(joined)[:, None]
 
-    def matches(self, evidence: Tensor) -> Tensor:
-        """Of evidence (N, E, ·, ·) what needs no learning, (N, 6, ·, ·): mask, match, similarity, global and local."""
-        return self._split_readouts(evidence)[1]
+    def masks(self, evidence: Tensor) -> Tensor:
+        """Of evidence (N, E, ·, ·) the masks (N, 3, ·, ·): read globally, found by the filter, read locally."""
+        return self._split_readouts(evidence)[1][:, MASKS]
 
     def _split_readouts(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Evidence of `PixelCorrelation` as values (N, 2V, ·, ·) and matches (N, 6, ·, ·)."""
-        parts = evidence[:, :-1].split([evidence.shape[1] // 2 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
-        return torch.cat(parts[::2], 1), torch.cat(parts[1::2], 1)
+        """Evidence of `PixelCorrelation` as values (N, 2V, ·, ·) and matches (N, 7, ·, ·)."""
+        parts = evidence[:, :-2].split([evidence.shape[1] // 2 - 1 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
+        return torch.cat(parts[::2], 1), torch.cat([*parts[1::2], evidence[:, -1:]], 1)
 
 
 def _grown(window: Window, cells: int, grid: Many[int]) -> Window:
@@ -286,11 +306,13 @@ def build_network(
     value_channels: int,
     roi_size: int,
     pixel_correlation: bool = True,
+    correlation_filter: bool = True,
     previous_frame: bool = True,
 ) -> Network:
     """A network with random weights; the arguments are the `model` section of params.yaml, see `Network`."""
     pyramid = Pyramid(build_backbone(backbone), fpn_channels)
-    network = Network(pyramid, key_channels, value_channels, roi_size, pixel_correlation, previous_frame)
+    switches = (pixel_correlation, correlation_filter, previous_frame)
+    network = Network(pyramid, key_channels, value_channels, roi_size, *switches)
     return network.to(memory_format=torch.channels_last)
 
 

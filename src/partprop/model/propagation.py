@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from partprop.model.boxes import paste, to_centre_size
 from partprop.model.fpn import init_truncated_normal
 
+MASKS = [0, 6, 3]  # of the matches, those that are masks: read globally, found by the filter, read locally
+
 
 @dataclass(frozen=True)
 class PartInputs:
     """What the decoder sees of N parts, RoI-aligned at S = roi_size.
 
     detail: (N, C, 2S, 2S) P2 of the current frame. features: (N, C, S, S) P3. context: (N, C, S/2, S/2) P4.
-    values: (N, 2V, S, S) and matches: (N, 6, S, S) in [-1, 1], the read-outs of the pixel correlation, global and
-    local; of matches the channels 0 and 3 are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be corrected.
+    values: (N, 2V, S, S) and matches: (N, 7, S, S) in [-1, 1], the read-outs of the pixel correlation, global and
+    local; of matches the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be corrected.
     previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
     reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
     """
@@ -31,8 +33,8 @@ class PartInputs:
     reference: Tensor
 
     def masks(self) -> Tensor:
-        """What is known of the mask before decoding, (N, 4, 2S, 2S): read globally, read locally, prior, previous."""
-        return torch.cat([_double(self.matches[:, [0, 3]]), self.prior.sigmoid(), self.previous], 1)
+        """What is known of the mask before decoding, (N, 5, 2S, 2S): the matches' masks, prior, previous."""
+        return torch.cat([_double(self.matches[:, MASKS]), self.prior.sigmoid(), self.previous], 1)
 
 
 class MaskDecoder(nn.Module):
@@ -59,7 +61,7 @@ class MaskDecoder(nn.Module):
         self.reduce_features = _reduction(channels, self.REDUCED)
         self.reduce_context = _reduction(channels, self.REDUCED)
         self.reduce_values = _reduction(2 * value_channels, self.VALUES)
-        self.enter = _block(self.REDUCED + self.VALUES + 6 + self.GUIDANCE + 1, 64)
+        self.enter = _block(self.REDUCED + self.VALUES + 7 + self.GUIDANCE + 1, 64)
         self.enter2 = _block(64, 64)
         self.middle = _block(64 + self.REDUCED, 96)
         self.bottom_in = _block(96, 96, stride=2)
@@ -67,7 +69,7 @@ class MaskDecoder(nn.Module):
         self.up_middle = _block(96 + 96, 64)
         self.up_top = _block(64 + 64, 64)
         self.shrink = nn.Conv2d(64, 32, 1)
-        self.last = _block(32 + self.DETAIL + 4, 32)
+        self.last = _block(32 + self.DETAIL + 5, 32)
         self.mask = nn.Conv2d(32, 1, 3, padding=1)
         self.presence = nn.Linear(96, 1)
         init_truncated_normal(self)

@@ -69,6 +69,7 @@ class _Track:
     object_id: int
     parts: Parts
     reference: Memory  # the frame of the given mask
+    filter_weights: Tensor  # (1, D), fitted to that frame
     mask: Tensor  # (H, W) probability in the previous frame
     size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is covered or lost
     next_name: int
@@ -154,8 +155,9 @@ class Segmenter:
         boxes = torch.cat([whole[None].to(mask), propose(mask, self._settings.parts)])
         parts = describe(self._network, features, mask, boxes, 0)
         reference = self._network.memorise(features, mask[None, None], given=True)
+        weights = self._network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
-        return _Track(object_id, parts, reference, mask, size, next_name=len(parts), memory=reference)
+        return _Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
 
     def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
@@ -212,7 +214,9 @@ class Segmenter:
         windows = enlarge(boxes, CONTEXT)
         rows, columns = _cells(windows, grid)
         mask = tracked.mask[None, None]
-        evidence, prior = network.correlate(features, tracked.memory, self._before, mask, (rows, columns))
+        evidence, prior = network.correlate(
+            features, tracked.memory, tracked.filter_weights, self._before, mask, (rows, columns)
+        )
         before = enlarge(_with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
         previous = roi_align(mask, before[None], 2 * network.roi_size, 1)
         _, corrections, presence = network.decode(
