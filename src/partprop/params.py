@@ -153,6 +153,13 @@ class Baselines(Section):
     threads: Count
 
 
+class Ablations(Section):
+    """The short schedule of scripts/ablations.py; no stage reads it."""
+
+    steps: Count
+    held_out: Annotated[list[Name], Field(min_length=1)]
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -166,6 +173,7 @@ class Params(Section):
     segmentation: Segmentation
     infer: Infer
     baselines: Baselines
+    ablations: Ablations
 
 
 def load_params(path: Path) -> Params:

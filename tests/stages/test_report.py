@@ -65,6 +65,13 @@ def block(shift: float) -> dict:
     }
 
 
+ABLATIONS = """\
+variant,parameters,J&F,J,F,seconds_per_frame,preset,steps,sequences,commit
+complete,,0.812,0.834,0.790,0.151,cpu,1000,8,0a1b2c3
+without <parts>,segmentation.parts=0,0.795,0.829,0.761,0.102,cpu,1000,8,0a1b2c3
+"""
+
+
 def write_run(root: Path) -> None:
     """All files that the stage reads, in the layout of the pipeline."""
     reports = root / "reports"
@@ -96,6 +103,7 @@ def write_run(root: Path) -> None:
     )
     (reports / "pretrain_fpn/metrics.json").write_text(json.dumps({"box": {"AP": 0.1234}, "images": 16}))
     (reports / "train_tracking/metrics.json").write_text(json.dumps({"J&F": 0.5678, "step": 200}))
+    (reports / "ablations.csv").write_text(ABLATIONS)
     for index, name in enumerate(SCORES):
         write_sequence(root, name, shard=index % 2)
     (root / "params.yaml").write_text("preset: mini # <script>alert(1)</script>\n")
@@ -210,6 +218,7 @@ def test_same_inputs_give_the_same_bytes(page, project, monkeypatch):
         "reports/train_tracking/curves.csv",
         "reports/train_tracking/validation.csv",
         "reports/train_tracking/metrics.json",
+        "reports/ablations.csv",
         "results/davis/0/camel/tracks.csv",
         "results/davis/0/camel/00000.png",
         "data/davis/JPEGImages/480p/camel/00000.jpg",
@@ -221,6 +230,17 @@ def test_missing_file_is_named_and_nothing_is_written(project, monkeypatch, file
         run_in(project, monkeypatch, parameters())
     assert "\n" not in str(error.value)
     assert not (project / "reports/index.html").exists()
+
+
+def test_ablations_are_shown_against_the_complete_network(page):
+    assert 'href="#ablations"' in page.text
+    row = page.text[page.text.index("without &lt;parts&gt;") :]
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", row)[:5] == ["0.795", "−0.017", "0.829", "0.761", "0.102"]
+
+
+def test_before_any_ablation_there_is_no_table_of_them(project, monkeypatch):
+    (project / "reports/ablations.csv").write_text(ABLATIONS.splitlines()[0])
+    assert "blations" not in run_in(project, monkeypatch, parameters()).text
 
 
 def test_damaged_file_is_named(project, monkeypatch):

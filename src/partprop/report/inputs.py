@@ -17,6 +17,7 @@ METHODS = {
     "first_mask": "First mask copied",
 }
 """Name in the files → name on the page, in the order of the page."""
+ABLATIONS = ["variant", "parameters", "J&F", "J", "F", "seconds_per_frame", "preset", "steps", "sequences", "commit"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Measurements:
         tracking_curves: column step and one column per loss of tracking training.
         validation: columns step, J&F, J, F, success_auc, precision_20px on the held-out training sequences.
         tracking_metrics: the summary of tracking training.
+        ablations: one row for each variant of the network, complete first; as scripts/ablations.py wrote it.
     """
 
     metrics: dict[str, Any]
@@ -44,6 +46,7 @@ class Measurements:
     tracking_curves: pd.DataFrame
     validation: pd.DataFrame
     tracking_metrics: dict[str, Any]
+    ablations: pd.DataFrame
 
 
 def read_measurements(reports: Path) -> Measurements:
@@ -63,6 +66,7 @@ def read_measurements(reports: Path) -> Measurements:
         tracking_curves=_read_table(tracking / "curves.csv", ["step"]),
         validation=_read_table(tracking / "validation.csv", ["step", "J&F", "J", "F"]),
         tracking_metrics=_read_json(tracking / "metrics.json", []),
+        ablations=_read_table(reports / "ablations.csv", ABLATIONS),
     )
 
 

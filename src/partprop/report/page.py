@@ -120,6 +120,7 @@ def render_page(
             frame_scores=_frame_scores(measurements),
             pretraining=flatten(measurements.pretrain_metrics),
             training=flatten(measurements.tracking_metrics),
+            ablations=measurements.ablations.to_dict("records"),
             published=PUBLISHED,
             comparison=comparison,
             ap_caveat=ap_caveat,

@@ -30,7 +30,7 @@ from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network, build_network
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
 from partprop.tracking.segmenter import Settings
-from partprop.tracking.validation import validate
+from partprop.tracking.validation import Validation, validate
 
 if TYPE_CHECKING:
     from partprop.experiment import Run
@@ -88,7 +88,7 @@ def run(params: Params, log: Run) -> None:
         if done % settings.log_every == 0 or done == settings.steps:
             print(f"step {done}/{settings.steps}", curves.flush(done, lr=optimizer.param_groups[0]["lr"]), flush=True)
         if done % settings.validate_every == 0 or done == settings.steps:
-            scores = validate(averaged, segmentation, held_out, settings.validate_frames)
+            scores, _ = validate(averaged, segmentation, held_out, settings.validate_frames)
             print("validation", validations.append(done, scores), flush=True)
             if scores["J&F"] > best[0]:
                 best = (scores["J&F"], copy.deepcopy(averaged.state_dict()))
@@ -213,8 +213,9 @@ def _folder(params: Params) -> Path:
     return checkpoint_folder("train_tracking", parameters, [paths.FPN, paths.DAVIS, paths.COCO])
 
 
-def _write(network: nn.Module, curves: History, validations: History, final: dict[str, float]) -> None:
+def _write(network: nn.Module, curves: History, validations: History, final: Validation) -> None:
     curves.write(REPORT / "curves.csv")
     validations.write(REPORT / "validation.csv")
-    write_json(REPORT / "metrics.json", final)
+    write_json(REPORT / "metrics.json", final.scores)
+    write_json(REPORT / "speed.json", {"seconds_per_frame": final.seconds_per_frame})
     save_weights(network, paths.TRACKER)

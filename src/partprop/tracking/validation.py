@@ -1,19 +1,35 @@
 """Measure a network on sequences in memory, as inference and evaluation do on disk."""
 
+import time
+from typing import NamedTuple
+
 import numpy as np
 
 from partprop.data.video import Sequence
 from partprop.evaluation.results import SequenceScores, score_sequence, summarise
+from partprop.evaluation.schema import Metrics
 from partprop.model.network import Network
 from partprop.tracking.segmenter import Settings
 from partprop.tracking.videos import head, object_boxes, segment_sequence
 
 
-def validate(network: Network, settings: Settings, sequences: list[Sequence], frames: int | None) -> dict[str, float]:
-    """J&F, J, F and box metrics, all in [0, 1], of the first frames (or all) of each sequence."""
+class Validation(NamedTuple):
+    """scores: J&F, J, F and box metrics, and J&F by sequence, all in [0, 1]. seconds_per_frame: reading included."""
+
+    scores: dict[str, float]
+    seconds_per_frame: float
+
+
+def validate(network: Network, settings: Settings, sequences: list[Sequence], frames: int | None) -> Validation:
+    """Segment and score the first frames (or all) of each sequence."""
     network.eval()
     shortened = [sequence if frames is None else head(sequence, frames) for sequence in sequences]
-    metrics = summarise([_score(network, settings, sequence) for sequence in shortened])
+    measured = [_score(network, settings, sequence) for sequence in shortened]
+    seconds = sum(spent for _, spent in measured) / sum(len(sequence) for sequence in shortened)
+    return Validation(_flat(summarise([scores for scores, _ in measured])), seconds)
+
+
+def _flat(metrics: Metrics) -> dict[str, float]:
     return {
         "J&F": metrics["J&F"],
         "J": metrics["J"]["mean"],
@@ -24,10 +40,13 @@ def validate(network: Network, settings: Settings, sequences: list[Sequence], fr
     }
 
 
-def _score(network: Network, settings: Settings, sequence: Sequence) -> SequenceScores:
+def _score(network: Network, settings: Settings, sequence: Sequence) -> tuple[SequenceScores, float]:
+    """Scores, and the seconds that segmentation took."""
     masks: dict[str, np.ndarray] = {}
     boxes: dict[tuple[str, int], np.ndarray] = {}
+    started = time.perf_counter()
     for frame, result in segment_sequence(network, settings, sequence):
         masks[frame] = result.labels
         boxes |= object_boxes(frame, result)
-    return score_sequence(sequence, masks.__getitem__, boxes)
+    seconds = time.perf_counter() - started
+    return score_sequence(sequence, masks.__getitem__, boxes), seconds

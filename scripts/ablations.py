@@ -1,0 +1,112 @@
+"""Train the network without one of its parts at a time and measure each on the held-out training sequences.
+
+    cp presets/cpu.yaml params.yaml && .venv/bin/python scripts/ablations.py
+
+Every variant is an experiment of DVC (`dvc exp run --temp`) over the parameters of params.yaml, with the short schedule
+and the held-out sequences of its section `ablations`; all that is upstream of a change, such as the pre-trained FPN, is
+shared through DVC's cache. Writes reports/ablations.csv and prints it. What was measured with the same code and
+parameters is not run again, and a variant that was interrupted goes on from its checkpoint.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import dvc.api
+
+from partprop.code_version import code_version
+from partprop.errors import UserError
+from partprop.experiment import pipeline_state
+from partprop.files import replacing
+from partprop.params import Ablations, load_params
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "reports" / "ablations.csv"
+REPORT = "reports/train_tracking"
+VARIANTS = {
+    "complete": [],
+    "without parts": ["segmentation.parts=0", "train_tracking.parts=0"],
+    "without pixel correlation": ["model.pixel_correlation=false"],
+    "without correlation filter": ["model.correlation_filter=false"],
+    "without previous frame": ["model.previous_frame=false"],
+    "without memory of recent frames": ["segmentation.memory_every=0"],
+    "without FPN pre-training": ["pretrain_fpn.steps=0"],
+    "without still images": ["train_tracking.still_share=0"],
+}
+MEASURES = ("J&F", "J", "F", "success_auc", "precision_20px")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    try:
+        params = load_params(ROOT / "params.yaml")
+        version = code_version()
+        constant = {
+            "preset": params.preset,
+            "steps": params.ablations.steps,
+            "sequences": len(params.ablations.held_out),
+            "commit": version.commit[:7] + ("+" if version.modified else "") if version else "",
+        }
+        rows = [
+            {
+                "variant": variant,
+                "parameters": " ".join(changes),
+                **measure(variant, changes, params.ablations),
+                **constant,
+            }
+            for variant, changes in VARIANTS.items()
+        ]
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    with replacing(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(TABLE.read_text(encoding="utf-8"))
+
+
+def measure(variant: str, changes: list[str], settings: Ablations) -> dict[str, str]:
+    """Measures of a variant on the held-out sequences, all frames, and seconds per frame."""
+    name = f"ablation-{variant.replace(' ', '-')}-{pipeline_state(ROOT)[:8]}"
+    revision = find_experiment(name)
+    if revision is None:
+        run_experiment(name, changes, settings)
+        revision = find_experiment(name)
+    scores, speed = (json.loads(dvc.api.read(f"{REPORT}/{file}.json", rev=revision)) for file in ("metrics", "speed"))
+    measured = {measure: f"{scores[measure]:.3f}" for measure in MEASURES}
+    return measured | {"seconds_per_frame": f"{speed['seconds_per_frame']:.3f}"}
+
+
+def find_experiment(name: str) -> str | None:
+    """The commit in which DVC keeps an experiment; of any baseline, for the name says what ran."""
+    refs = _run(["git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"]).splitlines()
+    return next((ref.split()[0] for ref in refs if ref.endswith(f"/{name}")), None)
+
+
+def run_experiment(name: str, changes: list[str], settings: Ablations) -> None:
+    """Train and measure with changed parameters in a folder of DVC's own; the work tree stays as it is."""
+    common = {
+        "steps": settings.steps,
+        "validate_every": settings.steps,  # no weights are chosen: those of the last step count
+        "held_out": f"[{','.join(settings.held_out)}]",
+    }
+    changes = [*(f"train_tracking.{key}={value}" for key, value in common.items()), *changes]
+    command = [str(Path(sys.executable).parent / "dvc"), "exp", "run", "--temp", "--name", name]
+    for change in changes:
+        command += ["--set-param", change]
+    print(f"{name}: {' '.join(changes)}", flush=True)
+    if subprocess.run([*command, "train_tracking"], cwd=ROOT, check=False).returncode:
+        raise UserError(f"{name}: `dvc exp run` failed; see above, and start again to go on")
+
+
+def _run(command: list[str]) -> str:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    main()
