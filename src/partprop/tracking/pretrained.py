@@ -1,0 +1,49 @@
+"""Trained weights that can be used without params.yaml: the file says how to build the network and how to run it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from partprop.errors import UserError
+from partprop.files import replacing
+from partprop.model.network import Network, build_network, load_network
+from partprop.tracking.segmenter import Settings
+
+LITE0 = Path(__file__).parents[1] / "weights" / "lite0.safetensors"
+"""The weights that come with the package."""
+
+
+def save_pretrained(network: Network, model: dict[str, Any], settings: Settings, path: Path) -> None:
+    """Write a network in half precision, the arguments of `build_network` and the settings it was measured with."""
+    halves = {key: value.to(torch.float16).contiguous() for key, value in network.state_dict().items()}
+    content = save(halves, {"model": json.dumps(model), "settings": json.dumps(asdict(settings))})
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
+    """A network for inference, in single precision, and its settings.
+
+    Raises:
+        UserError: the file is missing, damaged or not written by `save_pretrained`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such weights file; leave it out for the weights of the package") from None
+    except (SafetensorError, OSError):
+        raise UserError(f"{path}: not a readable safetensors file; copy it again") from None
+    try:
+        network = build_network(**json.loads(metadata["model"]))
+        settings = Settings(**json.loads(metadata["settings"]))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path}: does not say how its network is built; write it with scripts/ship_weights.py"
+        ) from None
+    return load_network(path, network), settings

@@ -1,0 +1,39 @@
+"""Weights with all that is needed to use them: a round trip, and files that are something else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from partprop.errors import UserError
+from partprop.model.backbone import save_weights
+from partprop.model.network import build_network
+from partprop.tracking.pretrained import load_pretrained, save_pretrained
+from partprop.tracking.segmenter import Settings
+
+MODEL = {"backbone": "lite0", "fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}
+SETTINGS = Settings(short_side=96, parts=3, lost_score=0.25, memory_every=2)
+
+
+def test_what_is_read_is_what_was_written_to_half_precision(tmp_path: Path) -> None:
+    network, path = build_network(**MODEL), tmp_path / "some.safetensors"
+    save_pretrained(network, MODEL, SETTINGS, path)
+    read, settings = load_pretrained(path)
+    assert settings == SETTINGS
+    assert not read.training
+    assert path.stat().st_size < 0.52 * 4 * sum(value.numel() for value in network.state_dict().values())
+    for key, value in network.state_dict().items():
+        assert read.state_dict()[key].dtype == torch.float32
+        torch.testing.assert_close(read.state_dict()[key], value, rtol=1e-3, atol=1e-6)
+
+
+def test_other_files_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "some.safetensors"
+    with pytest.raises(UserError, match=r"some\.safetensors: no such weights file"):
+        load_pretrained(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"some\.safetensors: not a readable safetensors file"):
+        load_pretrained(path)
+    save_weights(torch.nn.Linear(2, 2), path)
+    with pytest.raises(UserError, match=r"some\.safetensors: does not say how its network is built"):
+        load_pretrained(path)
