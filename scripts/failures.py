@@ -1,0 +1,88 @@
+"""What goes wrong on the held-out training sequences: their J&F, what is missed and what is too much, and pictures.
+
+    .venv/bin/python scripts/failures.py
+
+Segments the sequences of train_tracking.held_out in data/davis with models/tracker.safetensors and writes, of each, the
+frames with the lowest J into reports/failures/: mask tinted, true contour in yellow, parts in white.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+
+from partprop import paths
+from partprop.data.video import Sequence, open_davis
+from partprop.errors import UserError
+from partprop.evaluation.davis import boundary_f, jaccard
+from partprop.model.network import Network, build_network, load_network
+from partprop.params import load_params
+from partprop.report.overlays import overlay
+from partprop.stages.train_tracking import split_sequences
+from partprop.tracking.segmenter import Result, Settings
+from partprop.tracking.videos import segment_sequence
+
+OUTPUT = paths.REPORTS / "failures"
+WORST = 6  # frames of a picture
+APART = 3  # frames between two of them, at least
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    try:
+        params = load_params(Path("params.yaml"))
+        torch.set_num_threads(params.train_tracking.threads)
+        network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
+        sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
+        _, held_out = split_sequences(sequences, params.train_tracking.held_out)
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        print(f"{'sequence':16s}    J      F    missed  too much  lost frames")
+        for sequence in held_out:
+            print(describe(sequence, network, Settings(**params.segmentation.model_dump())), flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def describe(sequence: Sequence, network: Network, settings: Settings) -> str:
+    """A line of measures; shares of the true mask's area. The picture is written on the way."""
+    results = [result for _, result in segment_sequence(network, settings, sequence)]
+    rows = [_compare(sequence, index, results[index]) for index in range(1, len(sequence) - 1)]
+    table = pd.DataFrame(rows, columns=["J", "F", "missed", "much", "lost"], index=range(1, len(sequence) - 1))
+    _draw(sequence, results, table["J"])
+    j, f, missed, much, _ = table.mean()
+    return f"{sequence.name:16s} {j:6.3f} {f:6.3f} {missed:8.3f} {much:9.3f} {int(table['lost'].sum()):12d}"
+
+
+def _compare(sequence: Sequence, index: int, result: Result) -> tuple[float, float, float, float, bool]:
+    true, found = sequence.labels(index) > 0, result.labels > 0
+    area = max(1, true.sum())
+    missed, much = (true & ~found).sum() / area, (found & ~true).sum() / area
+    return jaccard(found, true), boundary_f(found, true), missed, much, not found.any()
+
+
+def _draw(sequence: Sequence, results: list[Result], j: pd.Series) -> None:
+    chosen: list[int] = []
+    for index in j.sort_values().index:
+        if len(chosen) < WORST and all(abs(index - other) >= APART for other in chosen):
+            chosen.append(index)
+    pictures = []
+    for index in sorted(chosen):
+        boxes = pd.DataFrame(
+            [(box.object_id, box.part, *box.box) for box in results[index].boxes],
+            columns=["object", "part", "x1", "y1", "x2", "y2"],
+        )
+        picture = overlay(sequence.image(index), results[index].labels, sequence.labels(index), boxes)
+        label = f"{sequence.frame_names[index]}  J {j[index]:.2f}"
+        pictures.append(cv2.putText(picture, label, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2))
+    pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % 3)
+    rows = [np.hstack(pictures[start : start + 3]) for start in range(0, len(pictures), 3)]
+    cv2.imwrite(str(OUTPUT / f"{sequence.name}.jpg"), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+
+
+if __name__ == "__main__":
+    main()
