@@ -1,0 +1,77 @@
+"""Frames per second of the online loop with the settings of params.yaml, and whether memory grows with the video.
+
+    .venv/bin/python benchmarks/speed.py data/davis
+
+Runs models/tracker.safetensors on the first frames of the validation videos, one after the other. Frames are read
+beforehand, masks are not written. The share is that of the frame that the object fills in the first frame: what is
+decoded and correlated grows with it.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+from partprop import paths
+from partprop.data.video import Sequence, open_davis
+from partprop.errors import UserError
+from partprop.model.network import Network, build_network, load_network
+from partprop.params import load_params
+from partprop.tracking.segmenter import Segmenter, Settings
+from partprop.tracking.videos import head
+
+REPEATS = 4  # of the same frames, back and forth, to see whether memory grows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("davis", type=Path, help="DAVIS folder")
+    parser.add_argument("--frames", type=int, default=20, help="frames of each video")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    try:
+        params = load_params(Path("params.yaml"))
+        network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
+        sequences = open_davis(arguments.davis, "val", params.data.davis.year)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    settings = Settings(**params.segmentation.model_dump())
+    rates = [_rate(network, settings, head(sequence, arguments.frames)) for sequence in sequences]
+    print(f"{len(rates)} videos: mean {statistics.mean(rates):.1f}, least {min(rates):.1f} frames per second")
+    _print_memory(network, settings, head(sequences[0], arguments.frames))
+
+
+def _rate(network: Network, settings: Settings, sequence: Sequence) -> float:
+    images = [sequence.image(index) for index in range(len(sequence))]
+    labels = sequence.labels(0)
+    segmenter = Segmenter(network, settings)
+    segmenter.start(images[0], labels)
+    segmenter.step(images[1])  # buffers are made, nothing is measured yet
+    started = time.perf_counter()
+    for image in images[2:]:
+        segmenter.step(image)
+    rate = (len(images) - 2) / (time.perf_counter() - started)
+    size = f"{images[0].shape[1]}x{images[0].shape[0]}"
+    print(f"{sequence.name:20s} {size:9s} share {(labels > 0).mean():5.3f}  {rate:5.1f} frames per second", flush=True)
+    return rate
+
+
+def _print_memory(network: Network, settings: Settings, sequence: Sequence) -> None:
+    images = [sequence.image(index) for index in range(len(sequence))]
+    segmenter, process, used = Segmenter(network, settings), psutil.Process(), []
+    segmenter.start(images[0], sequence.labels(0))
+    for repeat in range(REPEATS):
+        for image in images[1:] if repeat % 2 == 0 else images[-2::-1]:
+            segmenter.step(image)
+        used.append(f"{process.memory_info().rss / 2**20:.0f}")
+    print(f"memory after each {len(images) - 1} frames of one video: {', '.join(used)} MiB")
+
+
+if __name__ == "__main__":
+    main()
