@@ -4,7 +4,7 @@
 
 Reads models/tracker.safetensors, params.yaml and reports/metrics.json of one run of the pipeline; writes
 src/partprop/weights/lite0.safetensors in half precision and README.md beside it. Then
-`benchmarks/shipped_weights.py data/davis` says whether they do as well as the run.
+`benchmarks/accuracy.py data/davis --split val --shipped` says whether they do as well as the run.
 """
 
 import argparse

@@ -1,0 +1,59 @@
+"""J&F of trained weights on any videos in the layout of DAVIS, without the pipeline.
+
+    .venv/bin/python benchmarks/accuracy.py ../videos --year 2017
+    .venv/bin/python benchmarks/accuracy.py data/davis --split val --shipped
+
+The first segments every video of a folder with models/tracker.safetensors and the settings of params.yaml, each object
+with its own id. The second says whether the weights that come with the package do as well as their model card says; it
+is a run on validation videos, for docs/experiments.md.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from partprop import paths
+from partprop.data.video import open_davis
+from partprop.errors import UserError
+from partprop.model.network import Network, build_network, load_network
+from partprop.params import load_params
+from partprop.tracking.pretrained import LITE0, load_pretrained
+from partprop.tracking.segmenter import Settings
+from partprop.tracking.validation import validate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("davis", type=Path, help="folder with JPEGImages and Annotations")
+    parser.add_argument("--split", help="train or val, as ImageSets lists them; all videos without")
+    parser.add_argument("--year", type=int, choices=(2016, 2017), default=2016, help="2016: one object per video")
+    parser.add_argument("--shipped", action="store_true", help="use the weights that come with the package")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    try:
+        network, settings = load_pretrained() if arguments.shipped else _trained()
+        sequences = open_davis(arguments.davis, arguments.split, arguments.year)
+        scores, seconds = validate(network, settings, sequences, None)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    for name, value in scores.items():
+        print(f"{name:28s} {value:.4f}")
+    print(f"{1 / seconds:.1f} frames per second, reading included")
+    if arguments.shipped:
+        card = re.search(r"\| J&F \| ([\d.]+)", LITE0.with_name("README.md").read_text(encoding="utf-8"))
+        print(f"J&F of the model card: {card[1] if card else 'none'}")
+
+
+def _trained() -> tuple[Network, Settings]:
+    params = load_params(Path("params.yaml"))
+    network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
+    return network, Settings(**params.segmentation.model_dump())
+
+
+if __name__ == "__main__":
+    main()
