@@ -39,12 +39,14 @@ def test_first_result_is_the_given_mask(network: Network):
     assert whole[7] == pytest.approx((80, 50, 120, 90))
 
 
-def test_labels_have_the_inputs_size_and_known_ids(network: Network):
+@pytest.mark.parametrize("size", [(190, 251), (64, 85), (20, 200)])
+def test_labels_have_the_inputs_size_and_known_ids(network: Network, size: tuple[int, int]):
     segmenter = Segmenter(network, SETTINGS)
-    segmenter.start(frame(size=(190, 251)), np.pad(labels(), ((0, 94), (0, 123))))
+    given = cv2.resize(labels(), size[::-1], interpolation=cv2.INTER_NEAREST)
+    segmenter.start(frame(size=size), given)
     for seed in range(1, 4):
-        result = segmenter.step(frame(seed, (190, 251)))
-        assert result.labels.shape == (190, 251)
+        result = segmenter.step(frame(seed, size))
+        assert result.labels.shape == size
         assert result.labels.dtype == np.uint8
         assert set(np.unique(result.labels)) <= {0, 1, 7}
 

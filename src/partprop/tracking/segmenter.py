@@ -16,6 +16,7 @@ from partprop.model.network import CONTEXT, STRIDE, Features, Network
 from partprop.model.propagation import join_parts, soft_aggregate
 from partprop.tracking.parts import Parts, describe, propose, track, unreliable
 
+ENLARGED = 2.0  # times, at most, to reach the working resolution
 PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
@@ -51,9 +52,10 @@ class Result:
 class Settings:
     """How a video is run.
 
-    short_side: the working resolution, pixels of the frame's shorter side (never enlarged). parts: at most so many
-    beside the whole object. lost_score: confidence in [0, 1] below which an object counts as lost. memory_every: the
-    object is remembered from every so many frames, the last of which is kept; 0 remembers the first frame alone.
+    short_side: the working resolution, pixels of the frame's shorter side, which is at most doubled for it. parts: at
+    most so many beside the whole object. lost_score: confidence in [0, 1] below which an object counts as lost.
+    memory_every: the object is remembered from every so many frames, the last of which is kept; 0 remembers the first
+    frame alone.
     """
 
     short_side: int
@@ -136,16 +138,17 @@ class Segmenter:
     def _encode(self, image: np.ndarray) -> tuple[Features, tuple[int, int]]:
         """Features of the frame at the working resolution, zero-padded; and that resolution's (height, width)."""
         height, width = image.shape[:2]
-        scale = min(1.0, self._settings.short_side / min(height, width))
+        scale = min(ENLARGED, self._settings.short_side / min(height, width))
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
         if shape != (height, width):
-            image = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+            image = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         padded = F.pad(normalise(image), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
         device = next(self._network.parameters()).device
         return self._network.encode(padded[None].to(device)), shape
 
     def _to_working(self, mask: np.ndarray, shape: tuple[int, int]) -> Tensor:
-        small = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_AREA) if mask.shape != shape else mask
+        kind = cv2.INTER_AREA if mask.shape > shape else cv2.INTER_LINEAR
+        small = cv2.resize(mask, shape[::-1], interpolation=kind) if mask.shape != shape else mask
         padded = F.pad(torch.from_numpy(small), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
         return padded.to(next(self._network.parameters()).device)
 
