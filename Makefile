@@ -15,7 +15,7 @@ dashboard: .venv/installed
 	.venv/bin/python -m partprop.dashboard
 
 clean: # keeps .venv, DVC's cache and MLflow's history: the next run restores what it can
-	rm -rf data models/*.safetensors results reports/index.html .snakemake build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf data models/*.safetensors results reports/index.html reports/failures .snakemake build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }

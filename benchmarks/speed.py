@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/speed.py data/davis
 
 Runs models/tracker.safetensors on the first frames of the validation videos, one after the other. Frames are read
-beforehand, masks are not written. The share is that of the frame that the object fills in the first frame: what is
-decoded and correlated grows with it.
+beforehand, masks are not written; `infer` shares the cores between its shards instead. The share is that of the frame
+that the object fills in the first frame: what is decoded and correlated grows with it.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import psutil
 import torch
 
@@ -33,18 +34,23 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=20, help="frames of each video")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.frames < 3:
+        parser.error("--frames: at least 3, of which the first two are not timed")
+    cv2.setNumThreads(1)
     torch.set_num_threads(arguments.threads)
     try:
         params = load_params(Path("params.yaml"))
         network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
-        sequences = open_davis(arguments.davis, "val", params.data.davis.year)
+        settings = Settings(**params.segmentation.model_dump())
+        sequences = [
+            head(sequence, arguments.frames) for sequence in open_davis(arguments.davis, "val", params.data.davis.year)
+        ]
+        rates = [_rate(network, settings, sequence) for sequence in sequences]
+        print(f"{len(rates)} videos: mean {statistics.mean(rates):.1f}, least {min(rates):.1f} frames per second")
+        _print_memory(network, settings, sequences[0])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    settings = Settings(**params.segmentation.model_dump())
-    rates = [_rate(network, settings, head(sequence, arguments.frames)) for sequence in sequences]
-    print(f"{len(rates)} videos: mean {statistics.mean(rates):.1f}, least {min(rates):.1f} frames per second")
-    _print_memory(network, settings, head(sequences[0], arguments.frames))
 
 
 def _rate(network: Network, settings: Settings, sequence: Sequence) -> float:

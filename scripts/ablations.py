@@ -4,12 +4,14 @@
 
 Every variant is an experiment of DVC (`dvc exp run --temp`) over the parameters of params.yaml, with the short schedule
 and the held-out sequences of its section `ablations`; all that is upstream of a change, such as the pre-trained FPN, is
-shared through DVC's cache. Writes reports/ablations.csv and prints it. What was measured with the same code and
-parameters is not run again, and a variant that was interrupted goes on from its checkpoint.
+shared through DVC's cache. Writes reports/ablations.csv and prints it. What was measured with the same code, data and
+parameters is not run again, and a variant that was interrupted goes on from its checkpoint. To be run from the root of
+the checkout; files that git does not know are not part of an experiment.
 """
 
 import argparse
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -17,15 +19,17 @@ from pathlib import Path
 
 import dvc.api
 
+from partprop import paths
 from partprop.code_version import code_version
 from partprop.errors import UserError
 from partprop.experiment import pipeline_state
 from partprop.files import replacing
 from partprop.params import Ablations, load_params
+from partprop.sources import SOURCES
 
-ROOT = Path(__file__).parents[1]
-TABLE = ROOT / "reports" / "ablations.csv"
-REPORT = "reports/train_tracking"
+ROOT = Path()
+TABLE = paths.REPORTS / "ablations.csv"
+REPORT = paths.REPORTS / "train_tracking"
 VARIANTS = {
     "complete": [],
     "without parts": ["segmentation.parts=0", "train_tracking.parts=0"],
@@ -36,14 +40,14 @@ VARIANTS = {
     "without FPN pre-training": ["pretrain_fpn.steps=0"],
     "without still images": ["train_tracking.still_share=0"],
 }
-MEASURES = ("J&F", "J", "F", "success_auc", "precision_20px")
+MEASURES = ("J&F", "J", "F")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     try:
-        params = load_params(ROOT / "params.yaml")
+        params = load_params(Path("params.yaml"))
         version = code_version()
         constant = {
             "preset": params.preset,
@@ -72,12 +76,16 @@ def main() -> None:
 
 def measure(variant: str, changes: list[str], settings: Ablations) -> dict[str, str]:
     """Measures of a variant on the held-out sequences, all frames, and seconds per frame."""
-    name = f"ablation-{variant.replace(' ', '-')}-{pipeline_state(ROOT)[:8]}"
+    state = [pipeline_state(ROOT), SOURCES.read_text(encoding="utf-8"), *changes]
+    name = f"ablation-{variant.replace(' ', '-')}-{hashlib.sha256(repr(state).encode()).hexdigest()[:8]}"
+    if find_experiment(name) is None:
+        run_experiment(name, changes, settings)
     revision = find_experiment(name)
     if revision is None:
-        run_experiment(name, changes, settings)
-        revision = find_experiment(name)
-    scores, speed = (json.loads(dvc.api.read(f"{REPORT}/{file}.json", rev=revision)) for file in ("metrics", "speed"))
+        raise UserError(f"{name}: `dvc exp run` kept no such experiment; see what it printed above")
+    scores, speed = (
+        json.loads(dvc.api.read(str(REPORT / f"{file}.json"), rev=revision)) for file in ("metrics", "speed")
+    )
     measured = {measure: f"{scores[measure]:.3f}" for measure in MEASURES}
     return measured | {"seconds_per_frame": f"{speed['seconds_per_frame']:.3f}"}
 

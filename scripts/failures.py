@@ -1,9 +1,10 @@
-"""What goes wrong on the held-out training sequences: their J&F, what is missed and what is too much, and pictures.
+"""What goes wrong on the held-out training sequences: J, F, what is missed and what is too much, and pictures.
 
     .venv/bin/python scripts/failures.py
 
 Segments the sequences of train_tracking.held_out in data/davis with models/tracker.safetensors and writes, of each, the
-frames with the lowest J into reports/failures/: mask tinted, true contour in yellow, parts in white.
+frames with the lowest J into reports/failures/: mask tinted, true contour in yellow, parts in white. All objects of a
+video count as one; frames that do not show it are left out.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import pandas as pd
 import torch
 
 from partprop import paths
-from partprop.data.video import Sequence, open_davis
+from partprop.data.video import VOID, Sequence, open_davis
 from partprop.errors import UserError
 from partprop.evaluation.davis import boundary_f, jaccard
 from partprop.model.network import Network, build_network, load_network
@@ -51,18 +52,22 @@ def main() -> None:
 def describe(sequence: Sequence, network: Network, settings: Settings) -> str:
     """A line of measures; shares of the true mask's area. The picture is written on the way."""
     results = [result for _, result in segment_sequence(network, settings, sequence)]
-    rows = [_compare(sequence, index, results[index]) for index in range(1, len(sequence) - 1)]
-    table = pd.DataFrame(rows, columns=["J", "F", "missed", "much", "lost"], index=range(1, len(sequence) - 1))
+    shown = [index for index in range(1, len(sequence) - 1) if _foreground(sequence.labels(index)).any()]
+    rows = [_compare(sequence, index, results[index]) for index in shown]
+    table = pd.DataFrame(rows, columns=["J", "F", "missed", "much", "lost"], index=shown)
     _draw(sequence, results, table["J"])
     j, f, missed, much, _ = table.mean()
     return f"{sequence.name:16s} {j:6.3f} {f:6.3f} {missed:8.3f} {much:9.3f} {int(table['lost'].sum()):12d}"
 
 
 def _compare(sequence: Sequence, index: int, result: Result) -> tuple[float, float, float, float, bool]:
-    true, found = sequence.labels(index) > 0, result.labels > 0
-    area = max(1, true.sum())
-    missed, much = (true & ~found).sum() / area, (found & ~true).sum() / area
+    true, found = _foreground(sequence.labels(index)), result.labels > 0
+    missed, much = (true & ~found).sum() / true.sum(), (found & ~true).sum() / true.sum()
     return jaccard(found, true), boundary_f(found, true), missed, much, not found.any()
+
+
+def _foreground(labels: np.ndarray) -> np.ndarray:
+    return (labels > 0) & (labels != VOID)
 
 
 def _draw(sequence: Sequence, results: list[Result], j: pd.Series) -> None:

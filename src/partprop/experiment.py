@@ -159,7 +159,7 @@ def tracking_uri(root: Path) -> str:
 
 def pipeline_state(root: Path) -> str:
     """A hash of all that decides the pipeline's outputs: the code, dvc.yaml and params.yaml."""
-    code = sorted(path for path in (root / "src/partprop").rglob("*") if path.suffix != ".pyc")
+    code = sorted(path for path in (root / "src/partprop").rglob("*") if path.suffix in (".py", ".html"))
     digest = hashlib.sha256()
     for path in filter(Path.is_file, [*code, root / "dvc.yaml", root / "params.yaml"]):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")

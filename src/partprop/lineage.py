@@ -28,8 +28,9 @@ def planned_entry(stage: str) -> Entry:
     from dvc.stage.serialize import to_single_stage_lockfile
 
     try:
-        with Repo(_wait_for_lock=True) as repo, repo.lock:  # a stage beside this one may be writing dvc.lock
-            planned = repo.stage.load_one(name=stage)
+        with Repo(_wait_for_lock=True) as repo:
+            with repo.lock:  # a stage beside this one may be writing dvc.lock
+                planned = repo.stage.load_one(name=stage)
             planned.save_deps(allow_missing=True)
             planned.outs = []
             return to_single_stage_lockfile(planned)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+ABLATIONS = "reports/ablations.csv"  # no stage writes it
 TINY = {
     "data": {
         "synthetic": {
@@ -51,7 +52,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
-        if name and (ROOT / name).is_file() and not name.startswith("reports/"):
+        if name and (ROOT / name).is_file() and (not name.startswith("reports/") or name == ABLATIONS):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     params = yaml.safe_load((ROOT / "presets/mini.yaml").read_text(encoding="utf-8"))

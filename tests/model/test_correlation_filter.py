@@ -45,6 +45,17 @@ def test_gradients_of_the_fit_are_those_of_finite_differences():
     )
 
 
+def test_the_ridge_learns_by_the_exact_gradient():
+    keys, mask = frame(6)
+    filter_ = CorrelationFilter().double()
+
+    def fitted(log_ridge: Tensor) -> Tensor:
+        return torch.func.functional_call(filter_, {"log_ridge": log_ridge}, (keys, mask))
+
+    filter_.forward = filter_.fit  # type: ignore[method-assign]
+    assert torch.autograd.gradcheck(fitted, torch.tensor(-3.0, dtype=torch.float64, requires_grad=True))
+
+
 def test_each_video_of_a_batch_has_its_own_filter():
     frames = [frame(seed) for seed in (2, 3)]
     keys, masks = (torch.cat(parts) for parts in zip(*frames, strict=True))
@@ -65,6 +76,15 @@ def test_it_finds_the_object_in_another_place_however_small():
     found = filter_(keys[1:], filter_.fit(keys[:1], masks[:1]))
     assert ((found > 0.5) == (masks[1:] > 0.5)).float().mean() > 0.97
     assert found[masks[1:] > 0.5].min() > 0.5
+
+
+def test_a_frame_of_one_colour_is_solvable_however_small_the_ridge_became():
+    keys = F.normalize(torch.ones(1, 128, 24, 32), dim=1)
+    mask = torch.zeros(1, 1, 24, 32)
+    mask[..., 4:9, 5:11] = 1
+    filter_ = CorrelationFilter()
+    filter_.log_ridge.data.fill_(-20)
+    assert filter_.fit(keys, mask).isfinite().all()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -106,6 +106,24 @@ def test_without_pixel_correlation_the_prior_is_the_previous_mask_where_it_was()
     assert not propagate(network, mask, torch.zeros_like(mask)).any()
 
 
+def test_without_a_filter_attention_speaks_for_it():
+    _, mask, _ = video()
+    evidence = []
+    for present in (True, False):
+        torch.manual_seed(0)
+        network = build_network("lite0", 16, 16, 8, 16, correlation_filter=present)
+        images, _, _ = video()
+        first, second = network.encode(images[0, :2]).split(1)
+        whole = (slice(0, 12), slice(0, 12))
+        with torch.no_grad():
+            known = (network.memorise(first, mask, True), network.fit_filter(first, mask), first, mask)
+            evidence.append(network.correlate(second, *known, whole)[0])
+    with_filter, without = evidence
+    torch.testing.assert_close(with_filter[:, :-1], without[:, :-1])
+    torch.testing.assert_close(without[:, -1], without[:, -2])
+    assert not torch.allclose(with_filter[:, -1], with_filter[:, -2], atol=0.05)
+
+
 def test_without_the_previous_frame_its_mask_changes_nothing():
     _, mask, _ = video()
     for alone in (True, False):

@@ -67,8 +67,8 @@ def block(shift: float) -> dict:
 
 ABLATIONS = """\
 variant,parameters,J&F,J,F,seconds_per_frame,preset,steps,sequences,commit
-complete,,0.812,0.834,0.790,0.151,cpu,1000,8,0a1b2c3
-without <parts>,segmentation.parts=0,0.795,0.829,0.761,0.102,cpu,1000,8,0a1b2c3
+complete,,0.812,0.834,0.790,0.151,cpu,1000,8,0123456
+without <parts>,segmentation.parts=0,0.795,0.829,0.761,0.102,cpu,1000,8,0123456
 """
 
 
@@ -234,6 +234,7 @@ def test_missing_file_is_named_and_nothing_is_written(project, monkeypatch, file
 
 def test_ablations_are_shown_against_the_complete_network(page):
     assert 'href="#ablations"' in page.text
+    assert "0123456" in page.text
     row = page.text[page.text.index("without &lt;parts&gt;") :]
     assert re.findall(r"<td[^>]*>([^<]*)</td>", row)[:5] == ["0.795", "−0.017", "0.829", "0.761", "0.102"]
 

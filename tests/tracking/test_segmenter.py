@@ -51,6 +51,16 @@ def test_labels_have_the_inputs_size_and_known_ids(network: Network, size: tuple
         assert set(np.unique(result.labels)) <= {0, 1, 7}
 
 
+@pytest.mark.parametrize(
+    ("size", "cells"), [((192, 256), (12, 16)), ((96, 128), (12, 16)), ((64, 85), (12, 16)), ((20, 200), (8, 52))]
+)
+def test_frames_are_brought_to_the_working_resolution(network: Network, size: tuple[int, int], cells: tuple[int, int]):
+    """A shorter side of 96, but at most twice the frame's; in cells of stride 8, padded to multiples of 32 pixels."""
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(size=size), cv2.resize(labels(), size[::-1], interpolation=cv2.INTER_NEAREST))
+    assert segmenter._before.keys.shape[2:] == cells
+
+
 def test_two_segmenters_do_not_disturb_each_other(network: Network):
     def alone() -> list[np.ndarray]:
         segmenter = Segmenter(network, SETTINGS)

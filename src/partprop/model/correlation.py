@@ -206,6 +206,8 @@ def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: 
 class PixelCorrelation(nn.Module):
     """Embeds pixels as keys and values; reads a reference memory globally and the previous frame locally.
 
+    Its `filter` finds the object by the same keys.
+
     A key is the backbone's C2, C3 and C4, whose cosines together match pixels well before any training (as label
     propagation shows), turned into the key space with little change, plus what is learnt from P2.
 
@@ -237,7 +239,7 @@ class PixelCorrelation(nn.Module):
         )
         self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
-        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 2
+        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 2  # the filter's mask included
         self.filter = CorrelationFilter()
         self.radius = radius
         self.fine_radius = fine_radius

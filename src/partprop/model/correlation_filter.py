@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SIDE = 3  # cells of a neighbourhood
+LEAST_LOG_RIDGE = -8.0  # keeps a frame of one colour solvable in single precision
 
 
 class CorrelationFilter(nn.Module):
@@ -32,7 +33,7 @@ class CorrelationFilter(nn.Module):
         )
         second = (inputs * (on_object + on_ground).transpose(1, 2)).transpose(1, 2) @ inputs
         contrast = ((on_object - on_ground) @ inputs).transpose(1, 2)
-        ridge = self.log_ridge.exp() * second.diagonal(dim1=1, dim2=2).mean(1)
+        ridge = self.log_ridge.clamp(min=LEAST_LOG_RIDGE).exp() * second.diagonal(dim1=1, dim2=2).mean(1)
         damped = second + ridge[:, None, None] * torch.eye(inputs.shape[2], device=inputs.device, dtype=inputs.dtype)
         with torch.no_grad():
             factor = torch.linalg.cholesky(damped)

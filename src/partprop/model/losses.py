@@ -83,7 +83,7 @@ def dice_loss(probability: Tensor, truth: Tensor, present: Tensor) -> Tensor:
 
 
 def correlation_loss(masks: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy of the masks (B, 2, h, w) that correlation alone reads against the truth (B, 1, H, W)."""
+    """Cross-entropy of the masks (B, 3, h, w) that correlation and filter find, against the truth (B, 1, H, W)."""
     small = F.interpolate(truth, size=masks.shape[2:], mode="area").expand_as(masks)
     return F.binary_cross_entropy(masks.clamp(1e-4, 1 - 1e-4), small)
 

@@ -140,8 +140,8 @@ class Network(nn.Module):
             window: h rows and w columns of the stride-8 grid.
 
         Returns:
-            Evidence (B, E, h, w) as of `PixelCorrelation.forward`; prior (B, 1, 2h, 2w), logits of the mask that it and
-            the fine read-out at stride 4 give.
+            Evidence (B, E, h, w), of `PixelCorrelation.forward` and the filter's mask; prior (B, 1, 2h, 2w), logits of
+            the mask that it and the fine read-out at stride 4 give.
         """
         if not self.previous_frame:
             mask = torch.zeros_like(mask)
@@ -276,7 +276,7 @@ class Network(nn.Module):
         return self._split_readouts(evidence)[1][:, MASKS]
 
     def _split_readouts(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Evidence of `PixelCorrelation` as values (N, 2V, ·, ·) and matches (N, 7, ·, ·)."""
+        """Evidence as values (N, 2V, ·, ·) and matches (N, 7, ·, ·)."""
         parts = evidence[:, :-2].split([evidence.shape[1] // 2 - 1 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
         return torch.cat(parts[::2], 1), torch.cat([*parts[1::2], evidence[:, -1:]], 1)
 
@@ -311,8 +311,15 @@ def build_network(
 ) -> Network:
     """A network with random weights; the arguments are the `model` section of params.yaml, see `Network`."""
     pyramid = Pyramid(build_backbone(backbone), fpn_channels)
-    switches = (pixel_correlation, correlation_filter, previous_frame)
-    network = Network(pyramid, key_channels, value_channels, roi_size, *switches)
+    network = Network(
+        pyramid,
+        key_channels,
+        value_channels,
+        roi_size,
+        pixel_correlation=pixel_correlation,
+        correlation_filter=correlation_filter,
+        previous_frame=previous_frame,
+    )
     return network.to(memory_format=torch.channels_last)
 
 

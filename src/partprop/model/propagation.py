@@ -17,9 +17,9 @@ class PartInputs:
     """What the decoder sees of N parts, RoI-aligned at S = roi_size.
 
     detail: (N, C, 2S, 2S) P2 of the current frame. features: (N, C, S, S) P3. context: (N, C, S/2, S/2) P4.
-    values: (N, 2V, S, S) and matches: (N, 7, S, S) in [-1, 1], the read-outs of the pixel correlation, global and
-    local; of matches the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be corrected.
-    previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
+    values: (N, 2V, S, S) and matches: (N, 7, S, S) in [-1, 1], what pixel correlation reads globally and locally and
+    the filter's mask; of matches the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be
+    corrected. previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
     reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
     """
 

@@ -18,6 +18,7 @@ METHODS = {
 }
 """Name in the files → name on the page, in the order of the page."""
 ABLATIONS = ["variant", "parameters", "J&F", "J", "F", "seconds_per_frame", "preset", "steps", "sequences", "commit"]
+TEXTS = ("method", "sequence", "frame", "variant", "parameters", "preset", "commit")  # columns; 0123456 is no number
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype={"method": str, "sequence": str, "frame": str}, keep_default_na=True)
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
     except FileNotFoundError:
         raise _missing(path) from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -97,4 +98,4 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _missing(path: Path) -> UserError:
-    return UserError(f"{path}: no such file; run the stage that writes it (dvc repro, or snakemake)")
+    return UserError(f"{path}: no such file; run the stage that writes it, or restore it with git checkout")

@@ -36,7 +36,7 @@ def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except FileNotFoundError:
-        raise UserError(f"{path}: no such weights file; leave it out for the weights of the package") from None
+        raise UserError(f"{path}: no such weights file; name one that scripts/ship_weights.py wrote") from None
     except (SafetensorError, OSError):
         raise UserError(f"{path}: not a readable safetensors file; copy it again") from None
     try:

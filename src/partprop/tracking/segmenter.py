@@ -140,16 +140,12 @@ class Segmenter:
         height, width = image.shape[:2]
         scale = min(ENLARGED, self._settings.short_side / min(height, width))
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
-        if shape != (height, width):
-            image = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        padded = F.pad(normalise(image), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
+        padded = F.pad(normalise(_resized(image, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
         device = next(self._network.parameters()).device
         return self._network.encode(padded[None].to(device)), shape
 
     def _to_working(self, mask: np.ndarray, shape: tuple[int, int]) -> Tensor:
-        kind = cv2.INTER_AREA if mask.shape > shape else cv2.INTER_LINEAR
-        small = cv2.resize(mask, shape[::-1], interpolation=kind) if mask.shape != shape else mask
-        padded = F.pad(torch.from_numpy(small), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
+        padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
         return padded.to(next(self._network.parameters()).device)
 
     def _begin(self, features: Features, mask: Tensor, object_id: int) -> _Track:
@@ -283,6 +279,13 @@ class Segmenter:
             if not tracked.lost
             for name, box, score in zip(tracked.parts.names, tracked.parts.boxes, tracked.parts.scores, strict=True)
         ]
+
+
+def _resized(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if pixels.shape[:2] == shape:
+        return pixels
+    kind = cv2.INTER_AREA if shape[0] < pixels.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(pixels, shape[::-1], interpolation=kind)
 
 
 def _with_room(boxes: Tensor, size: Tensor) -> Tensor:
