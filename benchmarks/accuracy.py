@@ -15,14 +15,12 @@ from pathlib import Path
 
 import torch
 
-from partprop import paths
 from partprop.data.video import open_davis
 from partprop.errors import UserError
-from partprop.model.network import Network, build_network, load_network
 from partprop.params import load_params
 from partprop.tracking.pretrained import LITE0, load_pretrained
-from partprop.tracking.segmenter import Settings
 from partprop.tracking.validation import validate
+from partprop.trained import load_trained
 
 
 def main() -> None:
@@ -35,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     try:
-        network, settings = load_pretrained() if arguments.shipped else _trained()
+        network, settings = load_pretrained() if arguments.shipped else load_trained(load_params(Path("params.yaml")))
         sequences = open_davis(arguments.davis, arguments.split, arguments.year)
         scores, seconds = validate(network, settings, sequences, None)
     except UserError as error:
@@ -52,12 +50,6 @@ def _promised() -> str:
     card = LITE0.with_name("README.md")
     found = re.search(r"\| J&F \| ([\d.]+)", card.read_text(encoding="utf-8")) if card.exists() else None
     return found[1] if found else f"{card} does not say"
-
-
-def _trained() -> tuple[Network, Settings]:
-    params = load_params(Path("params.yaml"))
-    network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
-    return network, Settings(**params.segmentation.model_dump())
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ import cv2
 import psutil
 import torch
 
-from partprop import paths
 from partprop.data.video import Sequence, open_davis
 from partprop.errors import UserError
-from partprop.model.network import Network, build_network, load_network
+from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.tracking.segmenter import Segmenter, Settings
 from partprop.tracking.videos import head
+from partprop.trained import load_trained
 
 REPEATS = 4  # of the same frames, back and forth, to see whether memory grows
 
@@ -40,8 +40,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     try:
         params = load_params(Path("params.yaml"))
-        network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
-        settings = Settings(**params.segmentation.model_dump())
+        network, settings = load_trained(params)
         sequences = [
             head(sequence, arguments.frames) for sequence in open_davis(arguments.davis, "val", params.data.davis.year)
         ]

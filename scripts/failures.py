@@ -20,12 +20,13 @@ from partprop import paths
 from partprop.data.video import VOID, Sequence, open_davis
 from partprop.errors import UserError
 from partprop.evaluation.davis import boundary_f, jaccard
-from partprop.model.network import Network, build_network, load_network
+from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.report.overlays import overlay
 from partprop.stages.train_tracking import split_sequences
 from partprop.tracking.segmenter import Result, Settings
 from partprop.tracking.videos import segment_sequence
+from partprop.trained import load_trained
 
 OUTPUT = paths.REPORTS / "failures"
 WORST = 6  # frames of a picture
@@ -37,13 +38,13 @@ def main() -> None:
     try:
         params = load_params(Path("params.yaml"))
         torch.set_num_threads(params.train_tracking.threads)
-        network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
+        network, settings = load_trained(params)
         sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
         _, held_out = split_sequences(sequences, params.train_tracking.held_out)
         OUTPUT.mkdir(parents=True, exist_ok=True)
         print(f"{'sequence':16s}    J      F    missed  too much  lost frames")
         for sequence in held_out:
-            print(describe(sequence, network, Settings(**params.segmentation.model_dump())), flush=True)
+            print(describe(sequence, network, settings), flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

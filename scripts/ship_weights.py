@@ -19,10 +19,9 @@ from partprop.code_version import code_version
 from partprop.errors import UserError
 from partprop.files import replacing
 from partprop.lineage import reproduced_entries
-from partprop.model.network import build_network, load_network
 from partprop.params import Params, load_params
 from partprop.tracking.pretrained import LITE0, save_pretrained
-from partprop.tracking.segmenter import Settings
+from partprop.trained import load_trained
 
 METRICS = paths.REPORTS / "metrics.json"
 CARD = """\
@@ -63,14 +62,13 @@ def main() -> None:
     try:
         params = load_params(Path("params.yaml"))
         require_one_run(params)
-        model = params.model.model_dump()
-        network = load_network(paths.TRACKER, build_network(**model))
+        network, settings = load_trained(params)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     metrics = json.loads(METRICS.read_text(encoding="utf-8"))
     LITE0.parent.mkdir(exist_ok=True)
-    save_pretrained(network, model, Settings(**params.segmentation.model_dump()), LITE0)
+    save_pretrained(network, params.model.model_dump(), settings, LITE0)
     with replacing(LITE0.with_name("README.md")) as temporary:
         temporary.write_text(describe(params, metrics), encoding="utf-8")
     print(f"{LITE0}: {LITE0.stat().st_size / 1e6:.1f} MB")
@@ -115,7 +113,7 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
 
 def _kind(source: str) -> str:
     """A source without the paths of the machine that trained."""
-    return source if source in ("official", "synthetic") else "a local copy or subset"
+    return source if source == "official" else "a local copy or subset"
 
 
 if __name__ == "__main__":
