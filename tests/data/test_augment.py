@@ -64,6 +64,20 @@ def test_no_strength_is_no_change():
     )
 
 
+@given(seed=st.integers(0, 99))
+def test_new_colours_keep_grey_neutral_but_for_the_tint(seed):
+    change = augment.recolour(np.random.default_rng(seed))
+    shares = change[:, :3].sum(1)  # what a grey pixel becomes, before the shift
+    assert np.abs(shares / shares.mean() - 1).max() < 0.25  # the tint's ±10 % in either direction
+    assert (shares > 0.6).all()
+
+
+def test_hues_turn_and_lightness_is_kept():
+    turned = [augment.recolour(np.random.default_rng(seed))[:, :3] @ [1.0, 0.0, 0.0] for seed in range(60)]
+    assert {int(np.argmax(red)) for red in turned} == {0, 1, 2}
+    assert sum(np.ptp(red) < 0.1 for red in turned) >= 2  # grey
+
+
 def test_blur_keeps_a_flat_picture():
     flat = np.full((40, 40, 3), 90, np.uint8)
     np.testing.assert_array_equal(augment.blur(np.random.default_rng(0), flat), flat)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from partprop.model.correlation import (
-    READOUT_EXTRA,
     Memory,
     PixelCorrelation,
     Surroundings,
@@ -123,9 +122,10 @@ def test_surroundings_are_the_pairs_within_the_radius(shape, margins, radius, se
     torch.testing.assert_close(around.attend(known), expected)
     is_object = known[:, :1].flatten(2) > 0.5
     best = [cosine.masked_fill(hidden, -1).amax(2).clamp(min=-1) for hidden in (~is_object, is_object)]
-    match, closest = around.best_matches(known[:, :1]).flatten(2).unbind(1)
+    match, closest, best_of_all = around.best_matches(known[:, :1]).flatten(2).unbind(1)
     torch.testing.assert_close(match, torch.sigmoid(temperature * (best[0] - best[1])))
     torch.testing.assert_close(closest, best[0])
+    torch.testing.assert_close(best_of_all, cosine.amax(2))
 
 
 def test_pixel_correlation_shapes_and_gradients():
@@ -138,13 +138,12 @@ def test_pixel_correlation_shapes_and_gradients():
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6), given=True)
     evidence = correlation(keys, memory, keys, correlation.know(p3, torch.rand(2, 1, 5, 6)), (0, 0))
-    assert evidence.shape == (2, 2 * (4 + READOUT_EXTRA) + 1, 5, 6)
-    assert evidence.shape[1] + 1 == correlation.evidence_channels
+    assert evidence.shape == (2, correlation.evidence_channels, 5, 6)
     fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
     assert fine.shape == (2, 1, 6, 4)
     found = correlation.filter(keys, correlation.filter.fit(keys, torch.rand(2, 1, 5, 6)))
-    evidence = torch.cat([evidence, found], 1)
-    prior = correlation.prior(evidence[:, [4, 15, 11]].sigmoid(), torch.rand(2, 1, 10, 12), torch.ones(2))
+    masks, lead = torch.cat([evidence[:, 4:5], found, evidence[:, 12:13]], 1), evidence[:, 7:8] - evidence[:, 15:16]
+    prior = correlation.prior(masks, torch.rand(2, 1, 10, 12), lead, torch.ones(2))
     assert prior.shape == (2, 1, 10, 12)
     (evidence.sum() + prior.sum()).backward()
     assert p3.grad is not None
@@ -174,13 +173,37 @@ def test_before_training_keys_match_as_the_backbone_does():
     torch.testing.assert_close(keys.transpose(1, 2) @ keys, backbone.transpose(1, 2) @ backbone)
 
 
-def test_without_a_previous_frame_the_reference_speaks_alone():
+def prior_of(trust: Tensor, remembered: float) -> tuple[Tensor, Tensor]:
+    """Weights (4,) of the masks in a prior, with a trust (1, 1, 4, 4) that is the same everywhere; and those learnt."""
     correlation = PixelCorrelation([8, 8, 8], 8, 16, 4)
-    masks, fine = torch.rand(2, 3, 4, 4), torch.rand(2, 1, 8, 8)
-    known = correlation.prior(masks, fine, torch.tensor([1.0, 0.0]))
-    doubled = torch.nn.functional.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
-    odds = torch.cat([doubled, fine], 1).clamp(0.02, 0.98).logit()
-    weights = correlation.prior_weights
-    torch.testing.assert_close(known[0, 0], torch.einsum("k,kij->ij", weights, odds[0]))
-    missing = (weights[2] + weights[3]) / 2
-    torch.testing.assert_close(known[1, 0], (weights[0] + missing) * odds[1, 0] + (weights[1] + missing) * odds[1, 1])
+    correlation.trust = lambda lead: lead
+    weights = []
+    for number in range(4):  # one mask speaks, the others do not know
+        masks, fine = torch.full((1, 3, 4, 4), 0.5), torch.full((1, 1, 8, 8), 0.5)
+        (masks[:, number] if number < 3 else fine).fill_(torch.tensor(1.0).sigmoid())
+        prior = correlation.prior(masks, fine, trust, torch.tensor([remembered]))
+        torch.testing.assert_close(prior, prior[:, :, :1, :1].expand(1, 1, 8, 8))
+        weights.append(prior[0, 0, 0, 0])
+    return torch.stack(weights).detach(), correlation.prior_weights.detach()
+
+
+def test_a_reference_that_is_trusted_speaks_with_its_weight():
+    found, learnt = prior_of(torch.ones(1, 1, 4, 4), remembered=1.0)
+    torch.testing.assert_close(found, learnt)
+
+
+def test_without_a_previous_frame_the_reference_speaks_alone_however_unlike():
+    found, learnt = prior_of(torch.zeros(1, 1, 4, 4), remembered=0.0)
+    torch.testing.assert_close(found, torch.cat([learnt[:2] + learnt[2:].mean(), torch.zeros(2)]))
+
+
+def test_what_the_reference_is_not_trusted_with_goes_to_the_previous_frame():
+    found, learnt = prior_of(torch.full((1, 1, 4, 4), 0.25), remembered=1.0)
+    torch.testing.assert_close(found, torch.cat([0.25 * learnt[:2], learnt[2:] + 0.75 * learnt[:2].mean()]))
+
+
+def test_a_pixel_unlike_the_reference_trusts_the_previous_frame():
+    trust = PixelCorrelation([8, 8, 8], 8, 16, 4).trust(torch.tensor([-0.3, -0.05, 0.2])).detach()
+    assert trust[0] < 0.01
+    assert trust[1] == pytest.approx(0.5)
+    assert trust[2] > 0.99

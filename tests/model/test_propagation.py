@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partprop.model.propagation import MaskDecoder, PartInputs, join_parts, soft_aggregate
+from partprop.model.propagation import MATCHES, MaskDecoder, PartInputs, join_parts, soft_aggregate
 
 ONE = torch.ones(1)
 
@@ -17,7 +17,7 @@ def test_decoder_shapes_and_gradients():
         features=torch.randn(parts, 16, size, size),
         context=torch.randn(parts, 16, size // 2, size // 2),
         values=torch.randn(parts, 8, size, size),
-        matches=torch.rand(parts, 7, size, size),
+        matches=torch.rand(parts, MATCHES, size, size),
         prior=torch.randn(parts, 1, 2 * size, 2 * size),
         previous=torch.rand(parts, 1, 2 * size, 2 * size),
         reference=guidance,

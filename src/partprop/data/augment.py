@@ -7,6 +7,8 @@ x, y in the source of each pixel of the output, as `cv2.remap` wants it.
 import cv2
 import numpy as np
 
+GREY = np.array([0.299, 0.587, 0.114])  # shares of red, green and blue in a pixel's lightness
+
 
 def affine(
     centre: tuple[float, float], size: int, zoom: float, angle: float = 0.0, shear: float = 0.0, flip: bool = False
@@ -76,10 +78,23 @@ def colour_change(rng: np.random.Generator, strength: float) -> np.ndarray:
     """A random colour change as a 3×4 matrix on RGB: contrast, brightness, saturation and a tint."""
     contrast, saturation = 1 + rng.uniform(-strength, strength, 2)
     gains = contrast * (1 + rng.uniform(-strength, strength, 3) / 3)
-    grey = np.array([0.299, 0.587, 0.114])
-    mix = saturation * np.eye(3) + (1 - saturation) * grey[None]
+    mix = saturation * np.eye(3) + (1 - saturation) * GREY
     shift = 127.5 * (1 - gains) + 255 * rng.uniform(-strength, strength) / 3
     return np.column_stack([gains[:, None] * mix, shift])
+
+
+def recolour(rng: np.random.Generator) -> np.ndarray:
+    """A strong colour change for all frames of a clip, as a 3×4 matrix: half of the time of hue, one in ten to grey.
+
+    Few videos show few colours; what an object is made of should not be learnt from them.
+    """
+    change = colour_change(rng, 0.3)
+    linear = change[:, :3]
+    if rng.random() < 0.5:
+        linear = linear @ _hue_turn(rng.uniform(-np.pi, np.pi))
+    if rng.random() < 0.1:
+        linear = np.tile(GREY, (3, 1))
+    return np.column_stack([linear, change[:, 3]])
 
 
 def apply_colour(image: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -96,6 +111,12 @@ def blur(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     ends = [(round(reach + s * reach * np.cos(angle)), round(reach + s * reach * np.sin(angle))) for s in (-1, 1)]
     cv2.line(kernel, ends[0], ends[1], 1.0)
     return cv2.filter2D(image, -1, kernel / kernel.sum())
+
+
+def _hue_turn(angle: float) -> np.ndarray:
+    """The rotation of RGB (3, 3) around the axis of grey (Rodrigues' formula)."""
+    about_grey = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3)
+    return np.cos(angle) * np.eye(3) + np.sin(angle) * about_grey + (1 - np.cos(angle)) / 3
 
 
 def _radial(places: np.ndarray, control: np.ndarray) -> np.ndarray:

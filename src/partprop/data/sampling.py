@@ -82,11 +82,13 @@ class VideoClips:
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Views (S, S, 3) and masks (S, S) of the frames in their crops and their setting."""
         places = self._places(rng, images[0].shape, [mask_box(mask) for mask in masks], far)
-        angle, shear, flip = rng.normal(0, 8), rng.normal(0, 0.08), bool(rng.random() < 0.5)
-        colour, setting, times = augment.colour_change(rng, 0.3), self._setting(rng), _times(rng)
+        angle, shear, flip = rng.normal(0, 12), rng.normal(0, 0.08), bool(rng.random() < 0.5)
+        turn = rng.normal(0, 12) if far else 0.0  # of the frames after the reference
+        colour, setting, times = augment.recolour(rng), self._setting(rng), _times(rng)
         views, seen = [], []
         for image, mask, (centre, zoom), time in zip(images, masks, places, times, strict=True):
-            matrix = augment.affine(tuple(centre), self.crop, zoom, angle + rng.normal(0, 1.5), shear, flip)
+            angle_now = angle + turn * (time > 0) + rng.normal(0, 1.5)
+            matrix = augment.affine(tuple(centre), self.crop, zoom, angle_now, shear, flip)
             place = augment.affine_map(matrix, self.crop)
             view, shown = augment.warp(image, place), [augment.warp_mask(mask, place)]
             if setting is not None:
@@ -155,7 +157,7 @@ class StillClips:
         centre, zoom = (box[:2] + box[2:]) / 2, _zoom(rng, box, self.crop, image.shape)
         part_masks = [mask] + [_inside(mask, part) for part in random_parts(rng, mask, self.parts)]
         motion, setting = Motion.draw(rng, self.crop), self.scenery.setting(rng, self.crop, 0.5, OCCLUDER_SHARE)
-        colour = augment.colour_change(rng, 0.3)
+        colour = augment.recolour(rng)
         views, layers = [], []
         for time in _times(rng):
             place = motion.map_at(rng, time, centre, zoom)

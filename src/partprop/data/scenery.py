@@ -34,13 +34,13 @@ class Motion:
         return cls(
             size=size,
             angle=rng.normal(0, 10),
-            spin=rng.normal(0, 8),
-            zoom_rate=rng.normal(0, 0.08),
+            spin=rng.normal(0, 14),
+            zoom_rate=rng.normal(0, 0.12),
             shift=rng.normal(0, 0.06, 2) * size,
             velocity=rng.normal(0, 0.06, 2) * size,
             entry=np.array([np.cos(direction), np.sin(direction)]) * rng.uniform(0.1, 0.5) * size,
             flip=bool(rng.random() < 0.5),
-            strength=rng.uniform(0, 0.02),
+            strength=rng.uniform(0, 0.035),
         )
 
     def map_at(
@@ -138,7 +138,7 @@ class Scenery:
         return Setting(
             ground=self.instance(rng)[0] if rng.random() < ground_share else None,
             ground_motion=Motion.draw(rng, size),
-            ground_colour=augment.colour_change(rng, 0.3),
+            ground_colour=augment.recolour(rng),
             occluder=self.instance(rng) if rng.random() < occluder_share else None,
             occluder_motion=Motion.draw(rng, size),
         )

@@ -10,7 +10,7 @@ from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.fpn import init_truncated_normal
 
 UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
-READOUT_EXTRA = 3  # mask, match, similarity to the object
+READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
 BLOCK = 8  # side of the blocks that look at their neighbourhood together
 
@@ -71,9 +71,9 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> tuple[Tensor, Ten
         temperature: scalar by which cosines are multiplied before the softmax.
 
     Returns:
-        (B, V + 3, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
-        best cosine with the object in [-1, 1]. And the mask (B, 1, N) that the certain pixels alone give; zero if there
-        are none.
+        (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
+        best cosine with the object and with any pixel, in [-1, 1]. And the mask (B, 1, N) that the certain pixels alone
+        give; zero if there are none.
     """
     similarity = (temperature * keys).transpose(1, 2) @ memory.keys
     attention = similarity.softmax(dim=2)
@@ -100,8 +100,9 @@ def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple
 
 
 def _matches(best_object: Tensor, best_ground: Tensor, temperature: Tensor) -> Tensor:
-    """Match and best cosine (…, 2), as of `read`, from the best similarities (…, 1), cosines times the temperature."""
-    return torch.cat([torch.sigmoid(best_object - best_ground), best_object / temperature], -1)
+    """Match and best cosines (…, 3), as of `read`, from the best similarities (…, 1), cosines times the temperature."""
+    best = torch.maximum(best_object, best_ground)
+    return torch.cat([torch.sigmoid(best_object - best_ground), best_object / temperature, best / temperature], -1)
 
 
 class Surroundings:
@@ -138,7 +139,7 @@ class Surroundings:
 
     @torch.no_grad()
     def best_matches(self, mask: Tensor) -> Tensor:
-        """Match and best cosine (B, 2, h, w), as of `read`, with the other frame's mask (B, 1, H, W)."""
+        """Match and best cosines (B, 3, h, w), as of `read`, with the other frame's mask (B, 1, H, W)."""
         is_object = (self._around(mask)[..., 0] > 0.5)[:, None]
         best_object, best_ground = (
             self._similarity.masked_fill(hidden, UNREACHABLE).amax(2, keepdim=True).maximum(-self._temperature)
@@ -225,8 +226,8 @@ class PixelCorrelation(nn.Module):
         channels: int,
         key_channels: int,
         value_channels: int,
-        radius: int = 8,
-        fine_radius: int = 8,
+        radius: int = 12,
+        fine_radius: int = 16,
     ) -> None:
         super().__init__()
         widths = [round(share * key_channels) for share in KEY_SHARES]
@@ -239,7 +240,9 @@ class PixelCorrelation(nn.Module):
         )
         self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
-        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 2  # the filter's mask included
+        self.log_trust_scale = nn.Parameter(torch.tensor(3.7))  # e^3.7 ≈ 40, of the lead in similarity
+        self.trust_margin = nn.Parameter(torch.tensor(0.05))  # cosine by which the reference may be less similar
+        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 1
         self.filter = CorrelationFilter()
         self.radius = radius
         self.fine_radius = fine_radius
@@ -263,17 +266,31 @@ class PixelCorrelation(nn.Module):
         temperature = self.log_temperature[1].exp()
         return Surroundings(keys, memory_keys, offset, self.fine_radius, temperature).attend(memory_mask)
 
-    def prior(self, masks: Tensor, fine: Tensor, remembered: Tensor) -> Tensor:
-        """Weighted log-odds (B, 1, 2h, 2w) of masks (B, 3, h, w), as of `Network.masks`, and of the fine one.
+    def prior(self, masks: Tensor, fine: Tensor, lead: Tensor, remembered: Tensor) -> Tensor:
+        """Weighted log-odds of the masks that are known: the prior (B, 1, 2h, 2w), logits.
 
-        Where nothing is remembered of the previous frame, remembered (B,) is 0, the first two speak for all four.
+        What memory and filter give up of their weight goes to the previous frame, in equal parts, and the other way
+        round. They know the object as it was: where a pixel resembles the previous frame much more than the memory, as
+        one that has just turned into view, they are trusted less. Where nothing is remembered of the previous frame,
+        they speak for all.
+
+        Args:
+            masks: (B, 3, h, w), as of `Network.masks`. fine: (B, 1, 2h, 2w), the previous mask as of `read_fine`.
+            lead: (B, 1, h, w), by how much a pixel's best cosine with the memory exceeds that with the previous frame.
+            remembered: (B,), 0 where nothing is known of the previous frame, else 1.
         """
-        doubled = F.interpolate(masks, scale_factor=2, mode="bilinear", align_corners=False)
-        known = bounded_log_odds(torch.cat([doubled, fine], 1))
-        lasting, recent = self.prior_weights[:2].expand(len(known), 2), self.prior_weights[2:] * remembered[:, None]
-        missing = self.prior_weights[2:].sum() - recent.sum(1, keepdim=True)
-        weights = torch.cat([lasting + missing / 2, recent], 1)
-        return (weights[:, :, None, None] * known).sum(1, keepdim=True)
+        coarse = torch.cat([masks, self.trust(lead)], 1)
+        *doubled, trust = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False).split(1, 1)
+        remembered = remembered[:, None, None, None]
+        trust = 1 - remembered * (1 - trust)
+        lasting, recent = (part[None, :, None, None] for part in self.prior_weights.split(2))
+        given_up, missing = (lasting * (1 - trust)).sum(1, keepdim=True), recent.sum() * (1 - remembered)
+        weights = torch.cat([lasting * trust + missing / 2, (recent + given_up / 2) * remembered], 1)
+        return (weights * bounded_log_odds(torch.cat([*doubled, fine], 1))).sum(1, keepdim=True)
+
+    def trust(self, lead: Tensor) -> Tensor:
+        """Trust in [0, 1] in what memory and filter say, from the lead in cosine that `prior` takes."""
+        return ((lead + self.trust_margin) * self.log_trust_scale.exp()).sigmoid()
 
     def know(self, p3: Tensor, mask: Tensor) -> Tensor:
         """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known."""
@@ -297,7 +314,7 @@ class PixelCorrelation(nn.Module):
             offset: row and column of the window's origin in the previous frame's grid.
 
         Returns:
-            (B, 2·(V + 3) + 1, h, w), the global read-out and then the local one, each as of `read`, and the mask that
+            (B, 2·(V + 4) + 1, h, w), the global read-out and then the local one, each as of `read`, and the mask that
             the certain pixels of the reference give.
         """
         temperature = self.log_temperature.exp()

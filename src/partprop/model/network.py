@@ -14,7 +14,7 @@ from partprop.model.boxes import enlarge, roi_align
 from partprop.model.correlation import READOUT_EXTRA, Memory, PixelCorrelation, bounded_log_odds
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.part_tracker import PartTracker
-from partprop.model.propagation import MASKS, MaskDecoder, PartInputs, join_parts
+from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 
 STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
@@ -109,8 +109,13 @@ class Network(nn.Module):
         small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
         return self.correlation.memorise(features.p3, features.keys, small, given)
 
-    def fit_filter(self, features: Features, mask: Tensor) -> Tensor:
-        """Weights (B, D) of the correlation filter that tells object from ground in a frame with mask (B, 1, H, W)."""
+    def fit_filter(self, features: Features, mask: Tensor) -> Tensor | None:
+        """Weights (B, D) of the correlation filter that tells object from ground in a frame with mask (B, 1, H, W).
+
+        None where no filter is used.
+        """
+        if not (self.pixel_correlation and self.correlation_filter):
+            return None
         small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
         return self.correlation.filter.fit(features.keys, small)
 
@@ -125,7 +130,7 @@ class Network(nn.Module):
         self,
         features: Features,
         reference: Memory,
-        filter_weights: Tensor,
+        filter_weights: Tensor | None,
         before: Features,
         mask: Tensor,
         window: Window,
@@ -135,13 +140,13 @@ class Network(nn.Module):
         Args:
             features: of the current frame.
             reference: what is known, for certain or of late.
-            filter_weights: (B, D) of the correlation filter.
+            filter_weights: (B, D), of `fit_filter`.
             before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
             window: h rows and w columns of the stride-8 grid.
 
         Returns:
-            Evidence (B, E, h, w), of `PixelCorrelation.forward` and the filter's mask; prior (B, 1, 2h, 2w), logits of
-            the mask that it and the fine read-out at stride 4 give.
+            Evidence (B, E, h, w), of `PixelCorrelation.forward`, with the filter's mask, if there is one, for its last
+            channel; prior (B, 1, 2h, 2w), logits of the mask that it and the fine read-out at stride 4 give.
         """
         if not self.previous_frame:
             mask = torch.zeros_like(mask)
@@ -154,16 +159,15 @@ class Network(nn.Module):
         known = correlation.know(_cut(before.p3, near), _cut(small, near))
         offset = (window[0].start - near[0].start, window[1].start - near[1].start)
         evidence = correlation(_cut(features.keys, window), reference, _cut(before.keys, near), known, offset)
-        found = evidence[:, -1:]
-        if self.correlation_filter:
+        if filter_weights is not None:
             found = _cut(correlation.filter(features.keys, filter_weights), window)
-        evidence = torch.cat([evidence, found], 1)
+            evidence = torch.cat([evidence[:, :-1], found], 1)
 
         fine = _doubled(window)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
         read = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
-        return evidence, correlation.prior(self.masks(evidence), read, remembered)
+        return evidence, correlation.prior(self.masks(evidence), read, _lead(evidence), remembered)
 
     def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> tuple[Tensor, Tensor]:
         """What `correlate` gives where pixels are not matched: no evidence, and the mask where it was."""
@@ -174,11 +178,11 @@ class Network(nn.Module):
         return evidence, prior * remembered[:, None, None, None]
 
     def support(self, evidence: Tensor, mask: Tensor) -> Tensor:
-        """Share (B,) of a mask (B, 1, h, w) that the given reference alone finds, too; 1 without correlation."""
+        """Share (B,) of a mask (B, 1, h, w) that memory and filter find, too, on average; 1 without correlation."""
         if not self.pixel_correlation:
             return mask.new_ones(len(mask))
-        found = (mask * evidence[:, -2:-1]).flatten(1).sum(1)
-        return found / mask.flatten(1).sum(1).clamp(min=1e-6)
+        found = self.masks(evidence)[:, :2].mean(1, keepdim=True)
+        return (mask * found).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp(min=1e-6)
 
     def decode(
         self,
@@ -273,12 +277,23 @@ class Network(nn.Module):
 
     def masks(self, evidence: Tensor) -> Tensor:
         """Of evidence (N, E, ·, ·) the masks (N, 3, ·, ·): read globally, found by the filter, read locally."""
-        return self._split_readouts(evidence)[1][:, MASKS]
+        values = _value_channels(evidence)
+        return evidence[:, [values, -1, 2 * values + READOUT_EXTRA]]
 
     def _split_readouts(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Evidence as values (N, 2V, ·, ·) and matches (N, 7, ·, ·)."""
-        parts = evidence[:, :-2].split([evidence.shape[1] // 2 - 1 - READOUT_EXTRA, READOUT_EXTRA] * 2, dim=1)
-        return torch.cat(parts[::2], 1), torch.cat([*parts[1::2], evidence[:, -1:]], 1)
+        """Evidence as values (N, 2V, ·, ·) and matches (N, 9, ·, ·)."""
+        *parts, found = evidence.split([*([_value_channels(evidence), READOUT_EXTRA] * 2), 1], dim=1)
+        return torch.cat(parts[::2], 1), torch.cat([*parts[1::2], found], 1)
+
+
+def _value_channels(evidence: Tensor) -> int:
+    return evidence.shape[1] // 2 - READOUT_EXTRA
+
+
+def _lead(evidence: Tensor) -> Tensor:
+    """By how much the best cosine with the memory exceeds that with the previous frame, (B, 1, h, w)."""
+    readout = _value_channels(evidence) + READOUT_EXTRA
+    return evidence[:, readout - 1 : readout] - evidence[:, 2 * readout - 1 : 2 * readout]
 
 
 def _grown(window: Window, cells: int, grid: Many[int]) -> Window:

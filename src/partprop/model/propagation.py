@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from partprop.model.boxes import paste, to_centre_size
+from partprop.model.correlation import READOUT_EXTRA
 from partprop.model.fpn import init_truncated_normal
 
-MASKS = [0, 6, 3]  # of the matches, those that are masks: read globally, found by the filter, read locally
+MATCHES = 2 * READOUT_EXTRA + 1  # read globally, read locally, and the filter's mask
+MASKS = [0, 2 * READOUT_EXTRA, READOUT_EXTRA]  # those that are masks: read globally, found by the filter, read locally
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class PartInputs:
     """What the decoder sees of N parts, RoI-aligned at S = roi_size.
 
     detail: (N, C, 2S, 2S) P2 of the current frame. features: (N, C, S, S) P3. context: (N, C, S/2, S/2) P4.
-    values: (N, 2V, S, S) and matches: (N, 7, S, S) in [-1, 1], what pixel correlation reads globally and locally and
+    values: (N, 2V, S, S) and matches: (N, 9, S, S) in [-1, 1], what pixel correlation reads globally and locally and
     the filter's mask; of matches the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be
     corrected. previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
     reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
@@ -61,7 +63,7 @@ class MaskDecoder(nn.Module):
         self.reduce_features = _reduction(channels, self.REDUCED)
         self.reduce_context = _reduction(channels, self.REDUCED)
         self.reduce_values = _reduction(2 * value_channels, self.VALUES)
-        self.enter = _block(self.REDUCED + self.VALUES + 7 + self.GUIDANCE + 1, 64)
+        self.enter = _block(self.REDUCED + self.VALUES + MATCHES + self.GUIDANCE + 1, 64)
         self.enter2 = _block(64, 64)
         self.middle = _block(64 + self.REDUCED, 96)
         self.bottom_in = _block(96, 96, stride=2)

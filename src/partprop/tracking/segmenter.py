@@ -71,7 +71,7 @@ class _Track:
     object_id: int
     parts: Parts
     reference: Memory  # the frame of the given mask
-    filter_weights: Tensor  # (1, D), fitted to that frame
+    filter_weights: Tensor | None  # (1, D), fitted to that frame
     mask: Tensor  # (H, W) probability in the previous frame
     size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is covered or lost
     next_name: int
@@ -206,7 +206,7 @@ class Segmenter:
 
         Returns:
             Probability (H, W); the parts' presence (K,) in [0, 1]; the confidence in the object, a scalar in [0, 1]:
-            its presence times the share of the mask that correlation with the reference finds, too.
+            its presence times the share of the mask that memory and filter find, too.
         """
         network, grid = self._network, (features.keys.shape[2], features.keys.shape[3])
         boxes = _with_room(parts.boxes, tracked.size)
