@@ -51,7 +51,7 @@ def unit(*shape: int, seed: int = 0) -> Tensor:
 def test_reading_a_frame_with_its_own_keys_gives_its_mask():
     keys = unit(1, 32, 50)
     mask = (torch.arange(50) % 3 == 0).float()[None]
-    readout, _ = read(Memory(keys, torch.zeros(1, 2, 50), mask, 50), keys, torch.tensor(200.0))
+    readout = read(Memory(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
     torch.testing.assert_close(readout[:, 2], mask, atol=1e-3, rtol=0)
     torch.testing.assert_close(readout[0, 3].round(), mask[0])
     assert readout[0, 4][mask[0] > 0.5].min() > 0.999
@@ -61,24 +61,18 @@ def test_attention_of_equal_keys_is_the_mean():
     keys = unit(1, 8, 1).expand(-1, -1, 10)
     values = torch.randn(1, 3, 10, generator=torch.Generator().manual_seed(2))
     mask = torch.tensor([[1.0] * 4 + [0.0] * 6])
-    readout, _ = read(Memory(keys, values, mask, 0), keys[:, :, :1], torch.tensor(10.0))
+    readout = read(Memory(keys, values, mask), keys[:, :, :1], torch.tensor(10.0))
     torch.testing.assert_close(readout[0, :3, 0], values[0].mean(1))
     assert readout[0, 3, 0] == pytest.approx(0.4)
     assert readout[0, 4, 0] == pytest.approx(0.5)
 
 
-def test_what_was_given_is_also_read_alone_and_believed_where_in_doubt():
+def test_in_doubt_the_memory_that_weighs_more_is_believed():
     keys = unit(1, 16, 12)
-    given, recent = torch.zeros(1, 12), torch.ones(1, 12)
-    memory = Memory(keys, torch.zeros(1, 2, 12), given, 12)
-    both = memory.joined(Memory(keys, torch.zeros(1, 2, 12), recent, 0), weight=0.5)
-    readout, sure = read(both, keys, torch.tensor(50.0))
-    alone, _ = read(memory, keys, torch.tensor(50.0))
-    torch.testing.assert_close(sure, alone[:, 2:3])
+    given, recent = (Memory(keys, torch.zeros(1, 2, 12), mask) for mask in (torch.zeros(1, 12), torch.ones(1, 12)))
+    readout = read(given.joined(recent, weight=0.5), keys, torch.tensor(50.0))
     assert readout[:, 2].max() < 1e-3
-    readout, _ = read(
-        memory.joined(Memory(keys, torch.zeros(1, 2, 12), recent, 0), weight=1.0), keys, torch.tensor(50.0)
-    )
+    readout = read(given.joined(recent, weight=1.0), keys, torch.tensor(50.0))
     torch.testing.assert_close(readout[:, 2], torch.full((1, 12), 0.5))
 
 
@@ -136,9 +130,9 @@ def test_pixel_correlation_shapes_and_gradients():
     fine_keys, keys = correlation.keys(levels, p2)
     torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
-    memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6), given=True)
+    memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
     evidence = correlation(keys, memory, keys, correlation.know(p3, torch.rand(2, 1, 5, 6)), (0, 0))
-    assert evidence.shape == (2, correlation.evidence_channels, 5, 6)
+    assert evidence.shape == (2, correlation.read_channels, 5, 6)
     fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
     assert fine.shape == (2, 1, 6, 4)
     found = correlation.filter(keys, correlation.filter.fit(keys, torch.rand(2, 1, 5, 6)))
@@ -156,7 +150,7 @@ def test_a_window_is_read_as_in_the_whole_frame():
     generator = torch.Generator().manual_seed(4)
     p3, keys = (torch.randn(1, channels, 10, 12, generator=generator) for channels in (8, 16))
     keys, mask = F.normalize(keys, dim=1), torch.rand(1, 1, 10, 12)
-    memory = correlation.memorise(p3, keys, mask, given=True)
+    memory = correlation.memorise(p3, keys, mask)
     known = correlation.know(p3, mask)
     whole = correlation(keys, memory, keys, known, (0, 0))
     near = (slice(None), slice(None), slice(1, 9), slice(2, 11))

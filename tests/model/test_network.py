@@ -90,9 +90,9 @@ def propagate(network: Network, given: torch.Tensor, before: torch.Tensor) -> to
     window = (slice(2, 10), slice(1, 9))
     with torch.no_grad():
         evidence, prior = network.correlate(
-            second, network.memorise(first, given, True), network.fit_filter(first, given), first, before, window
+            second, network.memorise(first, given), network.fit_filter(first, given), first, before, window
         )
-        assert evidence.shape == (1, network.correlation.evidence_channels, 8, 8)
+        assert evidence.shape == (1, network.correlation.read_channels + 1, 8, 8)
         assert network.support(evidence, torch.ones(1, 1, 8, 8)).shape == (1,)
     return prior
 
@@ -116,7 +116,7 @@ def test_without_a_filter_attention_speaks_for_it():
         first, second = network.encode(images[0, :2]).split(1)
         whole = (slice(0, 12), slice(0, 12))
         with torch.no_grad():
-            known = (network.memorise(first, mask, True), network.fit_filter(first, mask), first, mask)
+            known = (network.memorise(first, mask), network.fit_filter(first, mask), first, mask)
             evidence.append(network.correlate(second, *known, whole)[0])
     with_filter, without = evidence
     torch.testing.assert_close(with_filter[:, :-1], without[:, :-1])

@@ -82,7 +82,7 @@ def test_state_does_not_grow(network: Network):
     def tensors(segmenter: Segmenter) -> int:
         features, tracks = vars(segmenter._before).values(), segmenter._tracks
         memories = [tracked.reference for tracked in tracks]
-        recent.append(max(len(tracked.memory.mask[0]) - tracked.memory.certain for tracked in tracks))
+        recent.append(max(len(tracked.memory.mask[0]) - len(tracked.reference.mask[0]) for tracked in tracks))
         return sum(map(torch.numel, features)) + sum(memory.keys.numel() + memory.values.numel() for memory in memories)
 
     recent: list[int] = []

@@ -37,13 +37,12 @@ class Memory:
     """Pixels of frames whose mask is known, per video of the batch.
 
     keys: (B, C, M), unit length, or shorter where they are to count less. values: (B, V, M). mask: (B, M) in [0, 1].
-    M is the pixels of all frames. certain: how many of them, the first ones, have a mask that was given.
+    M is the pixels of all frames.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor
-    certain: int
 
     def joined(self, others: "Memory", weight: float) -> "Memory":
         """This memory and another, whose cosines count `weight` in [0, 1]: where in doubt, this one is believed."""
@@ -51,15 +50,14 @@ class Memory:
             torch.cat([self.keys, weight * others.keys], 2),
             torch.cat([self.values, others.values], 2),
             torch.cat([self.mask, others.mask], 1),
-            self.certain,
         )
 
     def select(self, pixels: Tensor) -> "Memory":
-        """The pixels where (M,) is true; for memories in which nothing is certain."""
-        return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels], 0)
+        """The pixels where (M,) is true."""
+        return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels])
 
 
-def read(memory: Memory, keys: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
+def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
     """Read the memory with each pixel's key: by attention its value and mask, and the best match in object and ground.
 
     The attention is STM's (Oh et al., ICCV 2019, 3.2), the best matches are FEELVOS's (Voigtlaender et al., CVPR 2019,
@@ -72,19 +70,16 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> tuple[Tensor, Ten
 
     Returns:
         (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
-        best cosine with the object and with any pixel, in [-1, 1]. And the mask (B, 1, N) that the certain pixels alone
-        give; zero if there are none.
+        best cosine with the object and with any pixel, in [-1, 1].
     """
     similarity = (temperature * keys).transpose(1, 2) @ memory.keys
     attention = similarity.softmax(dim=2)
     known = torch.cat([memory.values, memory.mask[:, None]], 1)
     readout = (attention @ known.transpose(1, 2)).transpose(1, 2)
     with torch.no_grad():  # the keys learn through the attention; a gradient of the maxima costs much and adds little
-        sure = attention[:, :, : memory.certain]
-        sure = (sure @ memory.mask[:, : memory.certain, None]) / sure.sum(2, keepdim=True).clamp(min=1e-6)
         best = _best_matches(similarity.detach(), memory.mask > 0.5, -temperature)
         matches = _matches(*best, temperature)
-    return torch.cat([readout, matches.transpose(1, 2)], 1), sure.transpose(1, 2)
+    return torch.cat([readout, matches.transpose(1, 2)], 1)
 
 
 def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
@@ -242,7 +237,8 @@ class PixelCorrelation(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
         self.log_trust_scale = nn.Parameter(torch.tensor(3.7))  # e^3.7 ≈ 40, of the lead in similarity
         self.trust_margin = nn.Parameter(torch.tensor(0.05))  # cosine by which the reference may be less similar
-        self.evidence_channels = 2 * (value_channels + READOUT_EXTRA) + 1
+        self.value_channels = value_channels
+        self.read_channels = 2 * (value_channels + READOUT_EXTRA)
         self.filter = CorrelationFilter()
         self.radius = radius
         self.fine_radius = fine_radius
@@ -296,10 +292,10 @@ class PixelCorrelation(nn.Module):
         """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known."""
         return torch.cat([self.value(torch.cat([p3, mask], 1)), mask], 1)
 
-    def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor, given: bool) -> Memory:
-        """Memory of a frame whose mask (B, 1, h, w) at stride 8 was given, and so is certain, or predicted."""
+    def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor) -> Memory:
+        """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known."""
         known = self.know(p3, mask).flatten(2)
-        return Memory(keys.flatten(2), known[:, :-1], known[:, -1], mask[0].numel() if given else 0)
+        return Memory(keys.flatten(2), known[:, :-1], known[:, -1])
 
     def forward(
         self, keys: Tensor, reference: Memory, before_keys: Tensor, before: Tensor, offset: tuple[int, int]
@@ -308,21 +304,18 @@ class PixelCorrelation(nn.Module):
 
         Args:
             keys: (B, C, h, w) of the window.
-            reference: what is known, for certain or of late, seen by every pixel.
+            reference: what is known of the first frame and of late, seen by every pixel.
             before_keys: (B, C, H, W) of the previous frame, or of a window of it.
             before: (B, V + 1, H, W), what is known there: values and mask, as of `know`.
             offset: row and column of the window's origin in the previous frame's grid.
 
         Returns:
-            (B, 2·(V + 4) + 1, h, w), the global read-out and then the local one, each as of `read`, and the mask that
-            the certain pixels of the reference give.
+            (B, 2·(V + 4), h, w), the global read-out and then the local one, each as of `read`.
         """
         temperature = self.log_temperature.exp()
-        globally, sure = (
-            each.unflatten(2, keys.shape[2:]) for each in read(reference, keys.flatten(2), temperature[0])
-        )
+        globally = read(reference, keys.flatten(2), temperature[0]).unflatten(2, keys.shape[2:])
         around = Surroundings(keys, before_keys, offset, self.radius, temperature[1])
-        return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:]), sure], 1)
+        return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:])], 1)
 
 
 def _rotation(inputs: int, outputs: int) -> nn.Conv2d:

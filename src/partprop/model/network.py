@@ -104,10 +104,10 @@ class Network(nn.Module):
         fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
         return Features(p2, p3, p4, p5, keys, fine_keys)
 
-    def memorise(self, features: Features, mask: Tensor, given: bool) -> Memory:
-        """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, was given or predicted."""
+    def memorise(self, features: Features, mask: Tensor) -> Memory:
+        """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, is known."""
         small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
-        return self.correlation.memorise(features.p3, features.keys, small, given)
+        return self.correlation.memorise(features.p3, features.keys, small)
 
     def fit_filter(self, features: Features, mask: Tensor) -> Tensor | None:
         """Weights (B, D) of the correlation filter that tells object from ground in a frame with mask (B, 1, H, W).
@@ -139,14 +139,14 @@ class Network(nn.Module):
 
         Args:
             features: of the current frame.
-            reference: what is known, for certain or of late.
+            reference: what is known of the first frame and of late.
             filter_weights: (B, D), of `fit_filter`.
             before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
             window: h rows and w columns of the stride-8 grid.
 
         Returns:
-            Evidence (B, E, h, w), of `PixelCorrelation.forward`, with the filter's mask, if there is one, for its last
-            channel; prior (B, 1, 2h, 2w), logits of the mask that it and the fine read-out at stride 4 give.
+            Evidence (B, E, h, w), of `PixelCorrelation.forward` and, last, the filter's mask, or without one that which
+            is read globally; prior (B, 1, 2h, 2w), logits of the mask that it and the fine read-out at stride 4 give.
         """
         if not self.previous_frame:
             mask = torch.zeros_like(mask)
@@ -158,21 +158,23 @@ class Network(nn.Module):
         small = F.interpolate(mask, size=grid, mode="area")
         known = correlation.know(_cut(before.p3, near), _cut(small, near))
         offset = (window[0].start - near[0].start, window[1].start - near[1].start)
-        evidence = correlation(_cut(features.keys, window), reference, _cut(before.keys, near), known, offset)
-        if filter_weights is not None:
+        read = correlation(_cut(features.keys, window), reference, _cut(before.keys, near), known, offset)
+        if filter_weights is None:
+            found = read[:, correlation.value_channels, None]
+        else:
             found = _cut(correlation.filter(features.keys, filter_weights), window)
-            evidence = torch.cat([evidence[:, :-1], found], 1)
+        evidence = torch.cat([read, found], 1)
 
         fine = _doubled(window)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
-        read = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
-        return evidence, correlation.prior(self.masks(evidence), read, _lead(evidence), remembered)
+        followed = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
+        return evidence, correlation.prior(self.masks(evidence), followed, _lead(evidence), remembered)
 
     def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> tuple[Tensor, Tensor]:
         """What `correlate` gives where pixels are not matched: no evidence, and the mask where it was."""
         keys = _cut(features.keys, window)
-        evidence = keys.new_zeros(len(keys), self.correlation.evidence_channels, *keys.shape[2:])
+        evidence = keys.new_zeros(len(keys), self.correlation.read_channels + 1, *keys.shape[2:])
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         prior = bounded_log_odds(_cut(small, _doubled(window)))
         return evidence, prior * remembered[:, None, None, None]
@@ -244,7 +246,7 @@ class Network(nn.Module):
         batch = images.shape[0]
         # frame-major, so that each time's frames of all videos lie together
         reference, *later = self.encode(images.transpose(0, 1).flatten(0, 1)).split(batch)
-        memory = self.memorise(reference, mask, given=True)
+        memory = self.memorise(reference, mask)
         filter_weights = self.fit_filter(reference, mask)
         guidance = self.guide(reference, mask, boxes[:, 0], 1)
         templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])

@@ -11,7 +11,7 @@ from torch import Tensor
 from partprop.data.labels import VOID
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
-from partprop.model.correlation import Memory, read
+from partprop.model.correlation import READOUT_EXTRA, Memory, read
 from partprop.model.network import CONTEXT, STRIDE, Features, Network
 from partprop.model.propagation import join_parts, soft_aggregate
 from partprop.tracking.parts import Parts, describe, propose, track, unreliable
@@ -153,7 +153,7 @@ class Segmenter:
         assert whole is not None
         boxes = torch.cat([whole[None].to(mask), propose(mask, self._settings.parts)])
         parts = describe(self._network, features, mask, boxes, 0)
-        reference = self._network.memorise(features, mask[None, None], given=True)
+        reference = self._network.memorise(features, mask[None, None])
         weights = self._network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
         return _Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
@@ -188,8 +188,8 @@ class Segmenter:
             return boxes
         shape = features.keys.shape[2:]
         temperature = self._network.correlation.log_temperature.exp()[0]
-        _, found = read(tracked.reference, features.keys.flatten(2), temperature)
-        found = found.unflatten(2, shape)
+        readout = read(tracked.reference, features.keys.flatten(2), temperature).unflatten(2, shape)
+        found = readout[:, -READOUT_EXTRA, None]
         width, height = (max(1, int(side / STRIDE)) | 1 for side in tracked.size.tolist())
         density = F.avg_pool2d(found, (height, width), 1, (height // 2, width // 2))[0, 0]
         for _ in range(CANDIDATES - 1):
@@ -246,7 +246,7 @@ class Segmenter:
 
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
-        memory = self._network.memorise(features, mask[None, None], given=False)
+        memory = self._network.memorise(features, mask[None, None])
         grid = (features.keys.shape[2], features.keys.shape[3])
         near = torch.zeros(grid, dtype=torch.bool, device=mask.device)
         near[_cells(enlarge(whole[None], RECENT_REACH), grid)] = True
