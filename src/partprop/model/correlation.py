@@ -76,7 +76,7 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
     attention = similarity.softmax(dim=2)
     known = torch.cat([memory.values, memory.mask[:, None]], 1)
     readout = (attention @ known.transpose(1, 2)).transpose(1, 2)
-    with torch.no_grad():  # the keys learn through the attention; a gradient of the maxima costs much and adds little
+    with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
         best = _best_matches(similarity.detach(), memory.mask > 0.5, -temperature)
         matches = _matches(*best, temperature)
     return torch.cat([readout, matches.transpose(1, 2)], 1)
@@ -205,12 +205,13 @@ class PixelCorrelation(nn.Module):
     Its `filter` finds the object by the same keys.
 
     A key is the backbone's C2, C3 and C4, whose cosines together match pixels well before any training (as label
-    propagation shows), turned into the key space with little change, plus what is learnt from P2.
+    propagation shows), turned into the key space by fixed projections. Nothing of it is learnt: keys that learn a few
+    videos by heart match others worse, and a side of an object that the reference does not show is ground to them.
 
     Args:
         base_channels: of C2, C3 and C4.
         channels: of the pyramid.
-        key_channels, value_channels: of the embedding.
+        key_channels, value_channels: of keys and values.
         radius: reach of the local read-out, in cells of stride 8.
         fine_radius: reach of the fine read-out, in cells of stride 4.
     """
@@ -227,7 +228,6 @@ class PixelCorrelation(nn.Module):
         super().__init__()
         widths = [round(share * key_channels) for share in KEY_SHARES]
         self.base = nn.ModuleList(_rotation(level, width) for level, width in zip(base_channels, widths, strict=True))
-        self.learnt = nn.Conv2d(channels, key_channels, 1)
         self.value = nn.Sequential(
             nn.Conv2d(channels + 1, channels, 3, padding=1),
             nn.ReLU(),
@@ -242,22 +242,22 @@ class PixelCorrelation(nn.Module):
         self.filter = CorrelationFilter()
         self.radius = radius
         self.fine_radius = fine_radius
-        init_truncated_normal(self.learnt, std=0.001)
         init_truncated_normal(self.value)
 
-    def keys(self, levels: list[Tensor], p2: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4] and P2."""
-        size = p2.shape[2:]
+    @torch.no_grad()
+    def keys(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4]."""
+        size = levels[0].shape[2:]
         projected = [project(F.normalize(level, dim=1)) for project, level in zip(self.base, levels, strict=True)]
         resized = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in projected]
-        keys = F.normalize(torch.cat(resized, 1) + self.learnt(p2), dim=1)
+        keys = F.normalize(torch.cat(resized, 1), dim=1)
         return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
 
     @torch.no_grad()
     def read_fine(self, keys: Tensor, memory_keys: Tensor, memory_mask: Tensor, offset: tuple[int, int]) -> Tensor:
         """The previous mask (B, 1, H, W) at stride 4 as keys (B, K, h, w) of a window find it: (B, 1, h, w).
 
-        Nothing is learnt through it: the same keys learn at stride 8, for a small part of the time.
+        Nothing is learnt through it: the same temperature learns at stride 8, for a small part of the time.
         """
         temperature = self.log_temperature[1].exp()
         return Surroundings(keys, memory_keys, offset, self.fine_radius, temperature).attend(memory_mask)
@@ -319,7 +319,7 @@ class PixelCorrelation(nn.Module):
 
 
 def _rotation(inputs: int, outputs: int) -> nn.Conv2d:
-    """A projection that keeps lengths and cosines, on average where it has fewer outputs than inputs."""
+    """A fixed projection that keeps lengths and cosines, on average where it has fewer outputs than inputs."""
     layer = nn.Conv2d(inputs, outputs, 1, bias=False)
     nn.init.orthogonal_(layer.weight, gain=max(1.0, inputs / outputs) ** 0.5)
-    return layer
+    return layer.requires_grad_(False)

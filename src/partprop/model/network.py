@@ -101,7 +101,7 @@ class Network(nn.Module):
         """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
         backbone_levels = self.pyramid.backbone_levels(images)
         p2, p3, p4, p5, _ = self.pyramid.top_down(backbone_levels).values()
-        fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
+        fine_keys, keys = self.correlation.keys(backbone_levels[:3])
         return Features(p2, p3, p4, p5, keys, fine_keys)
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
