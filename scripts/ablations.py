@@ -35,6 +35,7 @@ VARIANTS = {
     "without parts": ["segmentation.parts=0", "train_tracking.parts=0"],
     "without pixel correlation": ["model.pixel_correlation=false"],
     "without correlation filter": ["model.correlation_filter=false"],
+    "with learnt keys": ["model.learnt_keys=true"],
     "without previous frame": ["model.previous_frame=false"],
     "without memory of recent frames": ["segmentation.memory_every=0"],
     "without FPN pre-training": ["pretrain_fpn.steps=0"],

@@ -126,7 +126,8 @@ def test_pixel_correlation_shapes_and_gradients():
     correlation = PixelCorrelation([6, 12, 20], 16, 32, 4, radius=3, fine_radius=2)
     p3 = torch.randn(2, 16, 5, 6, requires_grad=True)
     levels = [torch.randn(2, 6, 10, 12), torch.randn(2, 12, 5, 6), torch.randn(2, 20, 3, 3)]
-    fine_keys, keys = correlation.keys(levels)
+    p2 = torch.randn(2, 16, 10, 12)
+    fine_keys, keys = correlation.keys(levels, p2)
     torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
@@ -141,7 +142,7 @@ def test_pixel_correlation_shapes_and_gradients():
     (evidence.sum() + prior.sum()).backward()
     assert p3.grad is not None
     assert p3.grad.abs().sum() > 0
-    assert all(parameter.grad is not None for parameter in correlation.parameters() if parameter.requires_grad)
+    assert all(parameter.grad is not None for parameter in correlation.parameters())
 
 
 def test_a_window_is_read_as_in_the_whole_frame():
@@ -157,11 +158,12 @@ def test_a_window_is_read_as_in_the_whole_frame():
     torch.testing.assert_close(window, whole[:, :, 3:7, 4:9])
 
 
-def test_keys_match_as_the_backbone_does():
-    correlation = PixelCorrelation([6, 10, 16], 16, 32, 4)
+@pytest.mark.parametrize("learnt", [True, False])
+def test_before_training_keys_match_as_the_backbone_does(learnt: bool):
+    correlation = PixelCorrelation([6, 10, 16], 16, 32, 4, learnt)
     generator = torch.Generator().manual_seed(5)
     levels = [torch.randn(1, channels, 4, 5, generator=generator) for channels in (6, 10, 16)]
-    keys = correlation.keys(levels)[0].flatten(2)
+    keys = correlation.keys(levels, torch.zeros(1, 16, 4, 5))[0].flatten(2)
     backbone = torch.cat([F.normalize(level, dim=1) for level in levels], 1).flatten(2) / 3**0.5
     torch.testing.assert_close(keys.transpose(1, 2) @ keys, backbone.transpose(1, 2) @ backbone)
 

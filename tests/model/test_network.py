@@ -50,12 +50,13 @@ def test_shapes(network: Network):
         assert output.joined.shape == (1, 1, SIZE // 2, SIZE // 2)
 
 
-def test_every_parameter_learns_but_the_keys(network: Network):
-    network.zero_grad()
+@pytest.mark.parametrize("learnt_keys", [True, False])
+def test_every_parameter_learns_but_fixed_keys(learnt_keys: bool):
+    network = build_network("lite0", 16, 16, 8, 16, learnt_keys)
     losses_of(network).backward()
     gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
     fixed = {name for name, gradient in gradients.items() if gradient is None}
-    assert fixed == {f"correlation.base.{level}.weight" for level in range(3)}
+    assert fixed == (set() if learnt_keys else {f"correlation.base.{level}.weight" for level in range(3)})
     assert all(torch.isfinite(gradient).all() for name, gradient in gradients.items() if name not in fixed)
 
 

@@ -205,13 +205,15 @@ class PixelCorrelation(nn.Module):
     Its `filter` finds the object by the same keys.
 
     A key is the backbone's C2, C3 and C4, whose cosines together match pixels well before any training (as label
-    propagation shows), turned into the key space by fixed projections. Nothing of it is learnt: keys that learn a few
-    videos by heart match others worse, and a side of an object that the reference does not show is ground to them.
+    propagation shows), turned into the key space by projections that start orthogonal. They either stay as they are or
+    learn, and with them a projection of P2 that is added. Keys that learn few videos by heart match others worse: to
+    them, a side of the object that the reference does not show is ground.
 
     Args:
         base_channels: of C2, C3 and C4.
         channels: of the pyramid.
         key_channels, value_channels: of keys and values.
+        learnt_keys: whether keys learn.
         radius: reach of the local read-out, in cells of stride 8.
         fine_radius: reach of the fine read-out, in cells of stride 4.
     """
@@ -222,12 +224,14 @@ class PixelCorrelation(nn.Module):
         channels: int,
         key_channels: int,
         value_channels: int,
+        learnt_keys: bool = True,
         radius: int = 12,
         fine_radius: int = 16,
     ) -> None:
         super().__init__()
         widths = [round(share * key_channels) for share in KEY_SHARES]
         self.base = nn.ModuleList(_rotation(level, width) for level, width in zip(base_channels, widths, strict=True))
+        self.learnt = nn.Conv2d(channels, key_channels, 1) if learnt_keys else None
         self.value = nn.Sequential(
             nn.Conv2d(channels + 1, channels, 3, padding=1),
             nn.ReLU(),
@@ -242,15 +246,21 @@ class PixelCorrelation(nn.Module):
         self.filter = CorrelationFilter()
         self.radius = radius
         self.fine_radius = fine_radius
+        if self.learnt is None:
+            self.base.requires_grad_(False)
+        else:
+            init_truncated_normal(self.learnt, std=0.001)
         init_truncated_normal(self.value)
 
-    @torch.no_grad()
-    def keys(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4]."""
-        size = levels[0].shape[2:]
+    def keys(self, levels: list[Tensor], p2: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4] and P2."""
+        if self.learnt is None:
+            levels = [level.detach() for level in levels]  # nor does the backbone learn through them
+        size = p2.shape[2:]
         projected = [project(F.normalize(level, dim=1)) for project, level in zip(self.base, levels, strict=True)]
         resized = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in projected]
-        keys = F.normalize(torch.cat(resized, 1), dim=1)
+        keys = torch.cat(resized, 1)
+        keys = F.normalize(keys if self.learnt is None else keys + self.learnt(p2), dim=1)
         return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
 
     @torch.no_grad()
@@ -319,7 +329,7 @@ class PixelCorrelation(nn.Module):
 
 
 def _rotation(inputs: int, outputs: int) -> nn.Conv2d:
-    """A fixed projection that keeps lengths and cosines, on average where it has fewer outputs than inputs."""
+    """A projection that keeps lengths and cosines, on average where it has fewer outputs than inputs."""
     layer = nn.Conv2d(inputs, outputs, 1, bias=False)
     nn.init.orthogonal_(layer.weight, gain=max(1.0, inputs / outputs) ** 0.5)
-    return layer.requires_grad_(False)
+    return layer

@@ -14,7 +14,7 @@ class CorrelationFilter(nn.Module):
     The aim and its solution are those of discriminative correlation filters (MOSSE, Bolme et al., CVPR 2010; KCF,
     Henriques et al., TPAMI 2015), the use of the response as a coarse mask for a decoder is FRTM's (Robinson et al.,
     CVPR 2020, 3.1). Where attention asks which single pixel is the most similar, the filter weighs what sets the whole
-    object apart. Ridge and gain learn through the solution; no weight of the network is tuned to the video.
+    object apart. Ridge, gain and keys learn through the solution; no weight of the network is tuned to the video.
     """
 
     def __init__(self) -> None:

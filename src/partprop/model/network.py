@@ -68,7 +68,7 @@ class Network(nn.Module):
 
     Args:
         pyramid: backbone and FPN.
-        key_channels, value_channels: of the pixel correlation.
+        key_channels, value_channels, learnt_keys: of the pixel correlation.
         roi_size: S, side of the parts' RoIAlign; masks are decoded at 2S.
         pixel_correlation: whether pixels are matched; without, the parts correct the previous mask where it was.
         correlation_filter: whether a filter is fitted to the reference; without, attention speaks for it, too.
@@ -81,6 +81,7 @@ class Network(nn.Module):
         key_channels: int,
         value_channels: int,
         roi_size: int,
+        learnt_keys: bool,
         pixel_correlation: bool,
         correlation_filter: bool,
         previous_frame: bool,
@@ -89,7 +90,9 @@ class Network(nn.Module):
         channels = pyramid.out_channels
         self.pyramid = pyramid
         self.tracker = PartTracker(channels)
-        self.correlation = PixelCorrelation(pyramid.base_channels[:3], channels, key_channels, value_channels)
+        self.correlation = PixelCorrelation(
+            pyramid.base_channels[:3], channels, key_channels, value_channels, learnt_keys
+        )
         self.decoder = MaskDecoder(channels, value_channels)
         self.roi_size = roi_size
         self.pixel_correlation = pixel_correlation
@@ -101,7 +104,7 @@ class Network(nn.Module):
         """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
         backbone_levels = self.pyramid.backbone_levels(images)
         p2, p3, p4, p5, _ = self.pyramid.top_down(backbone_levels).values()
-        fine_keys, keys = self.correlation.keys(backbone_levels[:3])
+        fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
         return Features(p2, p3, p4, p5, keys, fine_keys)
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
@@ -322,6 +325,7 @@ def build_network(
     key_channels: int,
     value_channels: int,
     roi_size: int,
+    learnt_keys: bool = True,
     pixel_correlation: bool = True,
     correlation_filter: bool = True,
     previous_frame: bool = True,
@@ -333,6 +337,7 @@ def build_network(
         key_channels,
         value_channels,
         roi_size,
+        learnt_keys=learnt_keys,
         pixel_correlation=pixel_correlation,
         correlation_filter=correlation_filter,
         previous_frame=previous_frame,
