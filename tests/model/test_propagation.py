@@ -13,6 +13,7 @@ def test_decoder_shapes_and_gradients():
     decoder, parts, size = MaskDecoder(16, 4), 3, 16
     guidance = decoder.guide(torch.randn(parts, 16, size, size), torch.rand(parts, 1, size, size))
     inputs = PartInputs(
+        image=torch.randn(parts, 3, 2 * size, 2 * size),
         detail=torch.randn(parts, 16, 2 * size, 2 * size),
         features=torch.randn(parts, 16, size, size),
         context=torch.randn(parts, 16, size // 2, size // 2),

@@ -9,6 +9,13 @@ from partprop.data.labels import mask_box
 FRAMES = 4  # the reference, and three in a row, far from it or right after it
 
 SOUGHT_ELSEWHERE = 0.15  # share of far references after which the object is first looked for at a random place
+ERRONEOUS = 0.5  # share of frames before which the mask is disturbed, as errors would pile up in a long video
+PAINTED = 0.4  # of these, share of which a piece is missing or too much
+DRIFT = 0.08  # of a contour, standard deviation at most, over the object's size
+SPREAD = 0.06  # of a mask outwards or inwards at most, over the object's size
+GRID = 8  # cells a side of the grid on which a contour drifts
+PAINT_GRID = 32
+TOLD = 0.5  # share of far references after which the second frame starts from the true mask of the first
 FORGOTTEN = 0.03  # share of frames before which the mask is blanked, so that losses are trained for
 
 
@@ -18,7 +25,9 @@ class Clip:
 
     images: uint8 (4, S, S, 3), RGB. masks: uint8 (4, S, S) in {0, 1}. Boxes: float32 (4, P, 4), xyxy in pixels:
     boxes are true where tracked (4, P) is 1, windows are where masks are decoded, last is where tracking starts.
-    remembered: float32 (4,), 0 where the previous mask is to be blanked, else 1.
+    remembered: float32 (4,), 0 where the previous mask is to be blanked, else 1. told: float32 (4,), 1 where it is the
+    true one instead of what the network found. drift: float32 (4, 2, 8, 8), spread: float32 (4,) and paint: float32
+    (4, 1, 32, 32), its errors, as of `lesson.MaskErrors`.
     """
 
     images: np.ndarray
@@ -28,6 +37,10 @@ class Clip:
     windows: np.ndarray
     last: np.ndarray
     remembered: np.ndarray
+    told: np.ndarray
+    drift: np.ndarray
+    spread: np.ndarray
+    paint: np.ndarray
 
 
 def random_parts(rng: np.random.Generator, mask: np.ndarray, count: int) -> np.ndarray:
@@ -71,19 +84,43 @@ def finish(
     """Add the boxes that a tracker with errors would have, and stack.
 
     Args:
-        far: frame 1 does not follow the reference: the object has to be found by the reference alone, as after a loss,
-            and what is predicted there is what the frames after it start from.
+        far: frame 1 does not follow the reference: the object has to be found by the reference alone, as after a loss.
+            Either what is predicted there is what the frames after it start from, or the true mask, in which there may
+            be sides of the object that the reference does not show.
     """
     windows = _misplace(rng, jitter(rng, boxes, 0.08, 0.12), images[0].shape[0])
     windows[0] = boxes[0]
     before = np.concatenate([boxes[:1], boxes[:-1]])
     remembered = (rng.random(FRAMES) > FORGOTTEN).astype(np.float32)
+    told = np.zeros(FRAMES, np.float32)
     if far:
+        told[2] = rng.random() < TOLD
         before[1], remembered[1] = boxes[1], 0
         if rng.random() < SOUGHT_ELSEWHERE:
             windows[1, :1] = _anywhere(rng, windows[1, :1], images[0].shape[0])
     last = jitter(rng, before, 0.1, 0.08)
-    return Clip(np.stack(images), np.stack(masks), boxes, tracked.astype(np.float32), windows, last, remembered)
+    errors = [_errors(rng, box, images[0].shape[0]) for box in before[:, 0]]
+    drift, spread, paint = (np.stack(each).astype(np.float32) for each in zip(*errors, strict=True))
+    known = tracked.astype(np.float32)
+    return Clip(np.stack(images), np.stack(masks), boxes, known, windows, last, remembered, told, drift, spread, paint)
+
+
+def _errors(rng: np.random.Generator, box: np.ndarray, size: int) -> tuple[np.ndarray, float, np.ndarray]:
+    """Drift, spread and paint of a mask with this box (4,) in a picture of `size` pixels a side; mostly none."""
+    paint = np.zeros((1, PAINT_GRID, PAINT_GRID))
+    if rng.random() >= ERRONEOUS:
+        return np.zeros((2, GRID, GRID)), 0.0, paint
+    sides = (box[2:] - box[:2]) / size
+    side = float(np.sqrt(sides.prod()))
+    drift = rng.normal(0, rng.uniform(0, DRIFT) * side, (2, GRID, GRID))
+    spread = rng.uniform(-SPREAD, SPREAD) * side
+    if rng.random() < PAINTED:
+        centre = box[:2] / size + rng.uniform(-0.1, 1.1, 2) * sides
+        reach = rng.uniform(0.1, 0.3, 2) * sides
+        cells = (np.arange(PAINT_GRID) + 0.5) / PAINT_GRID
+        x, y = ((cells - middle) / half for middle, half in zip(centre, reach, strict=True))
+        paint[0, x[None] ** 2 + y[:, None] ** 2 < 1] = rng.choice([-1, 1], p=[0.6, 0.4])
+    return drift, spread, paint
 
 
 def _misplace(rng: np.random.Generator, windows: np.ndarray, size: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from partprop.model.backbone import BackboneName, build_backbone, load_weights
 from partprop.model.boxes import enlarge, roi_align
 from partprop.model.correlation import READOUT_EXTRA, Memory, PixelCorrelation, bounded_log_odds
 from partprop.model.fpn import Pyramid, init_truncated_normal
+from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 
@@ -23,8 +24,9 @@ MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame
 
 @dataclass(frozen=True)
 class Features:
-    """A frame's pyramid levels (B, C, ·, ·) and unit keys (B, K, ·, ·) at strides 8 and 4."""
+    """A frame's image (B, 3, ·, ·) at stride 2, pyramid levels (B, C, ·, ·), unit keys (B, K, ·, ·) at strides 8, 4."""
 
+    image: Tensor
     p2: Tensor
     p3: Tensor
     p4: Tensor
@@ -39,7 +41,7 @@ class Features:
 
     def split(self, batch: int) -> "list[Features]":
         """Features of `batch` frames each."""
-        maps = (self.p2, self.p3, self.p4, self.p5, self.keys, self.fine_keys)
+        maps = (self.image, self.p2, self.p3, self.p4, self.p5, self.keys, self.fine_keys)
         levels = (level.split(batch) for level in maps)
         return [Features(*frame) for frame in zip(*levels, strict=True)]
 
@@ -105,7 +107,7 @@ class Network(nn.Module):
         backbone_levels = self.pyramid.backbone_levels(images)
         p2, p3, p4, p5, _ = self.pyramid.top_down(backbone_levels).values()
         fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
-        return Features(p2, p3, p4, p5, keys, fine_keys)
+        return Features(F.avg_pool2d(images, 2), p2, p3, p4, p5, keys, fine_keys)
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, is known."""
@@ -217,6 +219,7 @@ class Network(nn.Module):
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
         values, matches = self._split_readouts(roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1))
         inputs = PartInputs(
+            image=roi_align(features.image, windows, 2 * size, 2).flatten(0, 1),
             detail=roi_align(features.p2, windows, 2 * size, STRIDE / 2).flatten(0, 1),
             features=roi_align(features.p3, windows, size, STRIDE).flatten(0, 1),
             context=roi_align(features.p4, windows, size // 2, STRIDE * 2).flatten(0, 1),
@@ -232,7 +235,13 @@ class Network(nn.Module):
         return masks.unflatten(0, shape), corrections.unflatten(0, shape), presence.unflatten(0, shape)
 
     def forward(
-        self, images: Tensor, mask: Tensor, boxes: Tensor, last_boxes: Tensor, remembered: Tensor
+        self,
+        images: Tensor,
+        mask: Tensor,
+        boxes: Tensor,
+        last_boxes: Tensor,
+        remembered: Tensor,
+        lesson: Lesson | None = None,
     ) -> list[FrameOutput]:
         """Propagate a reference mask through the frames after it, each from the mask predicted before.
 
@@ -242,6 +251,7 @@ class Network(nn.Module):
             boxes: (B, T, P, 4) where the parts' masks are decoded, part 0 the whole object.
             last_boxes: (B, T, P, 4) around which the part tracker searches; frame 0's are not used.
             remembered: (B, T) 0 where the previous mask is blanked, as for an object that had been lost, else 1.
+            lesson: what is done to the previous masks before that, while training.
 
         Returns:
             One output for each of the frames 1 … T - 1.
@@ -255,6 +265,8 @@ class Network(nn.Module):
         templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])
         previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
         for time, current in enumerate(later, start=1):
+            if lesson is not None:
+                previous_mask = lesson.prepare(previous_mask, time)
             previous_mask = previous_mask * remembered[:, time, None, None, None]
             scores = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
             grid = (current.keys.shape[2], current.keys.shape[3])

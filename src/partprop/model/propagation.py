@@ -18,13 +18,15 @@ MASKS = [0, 2 * READOUT_EXTRA, READOUT_EXTRA]  # those that are masks: read glob
 class PartInputs:
     """What the decoder sees of N parts, RoI-aligned at S = roi_size.
 
-    detail: (N, C, 2S, 2S) P2 of the current frame. features: (N, C, S, S) P3. context: (N, C, S/2, S/2) P4.
+    image: (N, 3, 2S, 2S) pixels of the current frame. detail: (N, C, 2S, 2S) P2. features: (N, C, S, S) P3.
+    context: (N, C, S/2, S/2) P4.
     values: (N, 2V, S, S) and matches: (N, 9, S, S) in [-1, 1], what pixel correlation reads globally and locally and
     the filter's mask; of matches the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be
     corrected. previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
     reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
     """
 
+    image: Tensor
     detail: Tensor
     features: Tensor
     context: Tensor
@@ -53,12 +55,14 @@ class MaskDecoder(nn.Module):
 
     GUIDANCE = 24
     DETAIL = 24
+    IMAGE = 16
     REDUCED = 48
     VALUES = 32
 
     def __init__(self, channels: int, value_channels: int) -> None:
         super().__init__()
         self.guide_features = _reduction(channels + 1, self.GUIDANCE)
+        self.reduce_image = _block(3, self.IMAGE)
         self.reduce_detail = _reduction(channels, self.DETAIL)
         self.reduce_features = _reduction(channels, self.REDUCED)
         self.reduce_context = _reduction(channels, self.REDUCED)
@@ -71,7 +75,7 @@ class MaskDecoder(nn.Module):
         self.up_middle = _block(96 + 96, 64)
         self.up_top = _block(64 + 64, 64)
         self.shrink = nn.Conv2d(64, 32, 1)
-        self.last = _block(32 + self.DETAIL + 5, 32)
+        self.last = _block(32 + self.IMAGE + self.DETAIL + 5, 32)
         self.mask = nn.Conv2d(32, 1, 3, padding=1)
         self.presence = nn.Linear(96, 1)
         init_truncated_normal(self)
@@ -90,7 +94,8 @@ class MaskDecoder(nn.Module):
         bottom = self.bottom(self.bottom_in(middle))
         middle = self.up_middle(torch.cat([middle, _double(bottom)], 1))
         top = self.up_top(torch.cat([top, _double(middle)], 1))
-        last = self.last(torch.cat([_double(self.shrink(top)), self.reduce_detail(part.detail), part.masks()], 1))
+        fine = [self.reduce_image(part.image), self.reduce_detail(part.detail), part.masks()]
+        last = self.last(torch.cat([_double(self.shrink(top)), *fine], 1))
         return self.mask(last), self.presence(bottom.amax((2, 3)))[:, 0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,6 +27,7 @@ from partprop.files import write_json
 from partprop.model.backbone import load_weights, save_weights
 from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.history import History
+from partprop.model.lesson import Lesson, MaskErrors
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network, build_network
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
@@ -157,8 +159,7 @@ def _batches(
 def collate(clips: list[Clip]) -> dict[str, Tensor]:
     """Stack clips to float tensors: images (B, T, 3, S, S) normalised, masks (B, T, 1, S, S), boxes as in Clip."""
     stacked = {
-        name: torch.from_numpy(np.stack([getattr(clip, name) for clip in clips]))
-        for name in ("images", "masks", "boxes", "tracked", "windows", "last", "remembered")
+        field.name: torch.from_numpy(np.stack([getattr(clip, field.name) for clip in clips])) for field in fields(Clip)
     }
     stacked["images"] = stacked["images"].permute(0, 1, 4, 2, 3).float().div_(127.5).sub_(1.0)
     stacked["masks"] = stacked["masks"].float()[:, :, None]
@@ -168,7 +169,8 @@ def collate(clips: list[Clip]) -> dict[str, Tensor]:
 def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Mean over the frames after the reference of each loss."""
     masks = batch["masks"]
-    outputs = network(batch["images"], masks[:, 0], batch["windows"], batch["last"], batch["remembered"])
+    lesson = Lesson(masks, batch["told"], MaskErrors(batch["drift"], batch["spread"], batch["paint"]))
+    outputs = network(batch["images"], masks[:, 0], batch["windows"], batch["last"], batch["remembered"], lesson)
     by_frame = [
         frame_losses(
             output,
