@@ -137,7 +137,7 @@ def test_pixel_correlation_shapes_and_gradients():
     assert fine.shape == (2, 1, 6, 4)
     found = correlation.filter(keys, correlation.filter.fit(keys, torch.rand(2, 1, 5, 6)))
     masks, lead = torch.cat([evidence[:, 4:5], found, evidence[:, 12:13]], 1), evidence[:, 7:8] - evidence[:, 15:16]
-    prior = correlation.prior(masks, torch.rand(2, 1, 10, 12), lead, torch.ones(2))
+    prior = correlation.prior(masks, torch.rand(2, 1, 10, 12), correlation.trust(lead, torch.ones(2)), torch.ones(2))
     assert prior.shape == (2, 1, 10, 12)
     (evidence.sum() + prior.sum()).backward()
     assert p3.grad is not None
@@ -171,7 +171,6 @@ def test_before_training_keys_match_as_the_backbone_does(learnt: bool):
 def prior_of(trust: Tensor, remembered: float) -> tuple[Tensor, Tensor]:
     """Weights (4,) of the masks in a prior, with a trust (1, 1, 4, 4) that is the same everywhere; and those learnt."""
     correlation = PixelCorrelation([8, 8, 8], 8, 16, 4)
-    correlation.trust = lambda lead: lead
     weights = []
     for number in range(4):  # one mask speaks, the others do not know
         masks, fine = torch.full((1, 3, 4, 4), 0.5), torch.full((1, 1, 8, 8), 0.5)
@@ -188,7 +187,8 @@ def test_a_reference_that_is_trusted_speaks_with_its_weight():
 
 
 def test_without_a_previous_frame_the_reference_speaks_alone_however_unlike():
-    found, learnt = prior_of(torch.zeros(1, 1, 4, 4), remembered=0.0)
+    unlike = PixelCorrelation([8, 8, 8], 8, 16, 4).trust(torch.full((1, 1, 4, 4), -1.0), torch.zeros(1))
+    found, learnt = prior_of(unlike, remembered=0.0)
     torch.testing.assert_close(found, torch.cat([learnt[:2] + learnt[2:].mean(), torch.zeros(2)]))
 
 
@@ -198,7 +198,8 @@ def test_what_the_reference_is_not_trusted_with_goes_to_the_previous_frame():
 
 
 def test_a_pixel_unlike_the_reference_trusts_the_previous_frame():
-    trust = PixelCorrelation([8, 8, 8], 8, 16, 4).trust(torch.tensor([-0.3, -0.05, 0.2])).detach()
+    lead = torch.tensor([-0.3, -0.05, 0.2])[None, None, None]
+    trust = PixelCorrelation([8, 8, 8], 8, 16, 4).trust(lead, torch.ones(1)).detach().flatten()
     assert trust[0] < 0.01
     assert trust[1] == pytest.approx(0.5)
     assert trust[2] > 0.99

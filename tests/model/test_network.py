@@ -91,10 +91,11 @@ def propagate(network: Network, given: torch.Tensor, before: torch.Tensor) -> to
     first, second = network.encode(images[0, :2]).split(1)
     window = (slice(2, 10), slice(1, 9))
     with torch.no_grad():
-        evidence, prior = network.correlate(
+        evidence, prior, trust = network.correlate(
             second, network.memorise(first, given), network.fit_filter(first, given), first, before, window
         )
         assert evidence.shape == (1, network.correlation.read_channels + 1, 8, 8)
+        assert trust.shape == (1, 1, 8, 8)
         assert network.support(evidence, torch.ones(1, 1, 8, 8)).shape == (1,)
     return prior
 

@@ -272,31 +272,36 @@ class PixelCorrelation(nn.Module):
         temperature = self.log_temperature[1].exp()
         return Surroundings(keys, memory_keys, offset, self.fine_radius, temperature).attend(memory_mask)
 
-    def prior(self, masks: Tensor, fine: Tensor, lead: Tensor, remembered: Tensor) -> Tensor:
+    def prior(self, masks: Tensor, fine: Tensor, trust: Tensor, remembered: Tensor) -> Tensor:
         """Weighted log-odds of the masks that are known: the prior (B, 1, 2h, 2w), logits.
 
         What memory and filter give up of their weight goes to the previous frame, in equal parts, and the other way
-        round. They know the object as it was: where a pixel resembles the previous frame much more than the memory, as
-        one that has just turned into view, they are trusted less. Where nothing is remembered of the previous frame,
-        they speak for all.
+        round. Where nothing is remembered of the previous frame, they speak for all.
 
         Args:
             masks: (B, 3, h, w), as of `Network.masks`. fine: (B, 1, 2h, 2w), the previous mask as of `read_fine`.
-            lead: (B, 1, h, w), by how much a pixel's best cosine with the memory exceeds that with the previous frame.
-            remembered: (B,), 0 where nothing is known of the previous frame, else 1.
+            trust: (B, 1, h, w), in memory and filter. remembered: (B,), 0 where no previous frame is known, else 1.
         """
-        coarse = torch.cat([masks, self.trust(lead)], 1)
+        coarse = torch.cat([masks, trust], 1)
         *doubled, trust = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False).split(1, 1)
         remembered = remembered[:, None, None, None]
-        trust = 1 - remembered * (1 - trust)
         lasting, recent = (part[None, :, None, None] for part in self.prior_weights.split(2))
         given_up, missing = (lasting * (1 - trust)).sum(1, keepdim=True), recent.sum() * (1 - remembered)
         weights = torch.cat([lasting * trust + missing / 2, (recent + given_up / 2) * remembered], 1)
         return (weights * bounded_log_odds(torch.cat([*doubled, fine], 1))).sum(1, keepdim=True)
 
-    def trust(self, lead: Tensor) -> Tensor:
-        """Trust in [0, 1] in what memory and filter say, from the lead in cosine that `prior` takes."""
-        return ((lead + self.trust_margin) * self.log_trust_scale.exp()).sigmoid()
+    def trust(self, lead: Tensor, remembered: Tensor) -> Tensor:
+        """Trust in [0, 1] in what memory and filter say, (B, 1, h, w).
+
+        They know the object as it was: where a pixel resembles the previous frame much more than the memory, as one
+        that has just turned into view, they are trusted less.
+
+        Args:
+            lead: (B, 1, h, w), by how much a pixel's best cosine with the memory exceeds that with the previous frame.
+            remembered: (B,), 0 where nothing is known of the previous frame and the memory is all there is, else 1.
+        """
+        doubt = ((lead + self.trust_margin) * -self.log_trust_scale.exp()).sigmoid()
+        return 1 - remembered[:, None, None, None] * doubt
 
     def know(self, p3: Tensor, mask: Tensor) -> Tensor:
         """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from partprop.model.backbone import BackboneName, build_backbone, load_weights
 from partprop.model.boxes import enlarge, roi_align
-from partprop.model.correlation import READOUT_EXTRA, Memory, PixelCorrelation, bounded_log_odds
+from partprop.model.correlation import Memory, PixelCorrelation, bounded_log_odds
+from partprop.model.evidence import Correlated, believed, lead, masks_of, split_readouts
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
@@ -19,6 +20,9 @@ from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 
 STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
+STRICTNESS = (
+    0.1  # cosine by which the memory must be more similar for the decoder to see its matches than for the prior
+)
 MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame to frame
 
 
@@ -139,7 +143,7 @@ class Network(nn.Module):
         before: Features,
         mask: Tensor,
         window: Window,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Correlated:
         """Read reference and previous frame for a window of the current frame.
 
         Args:
@@ -148,10 +152,6 @@ class Network(nn.Module):
             filter_weights: (B, D), of `fit_filter`.
             before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
             window: h rows and w columns of the stride-8 grid.
-
-        Returns:
-            Evidence (B, E, h, w), of `PixelCorrelation.forward` and, last, the filter's mask, or without one that which
-            is read globally; prior (B, 1, 2h, 2w), logits of the mask that it and the fine read-out at stride 4 give.
         """
         if not self.previous_frame:
             mask = torch.zeros_like(mask)
@@ -174,28 +174,29 @@ class Network(nn.Module):
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
         followed = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
-        return evidence, correlation.prior(self.masks(evidence), followed, _lead(evidence), remembered)
+        ahead = lead(evidence)
+        prior = correlation.prior(masks_of(evidence), followed, correlation.trust(ahead, remembered), remembered)
+        return Correlated(evidence, prior, correlation.trust(ahead - STRICTNESS, remembered))
 
-    def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> tuple[Tensor, Tensor]:
+    def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> Correlated:
         """What `correlate` gives where pixels are not matched: no evidence, and the mask where it was."""
         keys = _cut(features.keys, window)
         evidence = keys.new_zeros(len(keys), self.correlation.read_channels + 1, *keys.shape[2:])
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         prior = bounded_log_odds(_cut(small, _doubled(window)))
-        return evidence, prior * remembered[:, None, None, None]
+        return Correlated(evidence, prior * remembered[:, None, None, None], torch.ones_like(evidence[:, :1]))
 
     def support(self, evidence: Tensor, mask: Tensor) -> Tensor:
         """Share (B,) of a mask (B, 1, h, w) that memory and filter find, too, on average; 1 without correlation."""
         if not self.pixel_correlation:
             return mask.new_ones(len(mask))
-        found = self.masks(evidence)[:, :2].mean(1, keepdim=True)
+        found = masks_of(evidence)[:, :2].mean(1, keepdim=True)
         return (mask * found).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp(min=1e-6)
 
     def decode(
         self,
         features: Features,
-        evidence: Tensor,
-        prior: Tensor,
+        correlated: Correlated,
         offset: tuple[int, int],
         boxes: Tensor,
         previous: Tensor,
@@ -205,8 +206,7 @@ class Network(nn.Module):
 
         Args:
             features: of the current frame.
-            evidence: (B, E, h, w), read for a window whose origin is at row and column `offset` of the stride-8 grid.
-            prior: (B, 1, 2h, 2w), logits for the same window at stride 4.
+            correlated: of a window whose origin is at row and column `offset` of the stride-8 grid.
             boxes: (B, P, 4) of the parts.
             previous: (B, P, 1, 2S, 2S), the previous mask in the parts' previous windows.
             guidance: (B, P, G, S, S).
@@ -217,7 +217,8 @@ class Network(nn.Module):
         size = self.roi_size
         windows = enlarge(boxes, CONTEXT)
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
-        values, matches = self._split_readouts(roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1))
+        evidence = believed(correlated)
+        values, matches = split_readouts(roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1))
         inputs = PartInputs(
             image=roi_align(features.image, windows, 2 * size, 2).flatten(0, 1),
             detail=roi_align(features.p2, windows, 2 * size, STRIDE / 2).flatten(0, 1),
@@ -225,7 +226,7 @@ class Network(nn.Module):
             context=roi_align(features.p4, windows, size // 2, STRIDE * 2).flatten(0, 1),
             values=values,
             matches=matches,
-            prior=roi_align(prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
+            prior=roi_align(correlated.prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
             previous=previous.flatten(0, 1) if self.previous_frame else torch.zeros_like(previous.flatten(0, 1)),
             reference=guidance.flatten(0, 1),
         )
@@ -271,14 +272,13 @@ class Network(nn.Module):
             scores = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
             grid = (current.keys.shape[2], current.keys.shape[3])
             window = (slice(0, grid[0]), slice(0, grid[1]))
-            evidence, prior = self.correlate(current, memory, filter_weights, previous, previous_mask, window)
+            correlated = self.correlate(current, memory, filter_weights, previous, previous_mask, window)
             windows = enlarge(boxes[:, time - 1], CONTEXT)
             crops = roi_align(previous_mask, windows, 2 * self.roi_size, MASK_STRIDE)
-            masks, corrections, presence = self.decode(
-                current, evidence, prior, (0, 0), boxes[:, time], crops, guidance
-            )
-            joined = self._join(prior, corrections, boxes[:, time], presence)
-            outputs.append(FrameOutput(scores, self.masks(evidence), masks, presence, joined))
+            masks, corrections, presence = self.decode(current, correlated, (0, 0), boxes[:, time], crops, guidance)
+            joined = self._join(correlated.prior, corrections, boxes[:, time], presence)
+            found = masks_of(correlated.evidence)
+            outputs.append(FrameOutput(scores, found, masks, presence, joined))
             # the mask that inference would carry on, errors included; gradients stop at the frame's border
             previous, previous_mask = current, joined.detach()
         return outputs
@@ -291,26 +291,6 @@ class Network(nn.Module):
             for index in range(len(prior))
         ]
         return torch.stack(joined)[:, None]
-
-    def masks(self, evidence: Tensor) -> Tensor:
-        """Of evidence (N, E, ·, ·) the masks (N, 3, ·, ·): read globally, found by the filter, read locally."""
-        values = _value_channels(evidence)
-        return evidence[:, [values, -1, 2 * values + READOUT_EXTRA]]
-
-    def _split_readouts(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Evidence as values (N, 2V, ·, ·) and matches (N, 9, ·, ·)."""
-        *parts, found = evidence.split([*([_value_channels(evidence), READOUT_EXTRA] * 2), 1], dim=1)
-        return torch.cat(parts[::2], 1), torch.cat([*parts[1::2], found], 1)
-
-
-def _value_channels(evidence: Tensor) -> int:
-    return evidence.shape[1] // 2 - READOUT_EXTRA
-
-
-def _lead(evidence: Tensor) -> Tensor:
-    """By how much the best cosine with the memory exceeds that with the previous frame, (B, 1, h, w)."""
-    readout = _value_channels(evidence) + READOUT_EXTRA
-    return evidence[:, readout - 1 : readout] - evidence[:, 2 * readout - 1 : 2 * readout]
 
 
 def _grown(window: Window, cells: int, grid: Many[int]) -> Window:

@@ -213,21 +213,21 @@ class Segmenter:
         windows = enlarge(boxes, CONTEXT)
         rows, columns = _cells(windows, grid)
         mask = tracked.mask[None, None]
-        evidence, prior = network.correlate(
+        correlated = network.correlate(
             features, tracked.memory, tracked.filter_weights, self._before, mask, (rows, columns)
         )
         before = enlarge(_with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
         previous = roi_align(mask, before[None], 2 * network.roi_size, 1)
         _, corrections, presence = network.decode(
-            features, evidence, prior, (rows.start, columns.start), boxes[None], previous, parts.guidance[None]
+            features, correlated, (rows.start, columns.start), boxes[None], previous, parts.guidance[None]
         )
         present = presence[0].sigmoid()
         whole_prior = features.fine_keys.new_full((1, 1, *features.fine_keys.shape[2:]), NEVER)
-        whole_prior[:, :, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop] = prior
+        whole_prior[:, :, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop] = correlated.prior
         whole_prior = F.interpolate(whole_prior, size=mask.shape[2:], mode="bilinear", align_corners=False)
         probability = join_parts(whole_prior[0, 0], corrections[0], windows, parts.scores * present)
         small = F.interpolate(probability[None, None], size=grid, mode="area")[:, :, rows, columns]
-        return probability, present, present[0] * network.support(evidence, small)[0]
+        return probability, present, present[0] * network.support(correlated.evidence, small)[0]
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
         """Take the merged mask over: it places the whole object and renews the parts."""
