@@ -106,7 +106,7 @@ def finish(
 
 
 def _errors(rng: np.random.Generator, box: np.ndarray, size: int) -> tuple[np.ndarray, float, np.ndarray]:
-    """Drift, spread and paint of a mask with this box (4,) in a picture of `size` pixels a side; mostly none."""
+    """Drift, spread and paint of a mask with this box (4,) in a picture of `size` pixels a side; often none."""
     paint = np.zeros((1, PAINT_GRID, PAINT_GRID))
     if rng.random() >= ERRONEOUS:
         return np.zeros((2, GRID, GRID)), 0.0, paint

@@ -20,9 +20,7 @@ from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 
 STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
-STRICTNESS = (
-    0.1  # cosine by which the memory must be more similar for the decoder to see its matches than for the prior
-)
+STRICTNESS = 0.1  # cosine by which the memory must be the more similar for the decoder, beyond what the prior asks
 MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame to frame
 
 
