@@ -19,6 +19,7 @@ import torch
 
 from partprop.data.video import Sequence, open_davis
 from partprop.errors import UserError
+from partprop.memory import keep_freed_memory
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.tracking.segmenter import Segmenter, Settings
@@ -36,6 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.frames < 3:
         parser.error("--frames: at least 3, of which the first two are not timed")
+    keep_freed_memory()
     cv2.setNumThreads(1)
     torch.set_num_threads(arguments.threads)
     try:
