@@ -3,10 +3,11 @@
     cp presets/cpu.yaml params.yaml && .venv/bin/python scripts/ablations.py
 
 Every variant is an experiment of DVC (`dvc exp run --temp`) over the parameters of params.yaml, with the short schedule
-and the held-out sequences of its section `ablations`; all that is upstream of a change, such as the pre-trained FPN, is
-shared through DVC's cache. Writes reports/ablations.csv and prints it. What was measured with the same code, data and
-parameters is not run again, and a variant that was interrupted goes on from its checkpoint. To be run from the root of
-the checkout; files that git does not know are not part of an experiment.
+and the held-out sequences of its section `ablations`, several side by side; all that is upstream of a change, such as
+the pre-trained FPN, is shared through DVC's cache and has to be there (`dvc repro pretrain_fpn`). Writes
+reports/ablations.csv and prints it. What was measured with the same code, data and parameters is not run again, and a
+variant that was interrupted goes on from its checkpoint. To be run from the root of the checkout; files that git does
+not know are not part of an experiment.
 """
 
 import argparse
@@ -15,9 +16,11 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dvc.api
+from dvc.repo import Repo
 
 from partprop import paths
 from partprop.code_version import code_version
@@ -56,23 +59,42 @@ def main() -> None:
             "sequences": len(params.ablations.held_out),
             "commit": version.commit[:7] + ("+" if version.modified else "") if version else "",
         }
-        rows = [
-            {
-                "variant": variant,
-                "parameters": " ".join(changes),
-                **measure(variant, changes, params.ablations),
-                **constant,
-            }
-            for variant, changes in VARIANTS.items()
-        ]
+        require_shared_fpn()
+        measured = measure_all(params.ablations)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    rows = [
+        {"variant": variant, "parameters": " ".join(changes), **measures, **constant}
+        for (variant, changes), measures in zip(VARIANTS.items(), measured, strict=True)
+    ]
     with replacing(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     print(TABLE.read_text(encoding="utf-8"))
+
+
+def require_shared_fpn() -> None:
+    """Check that the FPN which the variants start from is in DVC's cache.
+
+    Raises:
+        UserError: it is not, so that every variant would train one of its own.
+    """
+    with Repo() as repo:
+        if repo.status(targets=["pretrain_fpn"], with_deps=True):
+            raise UserError("models/fpn.safetensors: out of date; all variants start from it: dvc repro pretrain_fpn")
+
+
+def measure_all(settings: Ablations) -> list[dict[str, str]]:
+    """Measures of each variant; after a failure no further one is begun."""
+    with ThreadPoolExecutor(settings.jobs) as pool:
+        futures = [pool.submit(measure, variant, changes, settings) for variant, changes in VARIANTS.items()]
+        try:
+            return [future.result() for future in futures]
+        except UserError:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def measure(variant: str, changes: list[str], settings: Ablations) -> dict[str, str]:
@@ -103,6 +125,7 @@ def run_experiment(name: str, changes: list[str], settings: Ablations) -> None:
         "steps": settings.steps,
         "validate_every": settings.steps,  # no weights are chosen: those of the last step count
         "held_out": f"[{','.join(settings.held_out)}]",
+        "threads": settings.threads,
     }
     changes = [*(f"train_tracking.{key}={value}" for key, value in common.items()), *changes]
     command = [str(Path(sys.executable).parent / "dvc"), "exp", "run", "--temp", "--name", name]

@@ -155,10 +155,12 @@ class Baselines(Section):
 
 
 class Ablations(Section):
-    """The short schedule of scripts/ablations.py; no stage reads it."""
+    """The short schedule of scripts/ablations.py, jobs variants at once, each with threads; no stage reads it."""
 
     steps: Count
     held_out: Annotated[list[Name], Field(min_length=1)]
+    jobs: Count
+    threads: Count
 
 
 class Params(Section):
