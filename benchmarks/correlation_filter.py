@@ -19,7 +19,8 @@ from partprop.data.labels import VOID, mask_box
 from partprop.data.video import Sequence, open_davis
 from partprop.errors import UserError
 from partprop.evaluation.folders import find_results, require_exactly
-from partprop.evaluation.results import SequenceScores, score_folders, score_sequence, summarise
+from partprop.evaluation.results import summarise
+from partprop.evaluation.scoring import SequenceScores, score_folders, score_sequence
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ROOT / ".venv-contrib"

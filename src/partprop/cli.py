@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,12 +44,17 @@ def evaluate(
     sequences: Annotated[Path | None, typer.Option(help="A file that names the sequences, one a line.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the numbers of each object here.")] = None,
+    missing: Annotated[
+        Literal["error", "empty"], typer.Option(help="What a prediction that is not there counts as.")
+    ] = "error",
     jobs: Annotated[int, typer.Option(min=1, help="Processes to use.", show_default="all cores")] = os.cpu_count() or 1,
 ) -> None:
     """Score masks with the official DAVIS protocol: J, F and their mean."""
     from partprop.evaluation.folders import evaluate_folders
 
-    metrics = evaluate_folders(results, annotations, sequences, json_file=json, csv_file=csv, jobs=jobs)
+    metrics = evaluate_folders(
+        results, annotations, sequences, json_file=json, csv_file=csv, jobs=jobs, missing=missing
+    )
     low, high = metrics["J&F_interval"]["low"], metrics["J&F_interval"]["high"]
     print(
         f"J&F {metrics['J&F']:.4f} [{low:.4f}, {high:.4f}]  J {metrics['J']['mean']:.4f}  F {metrics['F']['mean']:.4f}"

@@ -60,13 +60,13 @@ def test_jaccard_of_shifted_squares() -> None:
 
 def test_boundary_of_shifted_squares_matches_within_the_tolerance() -> None:
     truth = square(20, 20, 20)
-    assert boundary_f(square(22, 20, 20), truth, tolerance=2) == 1
-    assert boundary_f(square(50, 20, 20), truth, tolerance=2) == 0
+    assert boundary_f(square(22, 20, 20), truth, radius=2) == 1
+    assert boundary_f(square(50, 20, 20), truth, radius=2) == 0
     # The outline of a square of side n, half a pixel towards the origin, has 4 n pixels. Shifted by 3 pixels, the
     # vertical sides lose their match but for what lies within one pixel of the horizontal ones.
     shifted, radius = square(23, 20, 20), 1
-    assert boundary_f(shifted, truth, tolerance=radius) == pytest.approx(slow_f(shifted, truth, radius))
-    assert 0.4 < boundary_f(shifted, truth, tolerance=radius) < 0.7
+    assert boundary_f(shifted, truth, radius=radius) == pytest.approx(slow_f(shifted, truth, radius))
+    assert 0.4 < boundary_f(shifted, truth, radius=radius) < 0.7
 
 
 def test_tolerance_is_a_share_of_the_diagonal_rounded_up() -> None:
@@ -117,7 +117,7 @@ def test_boundary_equals_the_slow_one(mask: np.ndarray) -> None:
 
 @given(mask_groups(2), st.integers(1, 6))
 def test_boundary_f_equals_the_slow_one(masks: list[np.ndarray], radius: int) -> None:
-    assert boundary_f(*masks, tolerance=radius) == pytest.approx(slow_f(*masks, radius), abs=1e-12)
+    assert boundary_f(*masks, radius=radius) == pytest.approx(slow_f(*masks, radius), abs=1e-12)
 
 
 @pytest.mark.parametrize("angle", [0, 25, 80])

@@ -104,3 +104,11 @@ def test_gaps_and_extras_are_refused() -> None:
         require_exactly(found, ["bear", "boat", "camel"], Path("results"))
     with pytest.raises(UserError, match="results: holds boat, not in the split; delete results/1/boat"):
         require_exactly(found, ["bear"], Path("results"))
+
+
+def test_a_missing_sequence_that_is_named_is_empty_on_request(tmp_path: Path, annotations: Path) -> None:
+    write_video(tmp_path / "results" / "bear")
+    names = tmp_path / "names.txt"
+    names.write_text("bear\ncamel\n")
+    metrics = evaluate_folders(tmp_path / "results", annotations, names, missing="empty")
+    assert {name: block["J&F"] for name, block in metrics["sequences"].items()} == {"bear": 1, "camel": 0}

@@ -9,7 +9,8 @@ import pytest
 from partprop.data.video import Sequence as Video
 from partprop.data.video import write_labels
 from partprop.errors import UserError
-from partprop.evaluation.results import box_curves, score_folder, score_folders, score_sequence, summarise
+from partprop.evaluation.results import box_curves, summarise
+from partprop.evaluation.scoring import score_folder, score_folders, score_sequence
 
 SHAPE = (40, 60)
 
@@ -174,3 +175,41 @@ def test_nothing_to_measure_boxes_on(tmp_path: Path) -> None:
     scores = score_sequence(video(tmp_path / "one", [squares((5, 5)), gone, gone]), lambda frame: gone)
     with pytest.raises(UserError, match="no object is shown after the first frame"):
         summarise([scores])
+
+
+def test_an_object_counts_from_the_frame_after_its_mask_was_given(tmp_path: Path) -> None:
+    early, both = squares((5, 5)), squares((5, 5), (30, 20))
+    sequence = video(tmp_path / "late", [early, early, both, both, both, both])
+    scores = score_sequence(sequence, lambda frame: squares((5, 5), (35, 20)))
+    assert scores.objects == (1, 2)
+    np.testing.assert_allclose(scores.j, [[1, 1, 1, 1], [np.nan, np.nan, 1 / 3, 1 / 3]])
+    metrics = summarise([scores])
+    assert metrics["J"]["mean"] == pytest.approx(2 / 3)
+    assert metrics["sequences"]["late"]["objects"]["2"]["J"] == pytest.approx(1 / 3)
+    assert metrics["sequences"]["late"]["J"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("given", [3, 4])
+def test_an_object_whose_mask_is_given_too_late_does_not_count(tmp_path: Path, given: int) -> None:
+    early, both = squares((5, 5)), squares((5, 5), (30, 20))
+    maps = [both if index >= given else early for index in range(5)]
+    assert score_sequence(video(tmp_path / "late", maps), lambda frame: both).objects == (1,)
+
+
+def test_missing_predictions_are_empty_on_request(tmp_path: Path) -> None:
+    truth = squares((5, 5))
+    sequence = video(tmp_path / "one", [truth] * 4)
+    write_maps(tmp_path / "results", [truth] * 2)
+    scores = score_folder(sequence, tmp_path / "results", missing="empty")
+    np.testing.assert_array_equal(scores.j, [[1, 0]])
+    np.testing.assert_array_equal(scores.centre_errors, [[0, np.inf]])
+
+
+def test_a_long_sequence_is_scored_by_several_processes(tmp_path: Path) -> None:
+    maps = [squares((index, 5)) for index in range(40)]
+    sequence = video(tmp_path / "long", maps)
+    write_maps(tmp_path / "results", [squares((max(0, index - 3), 5)) for index in range(40)])
+    alone, shared = (score_folders([(sequence, tmp_path / "results")], jobs=jobs)[0] for jobs in (1, 3))
+    assert shared.frames == alone.frames == tuple(f"{index:05d}" for index in range(1, 39))
+    np.testing.assert_array_equal(shared.j, alone.j)
+    assert alone.j[0, 10] == pytest.approx(7 / 13)

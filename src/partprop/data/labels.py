@@ -33,12 +33,12 @@ def read_labels(path: Path) -> np.ndarray:
         return values
     if mode != "L":
         raise UserError(f"{path}: mask is stored as {mode}; save it as 8-bit palette, 8-bit grey or 1-bit PNG")
-    ids = values[(values != 0) & (values != VOID)]
-    if ids.size == 0:
+    highest = int((values + np.uint8(1)).max()) - 1  # of those below 255, which turns over to 0; -1 without any
+    if highest <= 0:
         return (values == VOID).astype(np.uint8)
-    if ids.max() > MAX_GREY_ID:
+    if highest > MAX_GREY_ID:
         raise UserError(
-            f"{path}: grey mask has the value {ids.max()}, neither 0, 255 nor an object id up to {MAX_GREY_ID}; "
+            f"{path}: grey mask has the value {highest}, neither 0, 255 nor an object id up to {MAX_GREY_ID}; "
             "save it without smoothing, or as a palette PNG"
         )
     return values

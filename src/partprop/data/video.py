@@ -67,7 +67,7 @@ class Sequence:
                 f"{mask}: mask of {labels.shape[1]}x{labels.shape[0]} pixels on a frame of {width}x{height} "
                 f"({self.frames[index]}); make them equal"
             )
-        if self.single_object:
+        if self.single_object and labels.max() > 1:
             labels[(labels != 0) & (labels != VOID)] = 1
         return labels
 

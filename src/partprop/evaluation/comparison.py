@@ -7,7 +7,8 @@ import numpy as np
 
 from partprop.data.video import Sequence
 from partprop.evaluation.folders import open_annotations, open_named_results
-from partprop.evaluation.results import SequenceScores, interval_of_mean, mean_of_j_and_f, score_folders
+from partprop.evaluation.results import interval_of_mean, mean_of_j_and_f
+from partprop.evaluation.scoring import SequenceScores, score_folders
 
 FRAMES = 6  # shown where the results differ most, at most one of a sequence
 
@@ -72,7 +73,7 @@ def compare_folders(
     firsts, seconds = scores[: len(truths)], scores[len(truths) :]
     by_frame = [(mean_of_j_and_f(a), mean_of_j_and_f(b)) for a, b in zip(firsts, seconds, strict=True)]
     frames = [
-        _largest(truth, scored, b.mean(0) - a.mean(0), (ours[truth.name], theirs[truth.name]))
+        _largest(truth, scored, np.nanmean(b - a, axis=0), (ours[truth.name], theirs[truth.name]))
         for truth, scored, (a, b) in zip(truths, firsts, by_frame, strict=True)
     ]
     frames.sort(key=lambda frame: -abs(frame.gain))
@@ -80,17 +81,20 @@ def compare_folders(
         first=_estimate([a for a, _ in by_frame]),
         second=_estimate([b for _, b in by_frame]),
         gain=_estimate([b - a for a, b in by_frame]),
-        sequences={
-            truth.name: (float(a.mean()), float(b.mean())) for truth, (a, b) in zip(truths, by_frame, strict=True)
-        },
+        sequences={truth.name: (_mean(a), _mean(b)) for truth, (a, b) in zip(truths, by_frame, strict=True)},
         frames=[frame for frame in frames[:FRAMES] if frame.gain],
     )
 
 
 def _estimate(values: list[np.ndarray]) -> Estimate:
     """Of values (objects, frames) by sequence."""
-    objects = np.concatenate([each.mean(axis=1) for each in values])
+    objects = np.concatenate([np.nanmean(each, axis=1) for each in values])
     return Estimate(float(objects.mean()), **interval_of_mean(values))
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean over the objects of their means over the frames; values (objects, frames)."""
+    return float(np.nanmean(values, axis=1).mean())
 
 
 def _largest(truth: Sequence, scores: SequenceScores, gains: np.ndarray, folders: tuple[Path, Path]) -> Difference:

@@ -42,21 +42,26 @@ def jaccard(prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None =
     return np.count_nonzero(prediction & truth) / union if union else 1.0
 
 
+def boundary_radius(shape: tuple[int, ...]) -> int:
+    """Pixels within which boundaries match in a frame of shape (H, W)."""
+    return int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(shape[0], shape[1])))
+
+
 def boundary_f(
-    prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None = None, tolerance: float = BOUNDARY_TOLERANCE
+    prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None = None, radius: int | None = None
 ) -> float:
     """Boundary accuracy F: harmonic mean of the precision and recall of boundary pixels.
 
-    A boundary pixel matches if one of the other mask lies within the tolerance. Where neither mask has a boundary F
+    A boundary pixel matches if one of the other mask lies within the radius. Where neither mask has a boundary F
     is 1, where one has F is 0. A mask that fills the frame has none.
 
     Args:
         prediction, truth: bool (H, W).
         void: bool (H, W), pixels that count for neither.
-        tolerance: share of the frame's diagonal, rounded up to whole pixels; from 1 on, pixels.
+        radius: pixels within which they match; None is `boundary_radius` of the masks' shape.
     """
     prediction, truth = _without_void(prediction, truth, void)
-    radius = int(tolerance if tolerance >= 1 else np.ceil(tolerance * np.hypot(*truth.shape)))
+    radius = boundary_radius(truth.shape) if radius is None else radius
     window = _window(prediction | truth)
     predicted, true = boundary(prediction[window]), boundary(truth[window])
     predicted_pixels, true_pixels = np.count_nonzero(predicted), np.count_nonzero(true)

@@ -7,6 +7,7 @@ from partprop.data.video import Sequence
 from partprop.errors import UserError
 from partprop.evaluation.results import evaluate_results
 from partprop.evaluation.schema import Metrics
+from partprop.evaluation.scoring import Missing
 from partprop.files import write_csv, write_json
 
 SHOWN_NAMES = 5  # of a list of sequences in an error
@@ -19,6 +20,7 @@ def evaluate_folders(
     json_file: Path | None = None,
     csv_file: Path | None = None,
     jobs: int = 1,
+    missing: Missing = "error",
 ) -> Metrics:
     """Evaluate a folder of results by the DAVIS semi-supervised protocol.
 
@@ -29,14 +31,15 @@ def evaluate_folders(
         json_file: where to write the metrics, if anywhere.
         csv_file: where to write J and F of each object, if anywhere.
         jobs: number of processes; the numbers do not depend on it.
+        missing: what predictions of frames, and of sequences that `sequences` names, count as that are not there.
 
     Raises:
         UserError: a folder holds no sequences or not those that it should, or a file is missing, corrupt, of other
             size than its counterpart, or names unknown objects.
     """
-    found = open_named_results(results, sequences)
+    found = open_named_results(results, sequences, missing=missing)
     truths = open_annotations(annotations, found)
-    metrics = evaluate_results(truths, found, jobs)
+    metrics = evaluate_results(truths, found, jobs, missing)
     if json_file is not None:
         write_json(json_file, metrics)
     if csv_file is not None:
@@ -44,7 +47,9 @@ def evaluate_folders(
     return metrics
 
 
-def open_named_results(root: Path, sequences: Path | None, like: Mapping[str, Path] | None = None) -> dict[str, Path]:
+def open_named_results(
+    root: Path, sequences: Path | None, like: Mapping[str, Path] | None = None, missing: Missing = "error"
+) -> dict[str, Path]:
     """The folders of results, by sequence: all under `root`, those named by a file, or those that `like` has, too.
 
     Raises:
@@ -52,6 +57,8 @@ def open_named_results(root: Path, sequences: Path | None, like: Mapping[str, Pa
     """
     found = find_results(root)
     names = sorted(like or found) if sequences is None else read_names(sequences)
+    if missing == "empty":
+        return {name: found.get(name, root / name) for name in names}
     if absent := [name for name in names if name not in found]:
         wanted = f"named by {sequences}" if sequences is not None else "which the other results have"
         raise UserError(f"{root}: lacks {_listed(absent)}, {wanted}; add them, or name others with --sequences")

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from partprop import paths
 from partprop.data.video import open_davis
 from partprop.evaluation.boxes import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS
 from partprop.evaluation.folders import find_results, object_rows, require_exactly
-from partprop.evaluation.results import SequenceScores, box_curves, score_folders, summarise
+from partprop.evaluation.results import box_curves, summarise
 from partprop.evaluation.schema import Metrics
+from partprop.evaluation.scoring import SequenceScores, score_folders
 from partprop.files import write_csv, write_json
 
 if TYPE_CHECKING:
@@ -70,8 +73,8 @@ def _over_time(scores: Scores) -> Iterator[tuple[str, str, str, float, float]]:
     """J and F of each frame, as means over the objects."""
     for method, sequences in scores.items():
         for sequence in sequences:
-            values = zip(sequence.frames, sequence.j.mean(axis=0), sequence.f.mean(axis=0), strict=True)
-            for frame, j, f in values:
+            j_means, f_means = np.nanmean(sequence.j, axis=0), np.nanmean(sequence.f, axis=0)
+            for frame, j, f in zip(sequence.frames, j_means, f_means, strict=True):
                 yield method, sequence.name, frame, float(j), float(f)
 
 

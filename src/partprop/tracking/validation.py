@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from partprop.data.video import Sequence
-from partprop.evaluation.results import SequenceScores, score_sequence, summarise
+from partprop.evaluation.results import summarise
 from partprop.evaluation.schema import Metrics
+from partprop.evaluation.scoring import SequenceScores, score_sequence
 from partprop.model.network import Network
 from partprop.tracking.segmenter import Settings
 from partprop.tracking.videos import head, object_boxes, segment_sequence
