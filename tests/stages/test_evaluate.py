@@ -15,6 +15,7 @@ from PIL import Image
 
 from partprop.data.video import write_labels
 from partprop.errors import UserError
+from partprop.evaluation.vot import Supervised, write_supervised
 from partprop.stages import evaluate
 
 PARAMS = SimpleNamespace(preset="mini", data=SimpleNamespace(davis=SimpleNamespace(source="synthetic", year=2017)))
@@ -46,6 +47,12 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             write_results(tmp_path / "results/baselines" / method / name, shift=10)
     write_results(tmp_path / "results/davis/0/bear", shift=0)
     write_results(tmp_path / "results/davis/1/boat", shift=5)
+    frames = [f"{index:05d}" for index in range(4)]
+    right, failing = (
+        Supervised(np.array([np.nan, np.nan, 1, 0.5]), np.array([0, fails, 0, 0], bool)) for fails in (0, 1)
+    )
+    write_supervised(tmp_path / "results/davis/0/bear/supervised.csv", frames, {1: right, 2: right})
+    write_supervised(tmp_path / "results/davis/1/boat/supervised.csv", frames, {1: failing, 2: right})
     split = tmp_path / "data/davis/ImageSets/2017/val.txt"
     split.parent.mkdir(parents=True)
     split.write_text("bear\nboat\n")
@@ -72,6 +79,10 @@ def test_reports(repository: Path, rows: Callable[[str], list[dict[str, str]]], 
     assert metrics["ours"]["J"]["recall"] == pytest.approx(3 / 4)
     assert metrics["ours"]["sequences"]["boat"]["objects"]["1"]["J"] == pytest.approx(1 / 3)
     assert metrics["baselines"]["flow"]["J"]["mean"] == pytest.approx(1 / 2)
+    assert metrics["ours"]["boxes"]["vot_accuracy"] == pytest.approx(0.75)
+    assert metrics["ours"]["boxes"]["vot_failures"] == pytest.approx(1 / 4)
+    assert "vot_failures" not in metrics["baselines"]["flow"]["boxes"]
+    assert recorder.logged["ours/vot_failures"] == [(None, 1 / 4)]
     assert recorder.logged["ours/J&F"] == [(None, metrics["ours"]["J&F"])]
     assert recorder.logged["flow/success_auc"] == [(None, metrics["baselines"]["flow"]["boxes"]["success_auc"])]
 

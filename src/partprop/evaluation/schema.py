@@ -1,6 +1,6 @@
 """The shape of one method's scores in metrics.json and in the output of `partprop evaluate`."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class StatisticsBlock(TypedDict):
@@ -23,10 +23,16 @@ SequenceBlock = TypedDict("SequenceBlock", {"J&F": float, "J": float, "F": float
 
 
 class BoxesBlock(TypedDict):
-    """Area under the success plot and precision at 20 pixels, in [0, 1]: means over the objects of all sequences."""
+    """Measures of boxes, means over the objects of all sequences.
+
+    Area under the success plot and precision at 20 pixels, in [0, 1]; and, where the tracker was started again after
+    failures, VOT's accuracy in [0, 1], absent for videos too short for it, and the number of failures.
+    """
 
     success_auc: float
     precision_20px: float
+    vot_accuracy: NotRequired[float]
+    vot_failures: NotRequired[float]
 
 
 class IntervalBlock(TypedDict):

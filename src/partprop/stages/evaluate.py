@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from partprop.data.video import open_davis
 from partprop.evaluation.boxes import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS
 from partprop.evaluation.folders import find_results, object_rows, require_exactly
 from partprop.evaluation.results import box_curves, summarise
-from partprop.evaluation.schema import Metrics
+from partprop.evaluation.schema import BoxesBlock, Metrics
 from partprop.evaluation.scoring import SequenceScores, score_folders
+from partprop.evaluation.vot import accuracy, read_supervised, robustness
 from partprop.files import write_csv, write_json
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def run(params: Params, log: Run) -> None:
     each = iter(score_folders(pairs, jobs=os.cpu_count() or 1))
     scores = {method: [next(each) for _ in sequences] for method in found}
     metrics = {method: summarise(scores[method]) for method in scores}
+    _add_supervised(metrics["ours"]["boxes"], found["ours"].values())
 
     dataset = "synthetic" if davis.source == "synthetic" else f"DAVIS {davis.year}"
     write_json(
@@ -56,6 +58,14 @@ def run(params: Params, log: Run) -> None:
     write_csv(paths.REPORTS / "per_sequence.csv", ("method", "sequence", "object", "J&F", "J", "F"), rows)
     _write_plots(scores, paths.REPORTS / "plots")
     log.metrics(_logged(metrics))
+
+
+def _add_supervised(boxes: BoxesBlock, folders: Iterable[Path]) -> None:
+    """Add VOT's measures of the runs that inference left in folders of results."""
+    runs = [run for folder in folders for run in read_supervised(folder / "supervised.csv").values()]
+    boxes["vot_failures"] = robustness(runs)
+    if (mean := accuracy(runs)) is not None:
+        boxes["vot_accuracy"] = mean
 
 
 def _write_plots(scores: Scores, folder: Path) -> None:
@@ -87,6 +97,6 @@ def _logged(metrics: Mapping[str, Metrics]) -> dict[str, float]:
             values[f"{method}/{measure}_mean"] = block["mean"]
             values[f"{method}/{measure}_recall"] = block["recall"]
             values[f"{method}/{measure}_decay"] = block["decay"]
-        values[f"{method}/success_auc"] = summary["boxes"]["success_auc"]
-        values[f"{method}/precision_20px"] = summary["boxes"]["precision_20px"]
+        boxes = cast(dict[str, float], summary["boxes"])
+        values |= {f"{method}/{measure}": value for measure, value in boxes.items()}
     return values

@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 import pandas as pd
 import torch
 
 from partprop import paths
 from partprop.data.video import Sequence, open_davis, write_labels
 from partprop.errors import UserError
+from partprop.evaluation.boxes import Tracks
+from partprop.evaluation.vot import write_supervised
 from partprop.files import replacing_folder, write_json
 from partprop.model.network import Network, build_network, load_network
 from partprop.tracking.segmenter import Settings
-from partprop.tracking.videos import segment_sequence
+from partprop.tracking.supervised import supervise_sequence
+from partprop.tracking.videos import object_boxes, segment_sequence
 
 if TYPE_CHECKING:
     from partprop.experiment import Run
@@ -28,23 +32,22 @@ COLUMNS = ["frame", "object", "part", "x1", "y1", "x2", "y2", "score"]
 
 
 def run(params: Params, log: Run, shard: int) -> None:
-    """Write results/davis/<shard>/<sequence>/: a mask per frame and tracks.csv; and how fast that went."""
+    """Write results/davis/<shard>/<sequence>/: a mask per frame, tracks.csv and supervised.csv; and the speed."""
     torch.set_num_threads(params.infer.threads)
     cv2.setNumThreads(1)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
     settings = Settings(**params.segmentation.model_dump())
-    start, frames = time.perf_counter(), 0
+    seconds, frames = 0.0, 0
     with replacing_folder(paths.RESULTS / str(shard)) as folder:
         for sequence in sequences:
-            segment_to(network, settings, sequence, folder / sequence.name)
-            frames += len(sequence)
+            start = time.perf_counter()
+            boxes = segment_to(network, settings, sequence, folder / sequence.name)
+            seconds, frames = seconds + time.perf_counter() - start, frames + len(sequence)
+            runs = supervise_sequence(network, settings, sequence, boxes)
+            write_supervised(folder / sequence.name / "supervised.csv", sequence.frame_names, runs)
             print(f"{sequence.name}: {len(sequence)} frames", flush=True)
-    speed = {
-        "frames_per_second": frames / (time.perf_counter() - start),
-        "frames": frames,
-        "peak_memory_mb": _peak_memory_mb(),
-    }
+    speed = {"frames_per_second": frames / seconds, "frames": frames, "peak_memory_mb": _peak_memory_mb()}
     log.metrics(speed)
     write_json(paths.REPORTS / "infer" / f"{shard}.json", speed)
 
@@ -60,15 +63,18 @@ def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequenc
     return sequences[shard::shards]
 
 
-def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> None:
-    """Write a sequence's masks and tracks."""
+def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> Tracks:
+    """Write a sequence's masks and tracks; gives the boxes of the whole objects."""
     rows = []
+    boxes: dict[tuple[str, int], np.ndarray] = {}
     for frame, result in segment_sequence(network, settings, sequence):
         write_labels(folder / f"{frame}.png", result.labels)
+        boxes |= object_boxes(frame, result)
         for part in result.boxes:
             box = (round(side, 2) for side in part.box)
             rows.append((frame, part.object_id, part.part, *box, round(part.score, 4)))
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "tracks.csv", index=False)
+    return boxes
 
 
 def _peak_memory_mb() -> float:
