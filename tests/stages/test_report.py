@@ -1,14 +1,17 @@
-"""The report stage on a small fabricated run: three sequences of two objects."""
+"""The report stage on a small fabricated run: a few sequences of two objects."""
 
+import base64
 import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import cv2
 import numpy as np
 import pandas as pd
@@ -19,7 +22,7 @@ from partprop.errors import UserError
 from partprop.stages import report
 
 METHODS = ["ours", "first_mask", "flow", "label_propagation"]
-SCORES = {"camel": 0.873, "dog": 0.641, "kite-surf": 0.412}
+SCORES = {"camel": 0.873, "dog": 0.641, "kite-surf": 0.412, "libby": 0.811, "goat": 0.555}
 FRAMES = [f"{number:05d}" for number in range(0, 14, 2)]
 FETCHING = {"src", "srcset", "data", "poster", "action", "background", "xlink:href"}
 
@@ -168,7 +171,7 @@ def test_page_fetches_nothing_and_its_links_lead_somewhere(page):
     assert all(address.startswith("data:") for address in parsed.fetched)
     assert not re.search(r"@import|url\(|<script|<iframe", page.text)
     assert set(parsed.anchors) <= parsed.ids
-    assert parsed.images == 3 * 5 + 3 + 7  # stills, J of each shown sequence, charts over all sequences
+    assert parsed.images == 5 * 5 + 5 + 7  # stills, J of each sequence, charts over all sequences
 
 
 def test_page_has_every_sequence_and_the_numbers_of_metrics_json(page):
@@ -192,6 +195,23 @@ def test_names_and_parameters_are_escaped(page):
 def test_best_median_and_worst_are_shown_in_order(page):
     shown = re.findall(r'<span class="role">(\w+)</span>: ([\w-]+),', page.text)
     assert shown == [("best", "camel"), ("median", "dog"), ("worst", "kite-surf")]
+
+
+def test_the_others_are_shown_by_name(page):
+    assert re.findall(r"<summary>([\w-]+), J", page.text) == ["goat", "libby"]
+
+
+def test_films_of_the_named_three_hold_all_frames(page):
+    films = re.findall(r'src="data:video/mp4;base64,([^"]+)"', page.text)
+    assert len(films) == 3
+    with av.open(BytesIO(base64.b64decode(films[0]))) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == len(FRAMES)
+    assert pictures[0].shape == (270, 480, 3)
+    tinted, plain = pictures[0][112, 120].astype(int), pictures[0][250, 20].astype(int)
+    assert np.abs(plain - 90).max() < 8
+    assert tinted[2] > tinted[0] + 40  # object 1 is blue
 
 
 def test_synthetic_run_says_that_published_numbers_do_not_compare(page):

@@ -1,5 +1,6 @@
 """Pictures of a result: a few frames of a sequence with the predicted mask, the true contour and the tracked boxes."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,20 +28,23 @@ class Still:
 
 
 def film_strip(sequence: Sequence, result: Path) -> list[Still]:
-    """Evenly spaced frames of `sequence`, with the masks and tracks.csv of the folder `result` drawn on them.
+    """Evenly spaced frames of `sequence`, drawn as by `overlays`, which see for arguments and errors."""
+    indices = np.unique(np.linspace(0, len(sequence) - 1, FRAMES).round().astype(int))
+    return [Still(frame, _jpeg(picture)) for frame, picture in overlays(sequence, result, indices)]
+
+
+def overlays(sequence: Sequence, result: Path, indices: Iterable[int]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and pictures, as of `overlay`, of some frames, with the masks and tracks.csv of the folder `result`.
 
     Raises:
-        UserError: tracks.csv or a mask is missing or unreadable.
+        UserError: tracks.csv, a frame or a mask is missing or unreadable.
     """
     tracks = _read_tracks(result / "tracks.csv")
-    stills = []
-    for index in np.unique(np.linspace(0, len(sequence) - 1, FRAMES).round().astype(int)):
+    for index in indices:
         frame = sequence.frame_names[index]
         predicted = read_labels(result / f"{frame}.png")
         boxes = tracks[tracks["frame"] == frame]
-        picture = overlay(sequence.image(index), predicted, sequence.labels(index), boxes)
-        stills.append(Still(frame, _jpeg(picture)))
-    return stills
+        yield frame, overlay(sequence.image(index), predicted, sequence.labels(index), boxes)
 
 
 def overlay(image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None, boxes: pd.DataFrame) -> np.ndarray:

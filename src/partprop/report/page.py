@@ -19,16 +19,18 @@ class Strip:
     """A sequence shown frame by frame.
 
     Attributes:
-        role: why it is shown: best, median or worst.
+        role: best, median or worst, else empty.
         sequence: its name.
         stills: a few frames with the result drawn on them.
         chart: J by frame.
+        film: an MP4 of all frames with the result drawn on them, of the sequences that have a role.
     """
 
     role: str
     sequence: str
     stills: list[Still]
     chart: Chart
+    film: bytes | None
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,13 @@ class Row:
 
 
 def shown_sequences(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The best, the median and the worst sequence by our J&F as (role, name); fewer if there are fewer."""
+    """All sequences as (role, name): the best, the median and the worst by our J&F, then the others by name."""
     scores = metrics["ours"]["sequences"]
     ranked = sorted(scores, key=lambda name: (-scores[name]["J&F"], name))
     picks = {"best": ranked[0], "worst": ranked[-1], "median": ranked[len(ranked) // 2]}
     roles = {name: role for role, name in reversed(picks.items())}  # one role per name, best before worst
-    return [(roles[name], name) for name in ranked if name in roles]
+    others = sorted(name for name in ranked if name not in roles)
+    return [(roles[name], name) for name in ranked if name in roles] + [("", name) for name in others]
 
 
 def methods(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -162,6 +165,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["value"] = _value
     environment.filters["svg_uri"] = lambda text: _data_uri(text.encode(), "image/svg+xml")
     environment.filters["jpeg_uri"] = lambda data: _data_uri(data, "image/jpeg")
+    environment.filters["mp4_uri"] = lambda data: _data_uri(data, "video/mp4")
     return environment
 
 

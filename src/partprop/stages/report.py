@@ -13,6 +13,7 @@ from partprop.files import replacing
 from partprop.paths import DAVIS, REPORTS, RESULTS
 from partprop.report import figures
 from partprop.report.figures import Chart
+from partprop.report.film import film
 from partprop.report.inputs import Measurements, read_measurements
 from partprop.report.overlays import film_strip
 from partprop.report.page import Strip, methods, render_page, shown_sequences
@@ -67,7 +68,7 @@ def draw_charts(measurements: Measurements) -> dict[str, Chart]:
 
 
 def draw_strips(measurements: Measurements, year: int) -> list[Strip]:
-    """The best, the median and the worst sequence: their frames and J over time."""
+    """All sequences: some frames and J over time, and a film of the best, the median and the worst."""
     shown = shown_sequences(measurements.metrics)
     results = find_results(RESULTS)
     if absent := [name for _, name in shown if name not in results]:
@@ -79,6 +80,7 @@ def draw_strips(measurements: Measurements, year: int) -> list[Strip]:
             sequence=name,
             stills=film_strip(videos[name], results[name]),
             chart=figures.sequence_over_time(measurements.j_over_time, name),
+            film=film(videos[name], results[name]) if role else None,
         )
         for role, name in shown
     ]
@@ -93,4 +95,6 @@ def _log_figures(charts: Mapping[str, Chart], strips: list[Strip], log: "Run") -
         for strip in strips:
             for still in strip.stills:
                 (folder / f"{strip.sequence}_{still.frame}.jpg").write_bytes(still.jpeg)
+            if strip.film is not None:
+                (folder / f"{strip.sequence}.mp4").write_bytes(strip.film)
         log.artifact(folder)
