@@ -1,6 +1,7 @@
-# reproduce: the whole experiment · test · lint · dashboard: MLflow in the browser · clean: outputs, not the history
+# reproduce: the whole experiment · test · lint · dashboard: MLflow in the browser · plots: curves, on a page · clean: outputs,
+# not the history
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-.PHONY: reproduce test lint dashboard clean
+.PHONY: reproduce test lint dashboard plots clean
 
 reproduce: .venv/installed
 	.venv/bin/snakemake --cores all
@@ -14,8 +15,11 @@ lint: .venv/installed
 dashboard: .venv/installed
 	.venv/bin/python -m partprop.dashboard
 
+plots: .venv/installed
+	.venv/bin/python scripts/plots.py
+
 clean: # keeps .venv, DVC's cache and MLflow's history: the next run restores what it can
-	rm -rf data models/*.safetensors results reports/index.html reports/failures .snakemake build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf data models/*.safetensors results dvc_plots reports/index.html reports/failures .snakemake build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -9,7 +9,7 @@ import pytest
 from partprop.data.video import Sequence as Video
 from partprop.data.video import write_labels
 from partprop.errors import UserError
-from partprop.evaluation.results import box_curves, summarise
+from partprop.evaluation.results import box_curves, over_the_video, summarise
 from partprop.evaluation.scoring import score_folder, score_folders, score_sequence
 
 SHAPE = (40, 60)
@@ -213,3 +213,13 @@ def test_a_long_sequence_is_scored_by_several_processes(tmp_path: Path) -> None:
     assert shared.frames == alone.frames == tuple(f"{index:05d}" for index in range(1, 39))
     np.testing.assert_array_equal(shared.j, alone.j)
     assert alone.j[0, 10] == pytest.approx(7 / 13)
+
+
+def test_scores_over_the_course_of_videos_of_different_length(tmp_path: Path) -> None:
+    truth = squares((5, 5))
+    lost = np.zeros(SHAPE, np.uint8)
+    short = score_sequence(video(tmp_path / "short", [truth] * 4), {"00001": truth, "00002": lost}.__getitem__)
+    long = score_sequence(video(tmp_path / "long", [truth] * 12), lambda frame: truth)
+    j, f = over_the_video([short, long])
+    assert (j[0], j[25], j[50]) == pytest.approx((1, 0.75, 0.5))
+    np.testing.assert_allclose(f, j)

@@ -103,11 +103,14 @@ def test_reports(repository: Path, rows: Callable[[str], list[dict[str, str]]], 
     ]
     assert float(over_time[2]["J"]) == pytest.approx((1 / 3 + 1) / 2)
     success, precision = rows("plots/success.csv"), rows("plots/precision.csv")
-    assert (len(success), len(precision)) == (4 * 21, 4 * 51)
-    assert np.mean([float(row["success"]) for row in success[:21]]) == pytest.approx(
-        metrics["ours"]["boxes"]["success_auc"]
-    )
-    assert (precision[20]["threshold"], float(precision[20]["precision"])) == ("20", 1)
+    assert (len(success), len(precision)) == (21, 51)
+    assert list(success[0]) == list(precision[0]) == ["threshold", *METHODS]
+    assert np.mean([float(row["ours"]) for row in success]) == pytest.approx(metrics["ours"]["boxes"]["success_auc"])
+    assert (precision[20]["threshold"], float(precision[20]["ours"])) == ("20", 1)
+    by_position = rows("plots/j_by_position.csv")
+    assert [float(row["position"]) for row in by_position] == pytest.approx(range(0, 101, 2))
+    assert [float(row["ours"]) for row in by_position] == pytest.approx([metrics["ours"]["J"]["mean"]] * 51)
+    assert [float(row["flow"]) for row in by_position] == pytest.approx([1 / 2] * 51)
 
 
 def test_reports_repeat_bit_for_bit(repository: Path, recorder: Any) -> None:
@@ -115,7 +118,7 @@ def test_reports_repeat_bit_for_bit(repository: Path, recorder: Any) -> None:
     for _ in range(2):
         evaluate.run(PARAMS, recorder)
         contents.append({file: file.read_bytes() for file in (repository / "reports").rglob("*") if file.is_file()})
-    assert len(contents[0]) == 5
+    assert len(contents[0]) == 7
     assert contents[0] == contents[1]
 
 

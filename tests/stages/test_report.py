@@ -92,9 +92,13 @@ def write_run(root: Path) -> None:
     pd.DataFrame(rows, columns=["method", "sequence", "frame", "J", "F"]).to_csv(
         reports / "plots/j_over_time.csv", index=False
     )
-    for name, thresholds in (("success", np.linspace(0, 1, 21)), ("precision", np.arange(51))):
-        rows = [(m, t, v) for m in METHODS for t, v in zip(thresholds, rng.random(len(thresholds)), strict=True)]
-        table = pd.DataFrame(rows, columns=["method", "threshold", name])
+    for name, x, values in (
+        ("success", "threshold", np.linspace(0, 1, 21)),
+        ("precision", "threshold", np.arange(51)),
+        ("j_by_position", "position", np.linspace(0, 100, 51)),
+        ("f_by_position", "position", np.linspace(0, 100, 51)),
+    ):
+        table = pd.DataFrame({x: values, **{method: rng.random(len(values)) for method in METHODS}})
         table.to_csv(reports / f"plots/{name}.csv", index=False)
     steps = np.arange(0, 60, 10)
     pretrain = pd.DataFrame({"step": steps, "loss_mask": 1 / (steps + 1), "loss_classifier": 2 / (steps + 1)})
@@ -231,6 +235,8 @@ def test_same_inputs_give_the_same_bytes(page, project, monkeypatch):
     [
         "reports/metrics.json",
         "reports/plots/j_over_time.csv",
+        "reports/plots/j_by_position.csv",
+        "reports/plots/f_by_position.csv",
         "reports/plots/success.csv",
         "reports/plots/precision.csv",
         "reports/pretrain_fpn/curves.csv",

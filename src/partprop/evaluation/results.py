@@ -51,6 +51,20 @@ def interval_of_mean(values: Sequence[np.ndarray]) -> IntervalBlock:
     return {"low": low, "high": high}
 
 
+POSITIONS = np.linspace(0, 1, 51)
+"""Of a video, from its first to its last frame that counts."""
+
+
+def over_the_video(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
+    """J and F at POSITIONS, (51,) each, means over the sequences of the means over their objects."""
+    j, f = [], []
+    for sequence in scores:
+        frames = np.linspace(0, 1, len(sequence.frames))
+        j.append(np.interp(POSITIONS, frames, np.nanmean(sequence.j, axis=0)))
+        f.append(np.interp(POSITIONS, frames, np.nanmean(sequence.f, axis=0)))
+    return np.mean(j, axis=0), np.mean(f, axis=0)
+
+
 def box_curves(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
     """Success (21,) and precision (51,) at the thresholds of `boxes`, as means over the objects of all sequences.
 

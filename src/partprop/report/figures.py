@@ -6,7 +6,6 @@ from io import StringIO
 from typing import Any
 
 import matplotlib
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -93,19 +92,14 @@ def validation(curves: pd.DataFrame) -> Chart:
     return _chart("validation", "Measures on the held-out training sequences by training step", draw)
 
 
-def over_time(frames: pd.DataFrame, measure: str) -> Chart:
-    """Mean of `measure`, J or F, over the sequences against the position in the video, one line per method."""
-    positions = np.linspace(0, 1, 51)
+def over_time(curves: pd.DataFrame, measure: str) -> Chart:
+    """Mean of `measure`, J or F, over the sequences by the position in the video, one line per method."""
 
     def draw(axes: Axes, theme: Theme) -> None:
         for index, (method, label) in enumerate(METHODS.items()):
-            videos = [
-                np.interp(positions, np.linspace(0, 1, len(video)), video[measure])
-                for _, video in frames[frames["method"] == method].groupby("sequence")
-            ]
-            if videos:
-                mean = np.mean(videos, axis=0)
-                axes.plot(100 * positions, mean, color=theme.lines[index], linestyle=_dash(index), label=label)
+            if method in curves.columns:
+                style = {"color": theme.lines[index], "linestyle": _dash(index), "label": label}
+                axes.plot(curves["position"], curves[method], **style)
         axes.set(
             xlabel="position in the video, %",
             ylabel=f"{measure}, mean of the sequences",
@@ -134,7 +128,7 @@ def success(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> C
     """Share of frames whose box overlaps the true box by more than a threshold (OTB's success plot)."""
 
     def draw(axes: Axes, theme: Theme) -> None:
-        _threshold_lines(axes, theme, curves, "success", metrics, "success_auc")
+        _threshold_lines(axes, theme, curves, metrics, "success_auc")
         axes.set(xlabel="overlap threshold (IoU)", ylabel="success", xlim=(0, 1), ylim=FROM_0_TO_1)
 
     return _chart("success", "Success of the boxes against the overlap threshold, by method", draw)
@@ -144,7 +138,7 @@ def precision(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) ->
     """Share of frames whose box centre is within a distance of the true centre (OTB's precision plot)."""
 
     def draw(axes: Axes, theme: Theme) -> None:
-        _threshold_lines(axes, theme, curves, "precision", metrics, "precision_20px")
+        _threshold_lines(axes, theme, curves, metrics, "precision_20px")
         axes.axvline(20, color=theme.grid, linewidth=1)
         axes.set(xlabel="distance threshold, pixels", ylabel="precision", ylim=FROM_0_TO_1)
         axes.set_xlim(left=0)
@@ -156,17 +150,15 @@ def _threshold_lines(
     axes: Axes,
     theme: Theme,
     curves: pd.DataFrame,
-    column: str,
     metrics: Mapping[str, Mapping[str, Any]],
     summary: str,
 ) -> None:
     for index, (method, label) in enumerate(METHODS.items()):
-        rows = curves[curves["method"] == method]
-        if rows.empty:
+        if method not in curves.columns:
             continue
         value = metrics[method].get("boxes", {}).get(summary)
         label = label if value is None else f"{label} {value:.3f}"
-        axes.plot(rows["threshold"], rows[column], color=theme.lines[index], linestyle=_dash(index), label=label)
+        axes.plot(curves["threshold"], curves[method], color=theme.lines[index], linestyle=_dash(index), label=label)
 
 
 def _chart(name: str, alt: str, draw: Callable[[Axes, Theme], None], height: float = HEIGHT) -> Chart:

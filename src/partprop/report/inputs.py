@@ -28,8 +28,8 @@ class Measurements:
     Attributes:
         metrics: reports/metrics.json.
         j_over_time: columns method, sequence, frame (text), J, F.
-        success: columns method, threshold (overlap), success.
-        precision: columns method, threshold (pixels), precision.
+        j_by_position, f_by_position: columns position (in the video, percent) and one for each method.
+        success, precision: columns threshold (overlap, pixels) and one for each method.
         pretrain_curves: column step and one column per loss of FPN pre-training.
         pretrain_metrics: AP and AR of FPN pre-training.
         tracking_curves: column step and one column per loss of tracking training.
@@ -40,6 +40,8 @@ class Measurements:
 
     metrics: dict[str, Any]
     j_over_time: pd.DataFrame
+    j_by_position: pd.DataFrame
+    f_by_position: pd.DataFrame
     success: pd.DataFrame
     precision: pd.DataFrame
     pretrain_curves: pd.DataFrame
@@ -60,8 +62,10 @@ def read_measurements(reports: Path) -> Measurements:
     return Measurements(
         metrics=_read_json(reports / "metrics.json", ["preset", "dataset", "ours", "baselines"]),
         j_over_time=_read_table(plots / "j_over_time.csv", ["method", "sequence", "frame", "J", "F"]),
-        success=_read_table(plots / "success.csv", ["method", "threshold", "success"]),
-        precision=_read_table(plots / "precision.csv", ["method", "threshold", "precision"]),
+        j_by_position=_read_table(plots / "j_by_position.csv", ["position", "ours"]),
+        f_by_position=_read_table(plots / "f_by_position.csv", ["position", "ours"]),
+        success=_read_table(plots / "success.csv", ["threshold", "ours"]),
+        precision=_read_table(plots / "precision.csv", ["threshold", "ours"]),
         pretrain_curves=_read_table(pretrain / "curves.csv", ["step"]),
         pretrain_metrics=_read_json(pretrain / "metrics.json", []),
         tracking_curves=_read_table(tracking / "curves.csv", ["step"]),

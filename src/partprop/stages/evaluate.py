@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,7 +13,7 @@ from partprop import paths
 from partprop.data.video import open_davis
 from partprop.evaluation.boxes import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS
 from partprop.evaluation.folders import find_results, object_rows, require_exactly
-from partprop.evaluation.results import box_curves, summarise
+from partprop.evaluation.results import POSITIONS, box_curves, over_the_video, summarise
 from partprop.evaluation.schema import BoxesBlock, Metrics
 from partprop.evaluation.scoring import SequenceScores, score_folders
 from partprop.evaluation.vot import accuracy, read_supervised, robustness
@@ -70,13 +70,29 @@ def _add_supervised(boxes: BoxesBlock, folders: Iterable[Path]) -> None:
 
 def _write_plots(scores: Scores, folder: Path) -> None:
     write_csv(folder / "j_over_time.csv", ("method", "sequence", "frame", "J", "F"), _over_time(scores))
-    success, precision = [], []
-    for method, sequences in scores.items():
-        success_values, precision_values = (values.tolist() for values in box_curves(sequences))
-        success += [(method, *point) for point in zip(SUCCESS_THRESHOLDS.tolist(), success_values, strict=True)]
-        precision += [(method, *point) for point in zip(PRECISION_THRESHOLDS.tolist(), precision_values, strict=True)]
-    write_csv(folder / "success.csv", ("method", "threshold", "success"), success)
-    write_csv(folder / "precision.csv", ("method", "threshold", "precision"), precision)
+    success, precision = _by_method(scores, box_curves)
+    _write_curves(folder / "success.csv", "threshold", SUCCESS_THRESHOLDS, success)
+    _write_curves(folder / "precision.csv", "threshold", PRECISION_THRESHOLDS, precision)
+    j, f = _by_method(scores, over_the_video)
+    _write_curves(folder / "j_by_position.csv", "position", 100 * POSITIONS, j)
+    _write_curves(folder / "f_by_position.csv", "position", 100 * POSITIONS, f)
+
+
+Curves = dict[str, np.ndarray]
+"""By method."""
+
+
+def _by_method(
+    scores: Scores, curves: Callable[[list[SequenceScores]], tuple[np.ndarray, np.ndarray]]
+) -> tuple[Curves, Curves]:
+    found = {method: curves(sequences) for method, sequences in scores.items()}
+    return {method: pair[0] for method, pair in found.items()}, {method: pair[1] for method, pair in found.items()}
+
+
+def _write_curves(path: Path, x_name: str, x: np.ndarray, curves: Curves) -> None:
+    """A column for each method, as DVC plots them."""
+    rows = zip(x.tolist(), *(curve.tolist() for curve in curves.values()), strict=True)
+    write_csv(path, (x_name, *curves), rows)
 
 
 def _over_time(scores: Scores) -> Iterator[tuple[str, str, str, float, float]]:

@@ -56,8 +56,8 @@ def draw_charts(measurements: Measurements) -> dict[str, Chart]:
     """The charts over all sequences, by name."""
     blocks: Mapping[str, Mapping[str, Any]] = methods(measurements.metrics)
     charts = [
-        figures.over_time(measurements.j_over_time, "J"),
-        figures.over_time(measurements.j_over_time, "F"),
+        figures.over_time(measurements.j_by_position, "J"),
+        figures.over_time(measurements.f_by_position, "F"),
         figures.success(measurements.success, blocks),
         figures.precision(measurements.precision, blocks),
         figures.losses("pretrain_losses", "Losses of FPN pre-training by step", measurements.pretrain_curves),
