@@ -1,6 +1,5 @@
 """The whole network: encode a frame once, track its parts, correlate its pixels, propagate the parts' masks."""
 
-from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
+from partprop.model.windows import Window, cut, doubled, grown
 
 STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
@@ -46,10 +46,6 @@ class Features:
         maps = (self.image, self.p2, self.p3, self.p4, self.p5, self.keys, self.fine_keys)
         levels = (level.split(batch) for level in maps)
         return [Features(*frame) for frame in zip(*levels, strict=True)]
-
-
-Window = tuple[slice, slice]
-"""Rows and columns of a grid."""
 
 
 class FrameOutput(NamedTuple):
@@ -157,31 +153,31 @@ class Network(nn.Module):
         if not self.pixel_correlation:
             return self._stay(features, mask, window, remembered)
         correlation, grid = self.correlation, features.keys.shape[2:]
-        near = _grown(window, correlation.radius, grid)
+        near = grown(window, correlation.radius, grid)
         small = F.interpolate(mask, size=grid, mode="area")
-        known = correlation.know(_cut(before.p3, near), _cut(small, near))
+        known = correlation.know(cut(before.p3, near), cut(small, near))
         offset = (window[0].start - near[0].start, window[1].start - near[1].start)
-        read = correlation(_cut(features.keys, window), reference, _cut(before.keys, near), known, offset)
+        read = correlation(cut(features.keys, window), reference, cut(before.keys, near), known, offset)
         if filter_weights is None:
             found = read[:, correlation.value_channels, None]
         else:
-            found = _cut(correlation.filter(features.keys, filter_weights), window)
+            found = cut(correlation.filter(features.keys, filter_weights), window)
         evidence = torch.cat([read, found], 1)
 
-        fine = _doubled(window)
+        fine = doubled(window)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
-        followed = correlation.read_fine(_cut(features.fine_keys, fine), before.fine_keys, small, origin)
+        followed = correlation.read_fine(cut(features.fine_keys, fine), before.fine_keys, small, origin)
         ahead = lead(evidence)
         prior = correlation.prior(masks_of(evidence), followed, correlation.trust(ahead, remembered), remembered)
         return Correlated(evidence, prior, correlation.trust(ahead - STRICTNESS, remembered))
 
     def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> Correlated:
         """What `correlate` gives where pixels are not matched: no evidence, and the mask where it was."""
-        keys = _cut(features.keys, window)
+        keys = cut(features.keys, window)
         evidence = keys.new_zeros(len(keys), self.correlation.read_channels + 1, *keys.shape[2:])
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
-        prior = bounded_log_odds(_cut(small, _doubled(window)))
+        prior = bounded_log_odds(cut(small, doubled(window)))
         return Correlated(evidence, prior * remembered[:, None, None, None], torch.ones_like(evidence[:, :1]))
 
     def support(self, evidence: Tensor, mask: Tensor) -> Tensor:
@@ -289,24 +285,6 @@ class Network(nn.Module):
             for index in range(len(prior))
         ]
         return torch.stack(joined)[:, None]
-
-
-def _grown(window: Window, cells: int, grid: Many[int]) -> Window:
-    """A window with `cells` more on each side, as far as the grid goes."""
-    rows, columns = (
-        slice(max(0, part.start - cells), min(size, part.stop + cells)) for part, size in zip(window, grid, strict=True)
-    )
-    return rows, columns
-
-
-def _doubled(window: Window) -> Window:
-    """The same window on a grid of half the stride."""
-    rows, columns = (slice(2 * part.start, 2 * part.stop) for part in window)
-    return rows, columns
-
-
-def _cut(cells: Tensor, window: Window) -> Tensor:
-    return cells[:, :, window[0], window[1]]
 
 
 def build_network(

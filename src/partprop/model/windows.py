@@ -1,0 +1,27 @@
+"""Windows of a frame's grids of cells."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+Window = tuple[slice, slice]
+"""Rows and columns of a grid."""
+
+
+def grown(window: Window, cells: int, grid: Sequence[int]) -> Window:
+    """A window with `cells` more on each side, as far as the grid of (height, width) cells goes."""
+    rows, columns = (
+        slice(max(0, part.start - cells), min(size, part.stop + cells)) for part, size in zip(window, grid, strict=True)
+    )
+    return rows, columns
+
+
+def doubled(window: Window) -> Window:
+    """The same window on a grid of half the stride."""
+    rows, columns = (slice(2 * part.start, 2 * part.stop) for part in window)
+    return rows, columns
+
+
+def cut(cells: Tensor, window: Window) -> Tensor:
+    """The window of a map (B, C, H, W)."""
+    return cells[:, :, window[0], window[1]]
