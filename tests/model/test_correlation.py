@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from partprop.model.correlation import (
-    TRUST_MARGIN,
     Memory,
     PixelCorrelation,
     Surroundings,
@@ -199,7 +198,7 @@ def test_what_the_reference_is_not_trusted_with_goes_to_the_previous_frame():
 
 
 def test_a_pixel_unlike_the_reference_trusts_the_previous_frame():
-    lead = torch.tensor([-0.3, -TRUST_MARGIN, 0.2])[None, None, None]
+    lead = torch.tensor([-0.3, -0.05, 0.2])[None, None, None]
     trust = PixelCorrelation([8, 8, 8], 8, 16, 4).trust(lead, torch.ones(1)).detach().flatten()
     assert trust[0] < 0.01
     assert trust[1] == pytest.approx(0.5)

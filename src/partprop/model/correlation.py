@@ -12,8 +12,6 @@ from partprop.model.fpn import init_truncated_normal
 UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
-TRUST_MARGIN = 0.1  # cosine by which the memory may be less similar than the previous frame
-TRUST_SCALE = 40.0  # of the lead in similarity, to log-odds
 BLOCK = 8  # side of the blocks that look at their neighbourhood together
 
 
@@ -241,6 +239,8 @@ class PixelCorrelation(nn.Module):
         )
         self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
+        self.log_trust_scale = nn.Parameter(torch.tensor(3.7))  # e^3.7 ≈ 40, of the lead in similarity
+        self.trust_margin = nn.Parameter(torch.tensor(0.05))  # cosine by which the reference may be less similar
         self.value_channels = value_channels
         self.read_channels = 2 * (value_channels + READOUT_EXTRA)
         self.filter = CorrelationFilter()
@@ -294,14 +294,13 @@ class PixelCorrelation(nn.Module):
         """Trust in [0, 1] in what memory and filter say, (B, 1, h, w).
 
         They know the object as it was: where a pixel resembles the previous frame much more than the memory, as one
-        that has just turned into view, they are trusted less. How much less is not learnt: in training's short
-        clips memory is never old, and would always be trusted.
+        that has just turned into view, they are trusted less.
 
         Args:
             lead: (B, 1, h, w), by how much a pixel's best cosine with the memory exceeds that with the previous frame.
             remembered: (B,), 0 where nothing is known of the previous frame and the memory is all there is, else 1.
         """
-        doubt = ((lead + TRUST_MARGIN) * -TRUST_SCALE).sigmoid()
+        doubt = ((lead + self.trust_margin) * -self.log_trust_scale.exp()).sigmoid()
         return 1 - remembered[:, None, None, None] * doubt
 
     def know(self, p3: Tensor, mask: Tensor) -> Tensor:

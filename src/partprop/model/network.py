@@ -198,6 +198,9 @@ class Network(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Masks of parts.
 
+        What the memory is not trusted with is only kept from the decoder when the network is in use: trained that way,
+        it trusts the memory with everything, which is never old in short clips.
+
         Args:
             features: of the current frame.
             correlated: of a window whose origin is at row and column `offset` of the stride-8 grid.
@@ -211,7 +214,7 @@ class Network(nn.Module):
         size = self.roi_size
         windows = enlarge(boxes, CONTEXT)
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
-        evidence = believed(correlated)
+        evidence = correlated.evidence if self.training else believed(correlated)
         values, matches = split_readouts(roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1))
         inputs = PartInputs(
             image=roi_align(features.image, windows, 2 * size, 2).flatten(0, 1),
