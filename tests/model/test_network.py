@@ -200,3 +200,24 @@ def test_weights_of_another_backbone_are_one_line():
 def test_missing_weights_file_is_one_line():
     with pytest.raises(UserError, match=r"backbone\.weights: /nowhere\.pth: no such file"):
         imagenet_weights("lite0", "/nowhere.pth")
+
+
+def test_only_in_use_does_trust_keep_the_memory_from_the_decoder(network: Network):
+    images, mask, boxes = video()
+    reference, current = network.encode(images[0, :2]).split(1)
+    window = (slice(0, SIZE // 8), slice(0, SIZE // 8))
+    correlated = network.correlate(
+        current, network.memorise(reference, mask), network.fit_filter(reference, mask), reference, mask, window
+    )
+    inputs = (boxes[:, 1], torch.ones(1, PARTS, 1, 32, 32), network.guide(reference, mask, boxes[:, 0], 1))
+
+    def masks(trust: float, training: bool) -> torch.Tensor:
+        network.train(training)
+        given = correlated._replace(trust=torch.full_like(correlated.trust, trust))
+        return network.decode(current, given, (0, 0), *inputs)[0]
+
+    with torch.no_grad():
+        torch.testing.assert_close(masks(0, training=True), masks(1, training=True))
+        torch.testing.assert_close(masks(1, training=False), masks(1, training=True))
+        assert not torch.equal(masks(0, training=False), masks(1, training=False))
+    network.train()
