@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from other_environment import python_with
 
 from partprop.data.labels import VOID, mask_box
 from partprop.data.video import Sequence, open_davis
@@ -22,8 +23,7 @@ from partprop.evaluation.folders import find_results, require_exactly
 from partprop.evaluation.results import summarise
 from partprop.evaluation.scoring import SequenceScores, score_folders, score_sequence
 
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = ROOT / ".venv-contrib"
+ENVIRONMENT = ".venv-contrib"
 PACKAGE = "opencv-contrib-python-headless>=4.10,<6"
 TRACKERS = ("csrt", "kcf")
 
@@ -93,12 +93,8 @@ def _by_frame(
 
 
 def _run(jobs: list[dict]) -> str:
-    python, installed = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "installed"
-    if not installed.exists():  # an interrupted installation is begun again
-        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PACKAGE], check=True)
-        installed.touch()
-    worker = ROOT / "benchmarks" / "opencv_tracker.py"
+    python = python_with(PACKAGE, ENVIRONMENT)
+    worker = Path(__file__).with_name("opencv_tracker.py")
     done = subprocess.run(
         [str(python), str(worker)], input=json.dumps(jobs), capture_output=True, text=True, check=False
     )

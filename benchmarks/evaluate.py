@@ -21,13 +21,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
+from other_environment import python_with
 from PIL import Image
 
 from partprop.data.video import split_names
 from partprop.errors import UserError
 
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = ROOT / ".venv-vos"
+ENVIRONMENT = ".venv-vos"
 PACKAGE = "vos-benchmark==0.1.0"
 SHIFT = (3, 4)  # rows, columns
 VOS_BENCHMARK = """
@@ -53,20 +53,20 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    _install()
+    python = python_with(PACKAGE, ENVIRONMENT)
     with tempfile.TemporaryDirectory() as temporary:
         truths, predictions = Path(temporary) / "truths", Path(temporary) / "predictions"
         for name in names:
             shutil.copytree(arguments.davis / "Annotations" / "480p" / name, truths / name)
         shift_all(truths, predictions)
-        compare(truths, predictions, arguments.jobs, arguments.rounds)
+        compare(truths, predictions, python, arguments.jobs, arguments.rounds)
 
 
-def compare(truths: Path, predictions: Path, jobs: int, rounds: int) -> None:
+def compare(truths: Path, predictions: Path, python: Path, jobs: int, rounds: int) -> None:
     """Print the seconds of each evaluator, their ratio to ours, and what they measured."""
     evaluators: dict[str, Callable[[], Measured]] = {
         "partprop": lambda: run_ours(truths, predictions, jobs),
-        "vos-benchmark": lambda: run_vos_benchmark(truths, predictions, jobs),
+        "vos-benchmark": lambda: run_vos_benchmark(truths, predictions, python, jobs),
         "plain": lambda: run_plain(truths, predictions),
     }
     seconds: dict[str, list[float]] = {name: [] for name in evaluators}
@@ -104,9 +104,9 @@ def run_ours(truths: Path, predictions: Path, jobs: int) -> Measured:
     return metrics["J&F"], metrics["J"]["mean"], metrics["F"]["mean"]
 
 
-def run_vos_benchmark(truths: Path, predictions: Path, jobs: int) -> Measured:
+def run_vos_benchmark(truths: Path, predictions: Path, python: Path, jobs: int) -> Measured:
     """By vos-benchmark in a process of its own, start included."""
-    command = [str(ENVIRONMENT / "bin" / "python"), "-c", VOS_BENCHMARK, str(truths), str(predictions), str(jobs)]
+    command = [str(python), "-c", VOS_BENCHMARK, str(truths), str(predictions), str(jobs)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     j_and_f, j, f = json.loads(done.stdout.splitlines()[-1])
     return j_and_f, j, f
@@ -163,14 +163,6 @@ def _peak_memory(command: list[str]) -> float:
             peak = max(peak, used)
             time.sleep(0.02)
     return peak / 2**20
-
-
-def _install() -> None:
-    installed = ENVIRONMENT / "installed"
-    if not installed.exists():  # an interrupted installation is begun again
-        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-        subprocess.run([str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", PACKAGE], check=True)
-        installed.touch()
 
 
 if __name__ == "__main__":

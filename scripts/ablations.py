@@ -92,9 +92,8 @@ def measure_all(settings: Ablations) -> list[dict[str, str]]:
         futures = [pool.submit(measure, variant, changes, settings) for variant, changes in VARIANTS.items()]
         try:
             return [future.result() for future in futures]
-        except UserError:
+        finally:  # an interruption, too, would else wait for those that have not begun
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def measure(variant: str, changes: list[str], settings: Ablations) -> dict[str, str]:
