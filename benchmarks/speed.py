@@ -23,7 +23,6 @@ from partprop.memory import keep_freed_memory
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.tracking.segmenter import Segmenter, Settings
-from partprop.tracking.videos import head
 from partprop.trained import load_trained
 
 REPEATS = 4  # of the same frames, back and forth, to see whether memory grows
@@ -44,7 +43,8 @@ def main() -> None:
         params = load_params(Path("params.yaml"))
         network, settings = load_trained(params)
         sequences = [
-            head(sequence, arguments.frames) for sequence in open_davis(arguments.davis, "val", params.data.davis.year)
+            sequence.part(range(len(sequence))[: arguments.frames])
+            for sequence in open_davis(arguments.davis, "val", params.data.davis.year)
         ]
         rates = [_rate(network, settings, sequence) for sequence in sequences]
         print(f"{len(rates)} videos: mean {statistics.mean(rates):.1f}, least {min(rates):.1f} frames per second")

@@ -8,7 +8,7 @@ Other sets in this style (YouTube-VOS: several objects, annotations on some fram
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,16 @@ class Sequence:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def part(self, indices: Iterable[int]) -> "Sequence":
+        """The frames at some positions, as a sequence of the same name."""
+        chosen = list(indices)
+        return replace(
+            self,
+            frame_names=tuple(self.frame_names[index] for index in chosen),
+            frames=tuple(self.frames[index] for index in chosen),
+            masks=tuple(self.masks[index] for index in chosen),
+        )
 
     def image(self, index: int) -> np.ndarray:
         """The frame at a position: uint8 (H, W, 3), RGB.

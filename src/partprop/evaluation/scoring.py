@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Many
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Literal
@@ -191,27 +191,17 @@ def _counted(sequence: Sequence) -> Sequence:
     annotated = _annotated(sequence)
     if len(annotated) < 3:
         raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
-    return _part(sequence, annotated[1:-1])
+    return sequence.part(annotated[1:-1])
 
 
 def _chunks(sequence: Sequence) -> list[Sequence]:
     """Parts of CHUNK frames at most."""
     starts = range(0, len(sequence), CHUNK)
-    return [_part(sequence, range(start, min(start + CHUNK, len(sequence)))) for start in starts]
+    return [sequence.part(range(start, min(start + CHUNK, len(sequence)))) for start in starts]
 
 
 def _annotated(sequence: Sequence) -> list[int]:
     return [index for index, mask in enumerate(sequence.masks) if mask is not None]
-
-
-def _part(sequence: Sequence, indices: Many[int]) -> Sequence:
-    """Some of the frames."""
-    return replace(
-        sequence,
-        frame_names=tuple(sequence.frame_names[index] for index in indices),
-        frames=tuple(sequence.frames[index] for index in indices),
-        masks=tuple(sequence.masks[index] for index in indices),
-    )
 
 
 def _labels(sequence: Sequence, index: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from partprop.evaluation.schema import Metrics
 from partprop.evaluation.scoring import SequenceScores, score_sequence
 from partprop.model.network import Network
 from partprop.tracking.segmenter import Settings
-from partprop.tracking.videos import head, object_boxes, segment_sequence
+from partprop.tracking.videos import object_boxes, segment_sequence
 
 
 class Validation(NamedTuple):
@@ -24,7 +24,7 @@ class Validation(NamedTuple):
 def validate(network: Network, settings: Settings, sequences: list[Sequence], frames: int | None) -> Validation:
     """Segment and score the first frames (or all) of each sequence."""
     network.eval()
-    shortened = [sequence if frames is None else head(sequence, frames) for sequence in sequences]
+    shortened = [sequence if frames is None else sequence.part(range(len(sequence))[:frames]) for sequence in sequences]
     measured = [_score(network, settings, sequence) for sequence in shortened]
     seconds = sum(spent for _, spent in measured) / sum(len(sequence) for sequence in shortened)
     return Validation(_flat(summarise([scores for scores, _ in measured])), seconds)

@@ -1,7 +1,6 @@
 """Run the segmenter over a sequence from disk: for validation while training, and for inference."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -29,13 +28,3 @@ def segment_sequence(network: Network, settings: Settings, sequence: Sequence) -
 def object_boxes(frame: str, result: Result) -> dict[tuple[str, int], np.ndarray]:
     """The boxes of the whole objects in a frame, keyed as box evaluation wants them."""
     return {(frame, part.object_id): np.array(part.box) for part in result.boxes if part.part == 0}
-
-
-def head(sequence: Sequence, frames: int) -> Sequence:
-    """The first frames of a sequence."""
-    return replace(
-        sequence,
-        frame_names=sequence.frame_names[:frames],
-        frames=sequence.frames[:frames],
-        masks=sequence.masks[:frames],
-    )
