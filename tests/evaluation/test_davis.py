@@ -10,27 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from partprop.evaluation.davis import boundary, boundary_f, jaccard, statistics
-
-MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
+from partprop.evaluation.davis import boundary_f, jaccard, statistics
+from slow_boundary import slow_boundary
 
 
 @st.composite
 def mask_groups(draw: st.DrawFn, count: int) -> list[np.ndarray]:
     shape = draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
     return [draw(arrays.arrays(bool, shape)) for _ in range(count)]
-
-
-def slow_boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels that differ from a neighbour to the right, below or both, neighbour by neighbour."""
-    height, width = mask.shape
-    result = np.zeros_like(mask)
-    for y in range(height):
-        for x in range(width):
-            for neighbour in ((y, x + 1), (y + 1, x), (y + 1, x + 1)):
-                if neighbour[0] < height and neighbour[1] < width:
-                    result[y, x] |= mask[y, x] != mask[neighbour]
-    return result
 
 
 def slow_f(prediction: np.ndarray, truth: np.ndarray, radius: float) -> float:
@@ -76,22 +63,6 @@ def test_tolerance_is_a_share_of_the_diagonal_rounded_up() -> None:
     assert boundary_f(square(209, 200, 100, (480, 854)), truth) < 1
 
 
-@pytest.mark.parametrize(
-    ("pixel", "expected"),
-    [
-        ((2, 2), {(1, 1), (1, 2), (2, 1), (2, 2)}),
-        ((0, 0), {(0, 0)}),
-        ((0, 4), {(0, 3), (0, 4)}),
-        ((4, 0), {(3, 0), (4, 0)}),
-        ((4, 4), {(3, 3), (3, 4), (4, 3)}),  # the official code never marks the last corner
-    ],
-)
-def test_boundary_of_single_pixels(pixel: tuple[int, int], expected: set[tuple[int, int]]) -> None:
-    mask = np.zeros((5, 5), dtype=bool)
-    mask[pixel] = True
-    assert {(int(y), int(x)) for y, x in np.argwhere(boundary(mask))} == expected
-
-
 def test_empty_and_full_masks() -> None:
     empty, full, some = np.zeros((20, 30), bool), np.ones((20, 30), bool), square(5, 5, 8, (20, 30))
     assert (jaccard(empty, empty), boundary_f(empty, empty)) == (1, 1)
@@ -108,11 +79,6 @@ def test_void_pixels_count_for_neither_mask() -> None:
     assert jaccard(prediction, truth, void) == 1
     assert boundary_f(prediction, truth, void) == 1
     assert jaccard(prediction, truth, np.ones_like(void)) == 1
-
-
-@given(MASKS)
-def test_boundary_equals_the_slow_one(mask: np.ndarray) -> None:
-    np.testing.assert_array_equal(boundary(mask), slow_boundary(mask))
 
 
 @given(mask_groups(2), st.integers(1, 6))

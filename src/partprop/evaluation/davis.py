@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from partprop.evaluation.bitmaps import Grid
+
 BOUNDARY_TOLERANCE = 0.008  # share of the frame's diagonal within which two boundary pixels match
 RECALL_THRESHOLD = 0.5
 
@@ -63,22 +65,14 @@ def boundary_f(
     prediction, truth = _without_void(prediction, truth, void)
     radius = boundary_radius(truth.shape) if radius is None else radius
     window = _window(prediction | truth)
-    predicted, true = boundary(prediction[window]), boundary(truth[window])
-    predicted_pixels, true_pixels = np.count_nonzero(predicted), np.count_nonzero(true)
-    if not predicted_pixels or not true_pixels:
-        return float(predicted_pixels == true_pixels)
-    precision = np.count_nonzero(predicted & _dilate(true, radius)) / predicted_pixels
-    recall = np.count_nonzero(true & _dilate(predicted, radius)) / true_pixels
+    height, width = truth[window].shape
+    grid = Grid(height, width, margin=radius)
+    predicted, true = (grid.boundary(grid.pack(mask[window])) for mask in (prediction, truth))
+    if not predicted or not true:
+        return float(predicted == true)
+    precision = (predicted & grid.near(true, radius)).bit_count() / predicted.bit_count()
+    recall = (true & grid.near(predicted, radius)).bit_count() / true.bit_count()
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def boundary(mask: np.ndarray) -> np.ndarray:
-    """Boundary pixels of a mask, bool (H, W): those that differ from their right, lower or lower right neighbour.
-
-    Half a pixel towards the origin from the true edge; the frame's own border is no boundary (Martin's seg2bmap).
-    """
-    padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
-    return (mask ^ padded[:-1, 1:]) | (mask ^ padded[1:, :-1]) | (mask ^ padded[1:, 1:])
 
 
 def statistics(values: np.ndarray) -> Statistics:
@@ -103,10 +97,3 @@ def _window(mask: np.ndarray) -> tuple[slice, slice]:
     """The mask's bounding box and a pixel around it, where there is one: the boundary in it is the whole boundary."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)
-
-
-def _dilate(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Pixels within a distance of `radius` of the mask."""
-    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disk = (x * x + y * y <= radius * radius).astype(np.uint8)
-    return cv2.dilate(mask.view(np.uint8), disk).view(bool)

@@ -17,6 +17,7 @@ from partprop.data.video import VOID, Sequence, read_labels
 from partprop.errors import UserError
 from partprop.evaluation.boxes import Tracks, centre_error, overlap, read_tracks
 from partprop.evaluation.frames import ABSENT, FrameScore, object_ids, score_frame
+from partprop.memory import keep_freed_memory
 
 CHUNK = 16  # frames that a process scores at a time
 
@@ -212,6 +213,7 @@ def _labels(sequence: Sequence, index: int) -> np.ndarray:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
