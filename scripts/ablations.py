@@ -5,9 +5,9 @@
 Every variant is an experiment of DVC (`dvc exp run --temp`) over the parameters of params.yaml, with the short schedule
 and the held-out sequences of its section `ablations`, several side by side; all that is upstream of a change, such as
 the pre-trained FPN, is shared through DVC's cache and has to be there (`dvc repro pretrain_fpn`). Writes
-reports/ablations.csv and prints it. What was measured with the same code, data and parameters is not run again, and a
-variant that was interrupted goes on from its checkpoint. To be run from the root of the checkout; files that git does
-not know are not part of an experiment.
+reports/ablations.csv, again after each variant, and prints it. What was measured with the same code, data and
+parameters is not run again, and a variant that was interrupted goes on from its checkpoint. To be run from the root of
+the checkout; files that git does not know are not part of an experiment.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,12 +38,12 @@ VARIANTS = {
     "complete": [],
     "without parts": ["segmentation.parts=0", "train_tracking.parts=0"],
     "without pixel correlation": ["model.pixel_correlation=false"],
-    "without correlation filter": ["model.correlation_filter=false"],
-    "with learnt keys": ["model.learnt_keys=true"],
     "without previous frame": ["model.previous_frame=false"],
-    "without memory of recent frames": ["segmentation.memory_every=0"],
     "without FPN pre-training": ["pretrain_fpn.steps=0"],
     "without still images": ["train_tracking.still_share=0"],
+    "without correlation filter": ["model.correlation_filter=false"],
+    "with learnt keys": ["model.learnt_keys=true"],
+    "without memory of recent frames": ["segmentation.memory_every=0"],
 }
 MEASURES = ("J&F", "J", "F")
 
@@ -60,19 +61,22 @@ def main() -> None:
             "commit": version.commit[:7] + ("+" if version.modified else "") if version else "",
         }
         require_shared_fpn()
-        measured = measure_all(params.ablations)
+        rows: list[dict[str, object]] = []
+        for variant, measured in measure_all(params.ablations):
+            rows.append({"variant": variant, "parameters": " ".join(VARIANTS[variant]), **measured, **constant})
+            write_table(rows)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    rows = [
-        {"variant": variant, "parameters": " ".join(changes), **measures, **constant}
-        for (variant, changes), measures in zip(VARIANTS.items(), measured, strict=True)
-    ]
+    print(TABLE.read_text(encoding="utf-8"))
+
+
+def write_table(rows: list[dict[str, object]]) -> None:
+    """Write the variants measured so far, the complete network first."""
     with replacing(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    print(TABLE.read_text(encoding="utf-8"))
 
 
 def require_shared_fpn() -> None:
@@ -86,12 +90,13 @@ def require_shared_fpn() -> None:
             raise UserError("models/fpn.safetensors: out of date; all variants start from it: dvc repro pretrain_fpn")
 
 
-def measure_all(settings: Ablations) -> list[dict[str, str]]:
-    """Measures of each variant; after a failure no further one is begun."""
+def measure_all(settings: Ablations) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each variant with its measures, in order; after a failure no further one is begun."""
     with ThreadPoolExecutor(settings.jobs) as pool:
-        futures = [pool.submit(measure, variant, changes, settings) for variant, changes in VARIANTS.items()]
+        futures = {variant: pool.submit(measure, variant, changes, settings) for variant, changes in VARIANTS.items()}
         try:
-            return [future.result() for future in futures]
+            for variant, future in futures.items():
+                yield variant, future.result()
         finally:  # an interruption, too, would else wait for those that have not begun
             pool.shutdown(cancel_futures=True)
 
