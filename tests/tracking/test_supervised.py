@@ -70,6 +70,7 @@ def test_each_object_starts_again_by_itself_after_its_failures(
 
 def test_a_frame_without_mask_neither_counts_nor_fails(sequence: Sequence, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "Segmenter", Perfect)
+    Perfect.started = []
     masks = tuple(None if index == 20 else mask for index, mask in enumerate(sequence.masks))
     sparse = Sequence("two", sequence.frame_names, sequence.frames, masks, single_object=False)
     tracked = {(frame, 2): np.array([30.0, 25, 50, 35]) for frame in sequence.frame_names if frame != "00020"}
