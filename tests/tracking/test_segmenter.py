@@ -39,6 +39,43 @@ def test_first_result_is_the_given_mask(network: Network):
     assert whole[7] == pytest.approx((80, 50, 120, 90))
 
 
+def test_results_say_how_sure_they_are(network: Network):
+    segmenter = Segmenter(network, SETTINGS)
+    first = segmenter.start(frame(), labels())
+    assert first.confidence == {1: 1.0, 7: 1.0}
+    for number, probability in first.probabilities.items():
+        np.testing.assert_array_equal(probability, labels() == number)
+    result = segmenter.step(frame(1))
+    assert set(result.confidence) == set(result.probabilities) == {1, 7}
+    for number, probability in result.probabilities.items():
+        assert probability.shape == (96, 128)
+        assert probability.min() >= 0
+        assert probability.max() <= 1
+        assert (probability[result.labels == number] > 0.3).all()
+
+
+def test_an_object_that_appears_later_is_followed_beside_the_others(network: Network):
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(), np.where(labels() == 1, 1, 0).astype(np.uint8))
+    late = np.where(labels() == 7, 7, 0).astype(np.uint8)
+    result = segmenter.step(frame(1), late)
+    np.testing.assert_array_equal(result.labels == 7, late == 7)
+    assert set(segmenter.step(frame(2)).confidence) == {1, 7}
+
+
+def test_a_correction_is_what_is_followed_from_there_on(network: Network):
+    corrected, begun = Segmenter(network, SETTINGS), Segmenter(network, SETTINGS)
+    corrected.start(frame(), labels())
+    corrected.step(frame(1))
+    moved = np.roll(labels(), (5, -9), (0, 1))
+    for ours, theirs in (
+        (corrected.step(frame(2), moved), begun.start(frame(2), moved)),
+        (corrected.step(frame(3)), begun.step(frame(3))),
+    ):
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        assert ours.boxes == theirs.boxes
+
+
 @pytest.mark.parametrize("size", [(190, 251), (64, 85), (20, 200)])
 def test_labels_have_the_inputs_size_and_known_ids(network: Network, size: tuple[int, int]):
     segmenter = Segmenter(network, SETTINGS)

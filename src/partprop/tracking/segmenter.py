@@ -42,10 +42,16 @@ class PartBox:
 
 @dataclass(frozen=True)
 class Result:
-    """labels: uint8 (H, W), object ids, at the input's resolution. boxes: of all objects and parts that are seen."""
+    """What is known of a frame; arrays at the input's resolution.
+
+    labels: uint8 (H, W), object ids. boxes: of all objects and parts that are seen. probabilities: float32 (H, W) in
+    [0, 1] of each object. confidence: in each object, in [0, 1]; 0 where it is lost.
+    """
 
     labels: np.ndarray
     boxes: list[PartBox]
+    probabilities: dict[int, np.ndarray]
+    confidence: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -94,46 +100,53 @@ class Segmenter:
         self._tracks: list[_Track] = []
         self._before: Features  # of the previous frame
 
-    @torch.inference_mode()
     def start(self, image: np.ndarray, labels: np.ndarray) -> Result:
-        """Begin with a frame and its mask.
+        """Begin with a frame and its mask; what was followed before is forgotten.
 
         Args:
             image: uint8 (H, W, 3), RGB.
             labels: uint8 (H, W), 0 background, object ids, 255 void.
         """
+        self._tracks = []
+        return self.step(image, labels)
+
+    @torch.inference_mode()
+    def step(self, image: np.ndarray, labels: np.ndarray | None = None) -> Result:
+        """Segment the next frame.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            labels: true masks in it, as for `start`: of objects that appear, which are followed from here on, and of
+                known ones, which are corrected: they are followed as they look here.
+        """
         features, shape = self._encode(image)
+        fresh = [] if labels is None else self._given(features, labels, shape)
+        if not self._tracks and not fresh:
+            return Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
+        given = {tracked.object_id for tracked in fresh}
+        moved = [
+            self._search(tracked, features) if tracked.lost else self._follow(tracked, features)
+            for tracked in self._tracks
+            if tracked.object_id not in given
+        ]
+        merged = _merged([probability for _, probability in moved] + [tracked.mask for tracked in fresh], shape)
+        followed = [
+            self._remember(tracked, features, mask)
+            for (tracked, _), mask in zip(moved, merged[1 : len(moved) + 1], strict=True)
+        ]
+        self._tracks, self._before = followed + fresh, features
+        result = self._result(merged, image.shape[:2], shape)
+        return result if labels is None else _with_given(result, labels)
+
+    def _given(self, features: Features, labels: np.ndarray, shape: tuple[int, int]) -> list[_Track]:
+        """The objects of a mask as they begin; without those too small to be seen at the working resolution."""
         ids = [int(value) for value in np.unique(labels) if value not in (0, VOID)]
         masks = [self._to_working((labels == object_id).astype(np.float32), shape) for object_id in ids]
-        self._tracks = [
+        return [
             self._begin(features, mask, object_id)
             for object_id, mask in zip(ids, masks, strict=True)
             if mask.max() > 0.5
         ]
-        self._before = features
-        given = np.where(labels == VOID, 0, labels).astype(np.uint8)
-        return Result(given, self._boxes(image.shape[:2], shape))
-
-    @torch.inference_mode()
-    def step(self, image: np.ndarray) -> Result:
-        """Segment the next frame, uint8 RGB (H, W, 3)."""
-        if not self._tracks:
-            return Result(np.zeros(image.shape[:2], np.uint8), [])
-        features, shape = self._encode(image)
-        moved, probabilities = [], []
-        for tracked in self._tracks:
-            track_now, probability = (
-                self._search(tracked, features) if tracked.lost else self._follow(tracked, features)
-            )
-            moved.append(track_now)
-            probabilities.append(probability)
-        merged = soft_aggregate(torch.stack(probabilities))
-        merged[1:, shape[0] :] = merged[1:, :, shape[1] :] = 0  # no object reaches into the padding
-        self._tracks = [
-            self._remember(tracked, features, mask) for tracked, mask in zip(moved, merged[1:], strict=True)
-        ]
-        self._before = features
-        return Result(self._labels(merged, image.shape[:2], shape), self._boxes(image.shape[:2], shape))
 
     def _encode(self, image: np.ndarray) -> tuple[Features, tuple[int, int]]:
         """Features of the frame at the working resolution, zero-padded; and that resolution's (height, width)."""
@@ -261,15 +274,18 @@ class Segmenter:
         fresh = describe(self._network, features, mask, boxes, tracked.next_name)
         return parts.joined(fresh), tracked.next_name + len(boxes)
 
-    def _labels(self, merged: Tensor, size: tuple[int, ...], shape: tuple[int, int]) -> np.ndarray:
-        """Ids at the input's resolution from probabilities (K + 1, H, W), background first."""
+    def _result(self, merged: Tensor, size: tuple[int, ...], shape: tuple[int, int]) -> Result:
+        """The result at the input's resolution from probabilities (K + 1, H, W), background first."""
         seen = merged[:, : shape[0], : shape[1]]
         full = F.interpolate(seen[None], size=(size[0], size[1]), mode="bilinear", align_corners=False)[0]
         labels, best = np.zeros((size[0], size[1]), np.uint8), full[0]
         for tracked, probability in zip(self._tracks, full[1:], strict=True):  # several times faster than argmax
             labels[(probability > best).cpu().numpy()] = tracked.object_id
             best = torch.maximum(best, probability)
-        return labels
+        ids = [tracked.object_id for tracked in self._tracks]
+        boxes = self._boxes(size, shape)
+        confidence = dict.fromkeys(ids, 0.0) | {box.object_id: box.score for box in boxes if box.part == 0}
+        return Result(labels, boxes, dict(zip(ids, full[1:].cpu().numpy(), strict=True)), confidence)
 
     def _boxes(self, size: tuple[int, ...], shape: tuple[int, int]) -> list[PartBox]:
         scale = torch.tensor([size[1] / shape[1], size[0] / shape[0]] * 2)
@@ -279,6 +295,24 @@ class Segmenter:
             if not tracked.lost
             for name, box, score in zip(tracked.parts.names, tracked.parts.boxes, tracked.parts.scores, strict=True)
         ]
+
+
+def _merged(probabilities: list[Tensor], shape: tuple[int, int]) -> Tensor:
+    """Probabilities (K + 1, H, W), background first, of objects that were found one by one; none in the padding."""
+    merged = soft_aggregate(torch.stack(probabilities))
+    merged[1:, shape[0] :] = merged[1:, :, shape[1] :] = 0
+    return merged
+
+
+def _with_given(result: Result, given: np.ndarray) -> Result:
+    """A result with the given masks as they are."""
+    labels, probabilities = result.labels, dict(result.probabilities)
+    for number in np.unique(given[(given != 0) & (given != VOID)]).tolist():
+        mask = given == number
+        labels[labels == number] = 0
+        labels[mask] = number
+        probabilities[number] = mask.astype(np.float32)
+    return replace(result, labels=labels, probabilities=probabilities)
 
 
 def _resized(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
