@@ -1,3 +1,18 @@
 """One-shot video object segmentation: track the object's parts, propagate their masks."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from partprop.tracking.pretrained import Segmenter
+
 __version__ = "0.1.0"
+__all__ = ["Segmenter", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Segmenter` is loaded, with torch, when it is asked for: all else starts at once."""
+    if name != "Segmenter":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from partprop.tracking.pretrained import Segmenter
+
+    return Segmenter

@@ -38,6 +38,42 @@ def check() -> None:
 
 
 @app.command()
+def segment(
+    video: Annotated[Path, typer.Argument(help="A video file, or a folder of images.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the masks.")],
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(help="[FRAME:]PNG, a mask in the first frame or in frame FRAME: for new objects and to correct."),
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option(help="[FRAME:]X1,Y1,X2,Y2, a box; a mask is made in it with GrabCut.")
+    ] = None,
+    overlay: Annotated[Path | None, typer.Option(help="Write a film of the result here, MP4.")] = None,
+    tracks: Annotated[Path | None, typer.Option(help="Write boxes, parts and confidence here, CSV.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Other weights than those that come with the package.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    max_size: Annotated[
+        int | None, typer.Option(min=64, help="Pixels of the longer side at most: less is faster and coarser.")
+    ] = None,
+    start: Annotated[int, typer.Option(min=0, help="Number of the first frame.")] = 0,
+    end: Annotated[int | None, typer.Option(min=1, help="Number of the frame after the last.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Take each so many frames only.")] = 1,
+    resize: Annotated[bool, typer.Option("--resize", help="Stretch masks to the size of the frames.")] = False,
+) -> None:
+    """Segment the objects that a mask or a box shows through a video."""
+    from partprop.media.prompts import parse_box, parse_mask
+    from partprop.segment import Request, segment_video
+    from partprop.tracking.pretrained import LITE0
+
+    prompts = [parse_mask(text) for text in mask or []] + [parse_box(text) for text in box or []]
+    request = Request(
+        video, output, prompts, overlay, tracks, weights or LITE0, device, max_size, start, end, every, resize
+    )
+    for line in segment_video(request):
+        print(line)
+
+
+@app.command()
 def evaluate(
     results: Annotated[Path, typer.Argument(help="A folder of predicted masks: <sequence>/<frame>.png.")],
     annotations: Annotated[Path, typer.Argument(help="A folder of true masks, of the same form.")],

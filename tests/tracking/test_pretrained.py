@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import partprop
 from partprop.errors import UserError
 from partprop.model.backbone import save_weights
 from partprop.model.network import build_network
@@ -37,3 +39,21 @@ def test_other_files_are_one_line(tmp_path: Path) -> None:
     save_weights(torch.nn.Linear(2, 2), path)
     with pytest.raises(UserError, match=r"some\.safetensors: does not say how its network is built"):
         load_pretrained(path)
+
+
+def test_the_segmenter_of_the_package_uses_them(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_pretrained(build_network(**MODEL), MODEL, SETTINGS, tmp_path / "some.safetensors")
+    segmenter = partprop.Segmenter(tmp_path / "some.safetensors", device="cpu", short_side=64)
+    image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    mask = np.zeros((96, 128), np.uint8)
+    mask[20:60, 30:70] = 4
+    segmenter.start(image, mask)
+    result = segmenter.step(image)
+    assert result.labels.shape == (96, 128)
+    assert set(result.confidence) == {4}
+
+
+def test_nothing_else_is_in_the_package_by_that_way() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Tracker'"):
+        partprop.Tracker  # noqa: B018

@@ -47,7 +47,9 @@ def overlays(sequence: Sequence, result: Path, indices: Iterable[int]) -> Iterat
         yield frame, overlay(sequence.image(index), predicted, sequence.labels(index), boxes)
 
 
-def overlay(image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None, boxes: pd.DataFrame) -> np.ndarray:
+def overlay(
+    image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None, boxes: pd.DataFrame, width: int = WIDTH
+) -> np.ndarray:
     """Draw one frame's result.
 
     Args:
@@ -56,12 +58,13 @@ def overlay(image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None, b
         true: as `predicted`, 255 void, or None where the frame is not annotated; outlined in yellow.
         boxes: columns object, part, x1, y1, x2, y2 in pixels of `image`; parts in white, whole objects (part 0)
             in the object's colour.
+        width: of the picture, in pixels.
 
     Returns:
-        uint8 (WIDTH · H / W, WIDTH, 3), RGB.
+        uint8 (width · H / W, width, 3), RGB.
     """
-    scale = WIDTH / image.shape[1]
-    size = (WIDTH, round(image.shape[0] * scale))
+    scale = width / image.shape[1]
+    size = (width, round(image.shape[0] * scale))
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     for number in _objects(predicted):
         mask = _resized(np.equal(predicted, number), size)

@@ -1,7 +1,7 @@
 """Trained weights that can be used without params.yaml: the file says how to build the network and how to run it."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from partprop.device import choose_device
 from partprop.errors import UserError
 from partprop.files import replacing
 from partprop.model.network import Network, build_network, load_network
+from partprop.tracking import segmenter
 from partprop.tracking.segmenter import Settings
 
 LITE0 = Path(__file__).parents[1] / "weights" / "lite0.safetensors"
@@ -47,3 +49,31 @@ def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
             f"{path}: does not say how its network is built; write it with scripts/ship_weights.py"
         ) from None
     return load_network(path, network), settings
+
+
+class Segmenter(segmenter.Segmenter):
+    """Follows objects through one video with trained weights.
+
+        segmenter = Segmenter()
+        segmenter.start(frame, mask)
+        for frame in video:
+            result = segmenter.step(frame)
+
+    Frames are uint8 (H, W, 3), RGB; masks are uint8 (H, W), 0 background, object ids. Several segmenters do not disturb
+    each other.
+
+    Args:
+        weights: a file of `save_pretrained`; those that come with the package if None.
+        device: auto, cpu, cuda or mps.
+        short_side: pixels of the shorter side at which frames are looked at, at most; None: as the weights were
+            measured.
+
+    Raises:
+        UserError: the weights are missing or unreadable, or the device is not there.
+    """
+
+    def __init__(self, weights: Path | str | None = None, device: str = "auto", short_side: int | None = None) -> None:
+        network, settings = load_pretrained(LITE0 if weights is None else Path(weights))
+        if short_side is not None:
+            settings = replace(settings, short_side=min(settings.short_side, short_side))
+        super().__init__(network.to(choose_device(device)), settings)

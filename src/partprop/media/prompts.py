@@ -1,0 +1,133 @@
+"""What a user shows of the objects: masks and boxes in some frames."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from partprop.data.images import image_size
+from partprop.data.labels import VOID, read_labels
+from partprop.errors import UserError
+
+GRABCUT_SIDE = 320  # pixels of the longer side of what GrabCut looks at; its time grows with the area
+GRABCUT_ROUNDS = 5
+ROOM = 0.4  # of a box's size around it, from which GrabCut learns the background
+LEAST = 0.02  # share of a box that its object must fill; else the whole box is taken
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A mask file, or a box, of a frame; frame None is the first that is segmented."""
+
+    frame: int | None
+    mask: Path | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+def parse_mask(text: str) -> Prompt:
+    """`[FRAME:]PNG`."""
+    frame, file = _parse_frame(text)
+    return Prompt(frame, mask=Path(file))
+
+
+def parse_box(text: str) -> Prompt:
+    """`[FRAME:]X1,Y1,X2,Y2`, in pixels.
+
+    Raises:
+        UserError: these are no four numbers, or the box is empty.
+    """
+    frame, numbers = _parse_frame(text)
+    try:
+        x1, y1, x2, y2 = map(float, numbers.split(","))
+    except ValueError:
+        raise UserError(f"--box {text}: not a box; write its left, top, right and bottom as X1,Y1,X2,Y2") from None
+    if x2 - x1 < 1 or y2 - y1 < 1:
+        raise UserError(f"--box {text}: the box is empty; write its left, top, right and bottom as X1,Y1,X2,Y2")
+    return Prompt(frame, box=(x1, y1, x2, y2))
+
+
+def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bool) -> None:
+    """Check, before anything is computed, that masks and boxes fit frames of size (height, width).
+
+    Raises:
+        UserError: a mask is missing, unreadable, empty or of other size (unless it may be resized), or a box lies
+            outside the frame.
+    """
+    for prompt in prompts:
+        if prompt.mask is not None:
+            labels, (width, height) = read_labels(prompt.mask), image_size(prompt.mask)
+            if not ((labels != 0) & (labels != VOID)).any():
+                raise UserError(f"{prompt.mask}: shows no object; paint it in white, or in one colour for each object")
+            if (height, width) != size and not resize:
+                raise UserError(
+                    f"{prompt.mask}: mask of {width}x{height} pixels on frames of {size[1]}x{size[0]}; make it of that "
+                    "size, or add --resize to have it stretched"
+                )
+        if prompt.box is not None:
+            x1, y1, x2, y2 = prompt.box
+            if x1 < 0 or y1 < 0 or x2 > size[1] or y2 > size[0]:
+                box = ",".join(f"{side:g}" for side in prompt.box)
+                raise UserError(f"--box {box}: reaches outside the frames, which have {size[1]}x{size[0]} pixels")
+
+
+def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, used: int) -> np.ndarray:
+    """The label map that the prompts of a frame make together.
+
+    Args:
+        prompts: masks keep their ids; the objects of boxes get the next free ones, in order.
+        image: the frame, uint8 (H, W, 3), RGB.
+        used: the highest id of earlier frames.
+    """
+    labels = np.zeros(image.shape[:2], np.uint8)
+    for prompt in sorted(prompts, key=lambda prompt: prompt.mask is None):
+        if prompt.mask is not None:
+            given = read_labels(prompt.mask)
+            given = cv2.resize(given, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            labels[(given != 0) & (given != VOID)] = given[(given != 0) & (given != VOID)]
+        if prompt.box is not None:
+            used = max(used, int(labels.max())) + 1
+            labels[mask_in_box(image, prompt.box)] = used
+    return labels
+
+
+def mask_in_box(image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """The object in a box, bool (H, W), by GrabCut (Rother et al., SIGGRAPH 2004): what differs from what is around it.
+
+    The whole box where nothing does.
+    """
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = box
+    left, top = max(0, int(x1 - ROOM * (x2 - x1))), max(0, int(y1 - ROOM * (y2 - y1)))
+    right, bottom = min(width, int(x2 + ROOM * (x2 - x1)) + 1), min(height, int(y2 + ROOM * (y2 - y1)) + 1)
+    scale = min(1.0, GRABCUT_SIDE / max(right - left, bottom - top))
+    near = cv2.resize(image[top:bottom, left:right], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    rectangle = [round((side - origin) * scale) for side, origin in zip((x1, y1, x2, y2), (left, top) * 2, strict=True)]
+    kinds = np.full(near.shape[:2], cv2.GC_BGD, np.uint8)
+    kinds[rectangle[1] : rectangle[3], rectangle[0] : rectangle[2]] = cv2.GC_PR_FGD
+    found = _grabcut(near, kinds)
+    mask = np.zeros((height, width), bool)
+    shape = (right - left, bottom - top)
+    mask[top:bottom, left:right] = cv2.resize(found.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR) > 0.5
+    if mask.sum() < LEAST * (x2 - x1) * (y2 - y1):
+        mask[round(y1) : round(y2), round(x1) : round(x2)] = True
+    return mask
+
+
+def _grabcut(image: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    if not (kinds == cv2.GC_BGD).any():  # the box is the whole frame, and there is no background to learn
+        return kinds == cv2.GC_PR_FGD
+    cv2.setRNGSeed(0)  # the same box gives the same mask
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    bgr, unused = np.ascontiguousarray(image[..., ::-1]), (0, 0, 0, 0)
+    cv2.grabCut(bgr, kinds, unused, background, foreground, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    return (kinds == cv2.GC_FGD) | (kinds == cv2.GC_PR_FGD)
+
+
+def _parse_frame(text: str) -> tuple[int | None, str]:
+    found = re.fullmatch(r"(?:(\d+):)?(.+)", text)
+    if found is None:
+        raise UserError("--mask, --box: empty; name a PNG, or write a box as X1,Y1,X2,Y2")
+    return int(found[1]) if found[1] else None, found[2]

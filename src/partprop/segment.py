@@ -1,0 +1,247 @@
+"""`partprop segment`: masks, tracks and an overlay of any video, frame by frame."""
+
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from partprop.data.labels import write_labels
+from partprop.errors import UserError
+from partprop.files import replacing
+from partprop.media.prompts import Prompt, draw_prompts, require_prompts
+from partprop.media.reading import Frame, Frames, open_frames
+from partprop.media.writing import film_writer
+from partprop.report.overlays import overlay
+from partprop.tracking.pretrained import LITE0, Segmenter
+from partprop.tracking.segmenter import Result
+
+TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be segmented, and what is to come of it.
+
+    Attributes:
+        video: a video file or a folder of images.
+        output: the folder for the masks: new, or empty.
+        prompts: the objects.
+        overlay: an MP4 file, or None.
+        tracks: a CSV file, or None.
+        weights: of `save_pretrained`.
+        device: auto, cpu, cuda or mps.
+        max_size: pixels of the longer side at which the network works, at most; None: as the weights were measured.
+        start, end: numbers of the first frame and of the one after the last; None: to the end.
+        every: each how many of these frames is segmented.
+        resize: stretch masks that do not have the frames' size.
+    """
+
+    video: Path
+    output: Path
+    prompts: list[Prompt]
+    overlay: Path | None = None
+    tracks: Path | None = None
+    weights: Path = LITE0
+    device: str = "auto"
+    max_size: int | None = None
+    start: int = 0
+    end: int | None = None
+    every: int = 1
+    resize: bool = False
+
+
+def segment_video(request: Request) -> list[str]:
+    """Segment a video; gives what the user should know of it, a line each.
+
+    Interrupted with Ctrl-C, it leaves masks, tracks and overlay of the frames so far.
+
+    Raises:
+        UserError: video, prompts, weights or places to write to are not usable.
+        KeyboardInterrupt: Ctrl-C, after everything has been closed.
+    """
+    frames = open_frames(request.video)
+    prompts = _by_frame(request)
+    require_prompts(request.prompts, frames.size, request.resize)
+    require_empty(request.output)
+    segmenter = _segmenter(request, frames.size)
+    absences = Absences()
+    done, interrupted = 0, False
+    with ExitStack() as stack:
+        writers = _writers(request, frames, stack)
+        advance = stack.enter_context(_progress(_expected(request, frames)))
+        try:
+            for frame in _chosen(request, frames):
+                given = prompts.pop(frame.number, None)
+                labels = None if given is None else draw_prompts(given, frame.image, absences.highest)
+                result = segmenter.step(frame.image, labels)
+                for write in writers:
+                    write(frame, result)
+                absences.note(frame.number, result.confidence)
+                done += 1
+                advance()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    if not done:
+        raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
+    return [f"{done} frames segmented", *absences.report(), *_unused(prompts), *frames.complaints]
+
+
+def require_empty(output: Path) -> None:
+    """Check that a folder is new or empty.
+
+    Raises:
+        UserError: it holds something, or is no folder.
+    """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output}: is a file; name a folder for the masks")
+    if output.is_dir() and any(output.iterdir()):
+        raise UserError(f"{output}: holds other files already; name a new folder, or empty it")
+
+
+class Absences:
+    """From when to when each object was lost."""
+
+    def __init__(self) -> None:
+        self._spans: dict[int, list[list[int]]] = {}
+        self._before: set[int] = set()  # lost in the frame before
+
+    @property
+    def highest(self) -> int:
+        """The highest id so far, 0 before any object."""
+        return max(self._spans, default=0)
+
+    def note(self, frame: int, confidence: dict[int, float]) -> None:
+        """Take down who is lost in a frame; frames come in order."""
+        lost = {number for number, value in confidence.items() if value == 0}
+        for number in confidence:
+            spans = self._spans.setdefault(number, [])
+            if number in lost & self._before:
+                spans[-1][1] = frame
+            elif number in lost:
+                spans.append([frame, frame])
+        self._before = lost
+
+    def report(self) -> list[str]:
+        """A line for each object that was lost at some time."""
+        return [
+            f"object {number} lost in the frames " + ", ".join(f"{first} to {last}" for first, last in spans)
+            for number, spans in self._spans.items()
+            if spans
+        ]
+
+
+Write = Callable[[Frame, Result], None]
+
+
+def _writers(request: Request, frames: Frames, stack: ExitStack) -> list[Write]:
+    writers = [_mask_writer(request.output)]
+    if request.tracks is not None:
+        writers.append(stack.enter_context(_track_writer(request.tracks)))
+    if request.overlay is not None:
+        writers.append(stack.enter_context(_overlay_writer(request, request.overlay, frames)))
+    return writers
+
+
+def _mask_writer(output: Path) -> Write:
+    return lambda frame, result: write_labels(output / f"{frame.name}.png", result.labels)
+
+
+@contextmanager
+def _track_writer(path: Path) -> Iterator[Write]:
+    """The boxes of what is seen, a row each."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(TRACK_COLUMNS)
+        yield lambda frame, result: writer.writerows(_rows(frame, result))
+
+
+def _rows(frame: Frame, result: Result) -> Iterator[tuple[str | int | float, ...]]:
+    for part in result.boxes:
+        box = (round(side, 2) for side in part.box)
+        yield (frame.name, part.object_id, part.part, *box, round(part.score, 4))
+
+
+@contextmanager
+def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Write]:
+    """A film in the time of the input, with its sound where every frame is shown."""
+    sound = request.video if request.video.is_file() and request.every == 1 else None
+    beginning: list[Fraction] = []
+    with ExitStack() as stack:
+        add: list[Callable[[np.ndarray, Fraction], None]] = []
+
+        def write(frame: Frame, result: Result) -> None:
+            if not add:  # when it begins is known only now
+                beginning.append(frame.time)
+                add.append(stack.enter_context(film_writer(path, frames.size, frames.rate, sound, frame.time)))
+            boxes = pd.DataFrame(_rows(frame, result), columns=list(TRACK_COLUMNS))
+            add[0](overlay(frame.image, result.labels, None, boxes, frames.size[1]), frame.time - beginning[0])
+
+        yield write
+
+
+@contextmanager
+def _progress(total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar with the time left on stderr, where somebody watches."""
+    console = Console(stderr=True)
+    columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _by_frame(request: Request) -> dict[int, list[Prompt]]:
+    """The prompts of each frame that has some.
+
+    Raises:
+        UserError: there is none, or one is of a frame that is not segmented.
+    """
+    if not request.prompts:
+        raise UserError("--mask, --box: neither is given; show the object in the first frame by one of them")
+    by_frame: dict[int, list[Prompt]] = {}
+    for prompt in request.prompts:
+        number = request.start if prompt.frame is None else prompt.frame
+        if not _wanted(request, number):
+            raise UserError(f"--mask, --box: frame {number} is not segmented; see --start, --end and --every")
+        by_frame.setdefault(number, []).append(prompt)
+    return by_frame
+
+
+def _wanted(request: Request, number: int) -> bool:
+    after = number - request.start
+    return after >= 0 and (request.end is None or number < request.end) and after % request.every == 0
+
+
+def _chosen(request: Request, frames: Frames) -> Iterator[Frame]:
+    for frame in frames:
+        if request.end is not None and frame.number >= request.end:
+            return
+        if _wanted(request, frame.number):
+            yield frame
+
+
+def _expected(request: Request, frames: Frames) -> int | None:
+    """How many frames will be segmented, so far as one knows."""
+    if frames.count is None:
+        return None
+    end = frames.count if request.end is None else min(request.end, frames.count)
+    return len(range(request.start, end, request.every))
+
+
+def _unused(prompts: dict[int, list[Prompt]]) -> list[str]:
+    return [f"the mask or box of frame {number} was not used: the video ended before" for number in prompts]
+
+
+def _segmenter(request: Request, size: tuple[int, int]) -> Segmenter:
+    cv2.setNumThreads(1)
+    short_side = None if request.max_size is None else max(1, round(request.max_size * min(size) / max(size)))
+    return Segmenter(request.weights, request.device, short_side)

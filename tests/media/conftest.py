@@ -1,0 +1,62 @@
+"""Small video files of every kind, written on the spot."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+SIZE = (48, 64)  # height, width
+
+
+def picture(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A frame that says which it is: its brightness; red at the top left."""
+    image = np.full((*size, 3), 40 + 5 * number, np.uint8)
+    image[: size[0] // 4, : size[1] // 4] = (250, 0, 0)
+    return image
+
+
+@pytest.fixture
+def write_video(tmp_path: Path) -> Callable[..., Path]:
+    def write(
+        name: str = "clip.mp4",
+        frames: int = 12,
+        times: list[int] | None = None,
+        rotation: int = 0,
+        codec: str = "libx264",
+        sound: bool = False,
+        options: dict[str, str] | None = None,
+    ) -> Path:
+        """times: when the frames are shown, in 1/100 s; 25 frames per second without."""
+        path = tmp_path / name
+        with av.open(str(path), "w", options=options or {}) as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.height, stream.width = SIZE
+            stream.bit_rate = 4_000_000
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            unit = Fraction(1, 25) if times is None else Fraction(1, 100)
+            stream.codec_context.time_base = unit
+            if rotation:
+                stream.set_display_rotation(rotation)
+            voice = container.add_stream("aac", rate=8000, layout="mono") if sound else None
+            for number in range(frames):
+                frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+                frame.pts, frame.time_base = number if times is None else times[number], unit
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+            if voice is not None:
+                _hum(container, voice, frames * 320)
+        return path
+
+    return write
+
+
+def _hum(container: av.container.OutputContainer, voice: av.AudioStream, samples: int) -> None:
+    wave = (0.5 * np.sin(np.arange(samples) * 0.3)).astype(np.float32)[None]
+    for start in range(0, samples, 1024):
+        sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[:, start : start + 1024]), "fltp", "mono")
+        sound.sample_rate, sound.pts = 8000, start
+        container.mux(voice.encode(sound))
+    container.mux(voice.encode())

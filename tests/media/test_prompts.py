@@ -1,0 +1,87 @@
+"""Masks and boxes of users: what is drawn from them, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from partprop.data.labels import write_labels
+from partprop.errors import UserError
+from partprop.media.prompts import Prompt, draw_prompts, mask_in_box, parse_box, parse_mask, require_prompts
+
+SIZE = (90, 120)
+
+
+@pytest.fixture
+def scene() -> tuple[np.ndarray, np.ndarray]:
+    """A red disk on noise of blue and green, and its mask."""
+    noise = np.random.default_rng(0).integers(0, 90, (*SIZE, 3)).astype(np.uint8)
+    y, x = np.ogrid[: SIZE[0], : SIZE[1]]
+    disk = (x - 70) ** 2 + (y - 40) ** 2 < 20**2
+    noise[..., 0] //= 4
+    noise[disk] = noise[disk] // 4 + np.array([180, 20, 20], np.uint8)
+    return noise, disk
+
+
+def test_what_is_written_on_the_command_line():
+    assert parse_mask("first.png") == Prompt(None, mask=Path("first.png"))
+    assert parse_mask("40:late.png") == Prompt(40, mask=Path("late.png"))
+    assert parse_box("1,2,30.5,40") == Prompt(None, box=(1, 2, 30.5, 40))
+    assert parse_box("7:1,2,30,40") == Prompt(7, box=(1, 2, 30, 40))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("1,2,3", "not a box"), ("a,b,c,d", "not a box"), ("5,5,5,9", "empty"), ("9,9,1,1", "empty")]
+)
+def test_what_is_no_box_is_one_line(text: str, message: str):
+    with pytest.raises(UserError, match=message):
+        parse_box(text)
+
+
+def test_an_object_is_cut_out_of_its_box(scene: tuple[np.ndarray, np.ndarray]):
+    image, disk = scene
+    found = mask_in_box(image, (47, 17, 93, 63))
+    assert (found & disk).sum() / (found | disk).sum() > 0.95
+    np.testing.assert_array_equal(found, mask_in_box(image, (47, 17, 93, 63)))
+
+
+@pytest.mark.parametrize("box", [(0.0, 0.0, 120.0, 90.0), (10.0, 60.0, 30.0, 85.0)])
+def test_where_nothing_stands_out_the_whole_box_is_taken(box: tuple[float, float, float, float]):
+    found = mask_in_box(np.full((*SIZE, 3), 90, np.uint8), box)
+    x1, y1, x2, y2 = map(int, box)
+    assert found[y1:y2, x1:x2].all()
+    assert found.sum() == (x2 - x1) * (y2 - y1)
+
+
+def test_objects_of_boxes_get_the_next_free_ids(tmp_path: Path, scene: tuple[np.ndarray, np.ndarray]):
+    labels = np.zeros(SIZE, np.uint8)
+    labels[60:80, 10:30], labels[:5] = 3, 255
+    write_labels(tmp_path / "first.png", labels)
+    prompts = [Prompt(None, box=(47, 17, 93, 63)), Prompt(None, mask=tmp_path / "first.png")]
+    drawn = draw_prompts(prompts, scene[0], 0)
+    assert set(np.unique(drawn)) == {0, 3, 4}
+    np.testing.assert_array_equal(drawn == 3, labels == 3)
+    assert set(np.unique(draw_prompts(prompts[:1], scene[0], 8))) == {0, 9}
+
+
+def test_a_mask_of_other_size_is_stretched_on_request(tmp_path: Path, scene: tuple[np.ndarray, np.ndarray]):
+    Image.fromarray(np.kron(np.eye(3), np.ones((10, 10))).astype(np.uint8) * 255).save(tmp_path / "small.png")
+    prompt = Prompt(None, mask=tmp_path / "small.png")
+    with pytest.raises(UserError, match=r"small\.png: mask of 30x30 pixels on frames of 120x90.*--resize"):
+        require_prompts([prompt], SIZE, resize=False)
+    require_prompts([prompt], SIZE, resize=True)
+    drawn = draw_prompts([prompt], scene[0], 0)
+    assert drawn[:29, :39].all()
+    assert not drawn[31:59, :39].any()
+
+
+def test_what_cannot_be_used_is_one_line(tmp_path: Path):
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(tmp_path / "black.png")
+    for prompt, message in (
+        (Prompt(None, mask=tmp_path / "black.png"), r"black\.png: shows no object"),
+        (Prompt(None, mask=tmp_path / "absent.png"), r"absent\.png: no such image"),
+        (Prompt(None, box=(5, 5, 121, 20)), "5,5,121,20: reaches outside the frames, which have 120x90"),
+    ):
+        with pytest.raises(UserError, match=message):
+            require_prompts([prompt], SIZE, resize=False)

@@ -1,0 +1,101 @@
+"""Videos and folders come out as frames in order, the right way up, whatever is wrong with some of them."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from media.conftest import SIZE, picture
+from partprop.errors import UserError
+from partprop.media.reading import open_frames
+
+
+def numbers(frames) -> list[int]:
+    """Which of `picture`s they are, by their brightness."""
+    return [round((float(frame.image[-1, -1].mean()) - 40) / 5) for frame in frames]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("clip.mp4", "libx264"), ("clip.mkv", "libx264"), ("clip.avi", "mpeg4"), ("clip.webm", "libvpx")],
+)
+def test_formats(write_video, name: str, codec: str):
+    frames = open_frames(write_video(name, codec=codec))
+    assert frames.size == SIZE
+    assert frames.count == 12
+    seen = list(frames)
+    assert numbers(seen) == list(range(12))
+    assert [frame.name for frame in seen[:2]] == ["00000", "00001"]
+    assert seen[0].image.shape == (*SIZE, 3)
+    assert frames.complaints == []
+
+
+def test_frames_can_be_gone_through_again(write_video):
+    frames = open_frames(write_video())
+    assert numbers(frames) == numbers(frames)
+
+
+def test_times_of_a_variable_frame_rate(write_video):
+    times = [0, 4, 8, 30, 34, 80]
+    frames = open_frames(write_video(frames=6, times=times))
+    assert [frame.time for frame in frames] == [Fraction(time, 100) for time in times]
+
+
+@pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (90, (-1, 0)), (180, (-1, -1)), (-90, (0, -1))])
+def test_the_rotation_flag_turns_the_frames(write_video, rotation: int, corner: tuple[int, int]):
+    """A player turns the stored picture counter-clockwise by the flag; its red corner shows which way."""
+    frames = open_frames(write_video(rotation=rotation))
+    image = next(iter(frames)).image
+    assert frames.size == image.shape[:2] == (SIZE if rotation % 180 == 0 else SIZE[::-1])
+    red, green, _ = image[corner].astype(int)
+    assert red > 150 > green
+
+
+def test_a_video_that_ends_early_gives_what_there_is(write_video):
+    path = write_video("clip.mp4", frames=40, options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    frames = open_frames(path)
+    seen = numbers(frames)
+    assert 2 < len(seen) < 40
+    assert seen == list(range(len(seen)))
+    assert frames.complaints[-1] == f"the video ends after {len(seen)} of 40 frames"
+
+
+def test_frames_that_cannot_be_decoded_are_skipped_and_reported(write_video):
+    path = write_video("clip.avi", codec="mjpeg", frames=12)
+    content = bytearray(path.read_bytes())
+    starts = [index for index in range(len(content) - 1) if content[index : index + 3] == b"\xff\xd8\xff"]
+    for start, following in pairwise(starts[4:7]):
+        content[start : following - 10] = bytes(following - 10 - start)  # all but the header of the next
+    path.write_bytes(content)
+    frames = open_frames(path)
+    assert numbers(frames) == [0, 1, 2, 3, 6, 7, 8, 9, 10, 11]
+    assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+
+
+def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path):
+    for number in (2, 10, 1):
+        Image.fromarray(picture(number)).save(tmp_path / f"{number}.png")
+    (tmp_path / "notes.txt").write_text("no frame")
+    frames = open_frames(tmp_path)
+    assert frames.count == 3
+    assert [frame.name for frame in frames] == ["1", "2", "10"]
+    np.testing.assert_array_equal(next(iter(frames)).image, picture(1))
+
+
+def test_what_is_no_video_is_one_line(tmp_path: Path, write_video):
+    (tmp_path / "text.mp4").write_text("no video at all")
+    with pytest.raises(UserError, match=r"text\.mp4: not a readable video"):
+        open_frames(tmp_path / "text.mp4")
+    with pytest.raises(UserError, match=r"absent\.mp4: no such video"):
+        open_frames(tmp_path / "absent.mp4")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: holds no images"):
+        open_frames(tmp_path / "empty")
+    Image.fromarray(picture(0)).save(tmp_path / "empty/0.png")
+    Image.fromarray(picture(1, (20, 30))).save(tmp_path / "empty/1.png")
+    with pytest.raises(UserError, match=r"1\.png: 30x20 pixels, but the first frame has 64x48"):
+        list(open_frames(tmp_path / "empty"))
