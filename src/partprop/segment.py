@@ -4,11 +4,9 @@ import csv
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -175,16 +173,11 @@ def _rows(frame: Frame, result: Result) -> Iterator[tuple[str | int | float, ...
 def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Write]:
     """A film in the time of the input, with its sound where every frame is shown."""
     sound = request.video if request.video.is_file() and request.every == 1 else None
-    beginning: list[Fraction] = []
-    with ExitStack() as stack:
-        add: list[Callable[[np.ndarray, Fraction], None]] = []
+    with film_writer(path, frames.size, frames.rate, sound) as add:
 
         def write(frame: Frame, result: Result) -> None:
-            if not add:  # when it begins is known only now
-                beginning.append(frame.time)
-                add.append(stack.enter_context(film_writer(path, frames.size, frames.rate, sound, frame.time)))
             boxes = pd.DataFrame(_rows(frame, result), columns=list(TRACK_COLUMNS))
-            add[0](overlay(frame.image, result.labels, None, boxes, frames.size[1]), frame.time - beginning[0])
+            add(overlay(frame.image, result.labels, None, boxes, frames.size[1]), frame.time)
 
         yield write
 

@@ -14,10 +14,10 @@ from partprop.media.writing import film_writer
 TIMES = [Fraction(time, 100) for time in (0, 4, 8, 30, 34, 80)]
 
 
-def write(path: Path, size: tuple[int, int] = SIZE, **options) -> None:
-    with film_writer(path, size, Fraction(25), **options) as add:
+def write(path: Path, size: tuple[int, int] = SIZE, sound_of: Path | None = None, start: float = 0) -> None:
+    with film_writer(path, size, Fraction(25), sound_of) as add:
         for number, time in enumerate(TIMES):
-            add(picture(number, size), time)
+            add(picture(number, size), time + Fraction(start))
 
 
 def sound_of(path: Path) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_sound_is_kept(tmp_path: Path, write_video):
 
 def test_sound_starts_where_the_film_does(tmp_path: Path, write_video):
     loud = write_video("loud.mp4", frames=20, sound=True)  # 0.8 s
-    write(tmp_path / "film.mp4", sound_of=loud, start=Fraction(1, 2))
+    write(tmp_path / "film.mp4", sound_of=loud, start=0.5)
     assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(0.3 * 8000, abs=2 * 1024)
 
 

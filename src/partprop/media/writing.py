@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from partprop.files import replacing
@@ -17,7 +19,7 @@ CLOCK = Fraction(1, 90000)  # of the frames' times: that of MPEG, in which all u
 
 @contextmanager
 def film_writer(
-    path: Path, size: tuple[int, int], rate: Fraction, sound_of: Path | None = None, start: Fraction = Fraction(0)
+    path: Path, size: tuple[int, int], rate: Fraction, sound_of: Path | None = None
 ) -> Iterator[Callable[[np.ndarray, Fraction], None]]:
     """Write a film; it appears under its name when the block ends, and not at all where an error ends it.
 
@@ -25,11 +27,11 @@ def film_writer(
         path: ending in .mp4.
         size: (height, width) of the frames; an odd last row or column is cut off, since H.264 has none.
         rate: frames per second, on average.
-        sound_of: a video whose sound is taken over, if it has any; None: a silent film.
-        start: seconds of that video at which the film begins.
+        sound_of: the video of which the frames are, whose sound is taken over, if it has any; None: a silent film.
 
     Yields:
-        A function to call with each frame, uint8 (H, W, 3), RGB, and its time in seconds from the film's beginning.
+        A function to call with each frame, uint8 (H, W, 3), RGB, and its time in seconds in that video. The film begins
+        with the first.
     """
     height, width = size[0] // 2 * 2, size[1] // 2 * 2
     with replacing(path) as temporary, ExitStack() as stack:
@@ -37,49 +39,65 @@ def film_writer(
         stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.time_base = CLOCK
-        add_sound = _sound_writer(container, stack, sound_of, start)
+        sound = None if sound_of is None else _Sound.of(container, stack.enter_context(av.open(str(sound_of))))
+        start: Fraction | None = None
 
         def add(image: np.ndarray, time: Fraction) -> None:
+            nonlocal start
+            start = time if start is None else start
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
-            frame.pts, frame.time_base = round(time / CLOCK), CLOCK
+            frame.pts, frame.time_base = round((time - start) / CLOCK), CLOCK
             container.mux(stream.encode(frame))
-            add_sound(time)
+            if sound is not None:
+                sound.write(start, time)
 
         yield add
         container.mux(stream.encode())
+        if sound is not None:
+            sound.finish()
 
 
-def _sound_writer(
-    container: OutputContainer, stack: ExitStack, source: Path | None, start: Fraction
-) -> Callable[[Fraction], None]:
-    """A function that writes the source's sound up to a time of the film; the rest of it when the stack unwinds."""
-    if source is None:
-        return lambda _: None
-    original = stack.enter_context(av.open(str(source)))
-    if not original.streams.audio:
-        return lambda _: None
-    voice = original.streams.audio[0]
-    stream = container.add_stream("aac", rate=voice.rate, layout=voice.layout.name)
-    frames = _sound(original, start)
-    waiting = next(frames, None)
+@dataclass
+class _Sound:
+    """What is heard in the original, taken over piece by piece."""
 
-    def add(until: Fraction) -> None:
-        nonlocal waiting
-        while waiting is not None and waiting[0] <= until:
-            container.mux(stream.encode(waiting[1]))
-            waiting = next(frames, None)
+    container: OutputContainer
+    stream: AudioStream
+    pieces: Iterator[av.AudioFrame]
+    waiting: av.AudioFrame | None
 
-    stack.callback(lambda: container.mux(stream.encode()))
-    return add
+    @classmethod
+    def of(cls, container: OutputContainer, original: InputContainer) -> "_Sound | None":
+        if not original.streams.audio:
+            return None
+        voice = original.streams.audio[0]
+        stream = container.add_stream("aac", rate=voice.rate, layout=voice.layout.name)
+        pieces = _decoded(original)
+        return cls(container, stream, pieces, next(pieces, None))
+
+    def write(self, start: Fraction, until: Fraction) -> None:
+        """Write what is heard between two times of the original and is not written yet."""
+        while self.waiting is not None and _time(self.waiting) <= until:
+            if _time(self.waiting) >= start:
+                assert self.waiting.pts is not None
+                assert self.waiting.time_base is not None
+                self.waiting.pts -= round(start / self.waiting.time_base)
+                self.container.mux(self.stream.encode(self.waiting))
+            self.waiting = next(self.pieces, None)
+
+    def finish(self) -> None:
+        self.container.mux(self.stream.encode())
 
 
-def _sound(original: InputContainer, start: Fraction) -> Iterator[tuple[Fraction, av.AudioFrame]]:
-    """Seconds and sound from a time on, which is the new zero; as far as it can be decoded."""
+def _decoded(original: InputContainer) -> Iterator[av.AudioFrame]:
+    """As far as it can be decoded; without pieces of no time."""
     try:
-        for frame in original.decode(audio=0):
-            if frame.pts is None or frame.time_base is None or frame.pts * frame.time_base < start:
-                continue
-            frame.pts -= round(start / frame.time_base)
-            yield frame.pts * frame.time_base, frame
+        yield from (piece for piece in original.decode(audio=0) if piece.pts is not None)
     except av.error.FFmpegError:
         return
+
+
+def _time(piece: av.AudioFrame) -> Fraction:
+    assert piece.pts is not None
+    assert piece.time_base is not None
+    return piece.pts * piece.time_base
