@@ -118,6 +118,21 @@ def compare(
     print(f"by sequence, and where they differ most: {output}")
 
 
+@app.command()
+def benchmark(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
+) -> None:
+    """How fast does this machine segment a video of 854x480 pixels, and where does the time go?"""
+    from partprop.benchmark import describe, run_benchmark
+    from partprop.files import write_json
+
+    measured = run_benchmark(device)
+    print(describe(measured))
+    if json is not None:
+        write_json(json, measured)
+
+
 def main() -> None:
     """Run the command line; an error of the user is one line and exit code 2."""
     try:

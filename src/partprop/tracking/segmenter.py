@@ -89,14 +89,14 @@ class _Track:
 class Segmenter:
     """Follows objects through one video. Nothing that is kept grows with the video's length.
 
-    Args:
+    Attributes:
         network: in evaluation mode.
         settings: see `Settings`.
     """
 
     def __init__(self, network: Network, settings: Settings) -> None:
-        self._network = network
-        self._settings = settings
+        self.network = network
+        self.settings = settings
         self._tracks: list[_Track] = []
         self._before: Features  # of the previous frame
 
@@ -151,31 +151,31 @@ class Segmenter:
     def _encode(self, image: np.ndarray) -> tuple[Features, tuple[int, int]]:
         """Features of the frame at the working resolution, zero-padded; and that resolution's (height, width)."""
         height, width = image.shape[:2]
-        scale = min(ENLARGED, self._settings.short_side / min(height, width))
+        scale = min(ENLARGED, self.settings.short_side / min(height, width))
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
         padded = F.pad(normalise(_resized(image, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
-        device = next(self._network.parameters()).device
-        return self._network.encode(padded[None].to(device)), shape
+        device = next(self.network.parameters()).device
+        return self.network.encode(padded[None].to(device)), shape
 
     def _to_working(self, mask: np.ndarray, shape: tuple[int, int]) -> Tensor:
         padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
-        return padded.to(next(self._network.parameters()).device)
+        return padded.to(next(self.network.parameters()).device)
 
     def _begin(self, features: Features, mask: Tensor, object_id: int) -> _Track:
         whole = box_of_mask(mask)
         assert whole is not None
-        boxes = torch.cat([whole[None].to(mask), propose(mask, self._settings.parts)])
-        parts = describe(self._network, features, mask, boxes, 0)
-        reference = self._network.memorise(features, mask[None, None])
-        weights = self._network.fit_filter(features, mask[None, None])
+        boxes = torch.cat([whole[None].to(mask), propose(mask, self.settings.parts)])
+        parts = describe(self.network, features, mask, boxes, 0)
+        reference = self.network.memorise(features, mask[None, None])
+        weights = self.network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
         return _Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
 
     def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
-        parts = track(self._network, features, tracked.parts)
+        parts = track(self.network, features, tracked.parts)
         probability, presence, confidence = self._propagate(tracked, features, parts)
-        if confidence < self._settings.lost_score or box_of_mask(probability) is None:
+        if confidence < self.settings.lost_score or box_of_mask(probability) is None:
             return replace(tracked, lost=True), torch.zeros_like(probability)
         scores = torch.cat([confidence[None], parts.scores[1:] * presence[1:]])
         return replace(tracked, parts=parts.moved(parts.boxes, scores)), probability
@@ -183,7 +183,7 @@ class Segmenter:
     def _search(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Look for a lost object in the whole frame: where the reference's pixels match, and where it was last."""
         blank = replace(tracked, mask=torch.zeros_like(tracked.mask))
-        whole, best, found = tracked.parts.select([0]), self._settings.lost_score + HYSTERESIS, None
+        whole, best, found = tracked.parts.select([0]), self.settings.lost_score + HYSTERESIS, None
         for box in self._candidates(tracked, features):
             parts = whole.moved(box[None], torch.ones_like(whole.scores))
             probability, _, confidence = self._propagate(blank, features, parts)
@@ -197,10 +197,10 @@ class Segmenter:
         """Boxes of the object's size where it was last, and where correlation with the reference finds most of it."""
         centre, _ = to_centre_size(tracked.parts.boxes[0])
         boxes = [from_centre_size(centre, tracked.size)]
-        if not self._network.pixel_correlation:
+        if not self.network.pixel_correlation:
             return boxes
         shape = features.keys.shape[2:]
-        temperature = self._network.correlation.log_temperature.exp()[0]
+        temperature = self.network.correlation.log_temperature.exp()[0]
         readout = read(tracked.reference, features.keys.flatten(2), temperature).unflatten(2, shape)
         found = readout[:, -READOUT_EXTRA, None]
         width, height = (max(1, int(side / STRIDE)) | 1 for side in tracked.size.tolist())
@@ -221,7 +221,7 @@ class Segmenter:
             Probability (H, W); the parts' presence (K,) in [0, 1]; the confidence in the object, a scalar in [0, 1]:
             its presence times the share of the mask that memory and filter find, too.
         """
-        network, grid = self._network, (features.keys.shape[2], features.keys.shape[3])
+        network, grid = self.network, (features.keys.shape[2], features.keys.shape[3])
         boxes = _with_room(parts.boxes, tracked.size)
         windows = enlarge(boxes, CONTEXT)
         rows, columns = _cells(windows, grid)
@@ -252,14 +252,14 @@ class Segmenter:
         parts = parts.select([index for index in range(len(parts)) if index not in gone])
         parts, next_name = self._renew(tracked, features, mask, parts)
         size = torch.maximum(tracked.size * SIZE_MEMORY, to_centre_size(whole)[1])
-        age, memory, every = tracked.age + 1, tracked.memory, self._settings.memory_every
+        age, memory, every = tracked.age + 1, tracked.memory, self.settings.memory_every
         if every and age % every == 0:
             memory = tracked.reference.joined(self._glance(features, mask, whole), RECENT_WEIGHT)
         return replace(tracked, parts=parts, size=size, mask=mask, next_name=next_name, age=age, memory=memory)
 
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
-        memory = self._network.memorise(features, mask[None, None])
+        memory = self.network.memorise(features, mask[None, None])
         grid = (features.keys.shape[2], features.keys.shape[3])
         near = torch.zeros(grid, dtype=torch.bool, device=mask.device)
         near[_cells(enlarge(whole[None], RECENT_REACH), grid)] = True
@@ -267,11 +267,11 @@ class Segmenter:
 
     def _renew(self, tracked: _Track, features: Features, mask: Tensor, parts: Parts) -> tuple[Parts, int]:
         """Propose parts again where the mask is not covered."""
-        missing = self._settings.parts + 1 - len(parts)
+        missing = self.settings.parts + 1 - len(parts)
         boxes = propose(mask, missing, parts.boxes[1:])
         if len(boxes) == 0:
             return parts, tracked.next_name
-        fresh = describe(self._network, features, mask, boxes, tracked.next_name)
+        fresh = describe(self.network, features, mask, boxes, tracked.next_name)
         return parts.joined(fresh), tracked.next_name + len(boxes)
 
     def _result(self, merged: Tensor, size: tuple[int, ...], shape: tuple[int, int]) -> Result:

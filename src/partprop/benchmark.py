@@ -1,0 +1,138 @@
+"""`partprop benchmark`: how fast this machine segments, and where the time goes."""
+
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+import cv2
+import numpy as np
+import torch
+
+from partprop.memory import keep_freed_memory
+from partprop.model.network import Network
+from partprop.tracking.pretrained import Segmenter
+
+SIZE = (480, 854)  # height and width: that of DAVIS
+FRAMES = 24
+WARM_UP = 4  # frames that are not timed
+OBJECTS = 3
+SIDE = 150  # pixels of an object
+PARTS = {
+    "encode": "backbone, FPN, keys",
+    "tracker": "part tracker",
+    "memorise": "memory",
+    "fit_filter": "correlation filter",
+    "correlate": "pixel correlation",
+    "decode": "mask decoder",
+    "guide": "guidance of parts",
+}
+"""Methods of the network that are timed, by what they are to the reader."""
+
+
+class Benchmark(TypedDict):
+    """What was measured, at SIZE.
+
+    frames_per_second: with one object. further_object: time that each further object adds, over that of one.
+    milliseconds: of a frame with one object, by part of the network, and the rest. peak_memory_mb: of the process.
+    """
+
+    frames_per_second: float
+    further_object: float
+    milliseconds: dict[str, float]
+    peak_memory_mb: float
+
+
+def run_benchmark(device: str) -> Benchmark:
+    """Segment rendered frames with the weights that come with the package.
+
+    Raises:
+        UserError: there are none, or the device cannot be used.
+    """
+    keep_freed_memory()
+    cv2.setNumThreads(1)
+    one, watch = _seconds(device, 1)
+    several, _ = _seconds(device, OBJECTS)
+    milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - WARM_UP) for name, spent in watch.spent.items()}
+    milliseconds["the rest"] = 1000 * one - sum(milliseconds.values())
+    return Benchmark(
+        frames_per_second=1 / one,
+        further_object=(several - one) / (OBJECTS - 1) / one,
+        milliseconds=milliseconds,
+        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        / (2**20 if sys.platform == "darwin" else 2**10),
+    )
+
+
+def describe(measured: Benchmark) -> str:
+    """The measures as a table."""
+    frame = 1000 / measured["frames_per_second"]
+    rows = [f"{name:24s} {spent:7.1f} ms  {spent / frame:4.0%}" for name, spent in measured["milliseconds"].items()]
+    return "\n".join(
+        [
+            *rows,
+            f"{'a frame':24s} {frame:7.1f} ms  {measured['frames_per_second']:.1f} frames per second with one object",
+            f"each further object adds {measured['further_object']:.0%}",
+            f"memory at most {measured['peak_memory_mb']:.0f} MB",
+        ]
+    )
+
+
+class Stopwatch:
+    """Adds up the seconds in some methods of a network; time in one that another calls is its own alone."""
+
+    def __init__(self, network: Network) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+        self._running: list[float] = []  # seconds of inner calls, one entry for each call that runs
+        for name in PARTS:
+            owner, method = (network.tracker, "forward") if name == "tracker" else (network, name)
+            setattr(owner, method, self._timed(name, getattr(owner, method)))
+
+    def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            self._running.append(0.0)
+            result = function(*arguments, **options)
+            if torch.cuda.is_available():  # or what was only ordered would count for those that wait for it
+                torch.cuda.synchronize()
+            seconds = time.perf_counter() - start
+            self.spent[name] += seconds - self._running.pop()
+            if self._running:
+                self._running[-1] += seconds
+            return result
+
+        return timed
+
+
+def _seconds(device: str, objects: int) -> tuple[float, Stopwatch]:
+    """Seconds for a frame on average, and where they went."""
+    segmenter = Segmenter(device=device)
+    watch = Stopwatch(segmenter.network)
+    scene = [render(number, objects) for number in range(FRAMES)]
+    segmenter.start(*scene[0])
+    for image, _ in scene[1:WARM_UP]:
+        segmenter.step(image)
+    watch.spent.clear()
+    start = time.perf_counter()
+    for image, _ in scene[WARM_UP:]:
+        segmenter.step(image)
+    return (time.perf_counter() - start) / (FRAMES - WARM_UP), watch
+
+
+def render(number: int, objects: int) -> tuple[np.ndarray, np.ndarray]:
+    """A frame, uint8 (H, W, 3), of patterned disks that move over a patterned ground, and its label map (H, W)."""
+    image, labels = _pattern(0, SIZE), np.zeros(SIZE, np.uint8)
+    for object_id in range(1, objects + 1):
+        left, top = 20 + 3 * number + 250 * (object_id - 1), 100 + 2 * number * (object_id % 2)
+        disk = cv2.circle(np.zeros((SIDE, SIDE), np.uint8), (SIDE // 2, SIDE // 2), SIDE // 2, 1, -1).astype(bool)
+        place = (slice(top, top + SIDE), slice(left, left + SIDE))
+        image[place][disk] = _pattern(object_id, (SIDE, SIDE))[disk]
+        labels[place][disk] = object_id
+    return image, labels
+
+
+def _pattern(seed: int, size: tuple[int, int]) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 255, (size[0] // 20, size[1] // 20, 3)).astype(np.uint8)
+    return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)

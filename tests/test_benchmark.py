@@ -1,0 +1,60 @@
+"""What `partprop benchmark` adds up, and the scene that it segments."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from partprop import benchmark
+from partprop.benchmark import FRAMES, OBJECTS, PARTS, SIZE, Stopwatch, describe, render, run_benchmark
+from partprop.model.network import build_network
+from partprop.tracking import pretrained
+from partprop.tracking.pretrained import save_pretrained
+from partprop.tracking.segmenter import Settings
+
+MODEL = {"backbone": "lite0", "fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}
+
+
+def test_time_in_an_inner_call_counts_once(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    def encode() -> None:
+        wait(1)
+        network.tracker.forward()
+        wait(2)
+
+    monkeypatch.setattr(benchmark, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    network = SimpleNamespace(**{name: lambda: None for name in PARTS if name != "tracker"})
+    network.encode, network.tracker = encode, SimpleNamespace(forward=lambda: wait(5))
+    watch = Stopwatch(network)  # type: ignore[arg-type]
+    network.encode()
+    network.tracker.forward()
+    assert watch.spent == {"encode": 3, "tracker": 10}
+
+
+def test_the_objects_stay_in_the_picture_and_apart():
+    for number in (0, FRAMES - 1):
+        image, labels = render(number, OBJECTS)
+        assert image.shape == (*SIZE, 3)
+        areas = np.bincount(labels.ravel())
+        assert len(areas) == OBJECTS + 1
+        assert len(set(areas[1:])) == 1
+
+
+def test_every_part_of_the_network_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    save_pretrained(build_network(**MODEL), MODEL, Settings(64, 2, 0.0, 2), tmp_path / "tiny.safetensors")
+    monkeypatch.setattr(pretrained, "LITE0", tmp_path / "tiny.safetensors")
+    monkeypatch.setattr(benchmark, "FRAMES", 8)
+    monkeypatch.setattr(benchmark, "keep_freed_memory", lambda: None)  # that of the tests is left alone
+    measured = run_benchmark("cpu")
+    parts = measured["milliseconds"]
+    assert {PARTS[name] for name in ("encode", "tracker", "memorise", "correlate", "decode")} < set(parts)
+    assert all(spent > 0 for spent in parts.values())
+    assert sum(parts.values()) == pytest.approx(1000 / measured["frames_per_second"])
+    assert "frames per second with one object" in describe(measured)
