@@ -112,6 +112,14 @@ def test_what_is_refused_leaves_nothing(request_of, tmp_path: Path, mask: Path):
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["kept.txt"]
 
 
+def test_a_start_after_the_end_leaves_no_film(request_of, tmp_path: Path):
+    with pytest.raises(UserError, match="has no frame 8"):
+        segment_video(request_of(start=8, overlay=tmp_path / "film.mp4"))
+    assert not (tmp_path / "film.mp4").exists()
+    with pytest.raises(UserError, match=r"film\.avi: films are written as MP4"):
+        segment_video(request_of(overlay=tmp_path / "film.avi"))
+
+
 def test_a_device_that_is_not_there(request_of):
     with pytest.raises(UserError, match="--device nonsense: cannot be used"):
         segment_video(replace(request_of(), device="nonsense"))

@@ -69,6 +69,8 @@ def segment_video(request: Request) -> list[str]:
     prompts = _by_frame(request)
     require_prompts(request.prompts, frames.size, request.resize)
     require_empty(request.output)
+    if request.overlay is not None and request.overlay.suffix.lower() != ".mp4":
+        raise UserError(f"--overlay {request.overlay}: films are written as MP4; let the name end in .mp4")
     segmenter = _segmenter(request, frames.size)
     absences = Absences()
     done, interrupted = 0, False
@@ -85,12 +87,12 @@ def segment_video(request: Request) -> list[str]:
                 absences.note(frame.number, result.confidence)
                 done += 1
                 advance()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the writers are closed first
             interrupted = True
+        if not done and not interrupted:
+            raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
     if interrupted:
         raise KeyboardInterrupt
-    if not done:
-        raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
     return [f"{done} frames segmented", *absences.report(), *_unused(prompts), *frames.complaints]
 
 
