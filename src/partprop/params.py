@@ -71,6 +71,7 @@ class Model(Section):
     key_channels: Annotated[int, Field(ge=16, multiple_of=16)]
     value_channels: Annotated[int, Field(ge=4)]
     roi_size: Annotated[int, Field(ge=16, multiple_of=8)]
+    training_roi_size: Annotated[int, Field(ge=16, multiple_of=8)]
     learnt_keys: bool
     pixel_correlation: bool
     correlation_filter: bool

@@ -114,15 +114,6 @@ def test_a_far_reference_is_all_there_is_to_start_from(videos: VideoClips):
     assert kinds == {0.0, 1.0}
 
 
-def test_where_a_new_side_comes_up_the_true_mask_of_it_is_told(pasted: VideoClips, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("partprop.data.sampling.NEW_SIDE", 1.0)
-    monkeypatch.setattr("partprop.data.clips.TOLD", 0.0)
-    clips = drawn(pasted, 20)
-    told = [bool(clip.told[2]) for clip in clips]
-    assert any(told)
-    assert not all(told)  # right after the reference, nothing has turned yet
-
-
 def test_a_sequence_of_three_annotations_is_enough(videos: VideoClips):
     masks = tuple(mask if index < 3 else None for index, mask in enumerate(videos.videos[0].masks))
     short = replace(videos, videos=[replace(videos.videos[0], masks=masks)])

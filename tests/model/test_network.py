@@ -52,7 +52,7 @@ def test_shapes(network: Network):
 
 @pytest.mark.parametrize("learnt_keys", [True, False])
 def test_every_parameter_learns_but_fixed_keys(learnt_keys: bool):
-    network = build_network("lite0", 16, 16, 8, 16, learnt_keys)
+    network = build_network("lite0", 16, 16, 8, 16, learnt_keys=learnt_keys)
     losses_of(network).backward()
     gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
     fixed = {name for name, gradient in gradients.items() if gradient is None}

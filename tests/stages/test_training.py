@@ -33,7 +33,13 @@ def parameters() -> Params:
         "train_videos": 3,
         "frames": 8,
     }
-    content["model"] |= {"fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}
+    content["model"] |= {
+        "fpn_channels": 16,
+        "key_channels": 16,
+        "value_channels": 8,
+        "roi_size": 16,
+        "training_roi_size": 16,
+    }
     shared = {"steps": 4, "batch": 1, "warmup_steps": 1, "log_every": 1, "checkpoint_every": 2, "threads": 1}
     content["pretrain_fpn"] |= shared | {"image_size": 64}
     content["train_tracking"] |= shared | {

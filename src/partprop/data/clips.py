@@ -80,7 +80,6 @@ def finish(
     boxes: np.ndarray,
     tracked: np.ndarray,
     far: bool,
-    new_side: bool,
 ) -> Clip:
     """Add the boxes that a tracker with errors would have, and stack.
 
@@ -88,7 +87,6 @@ def finish(
         far: frame 1 does not follow the reference: the object has to be found by the reference alone, as after a loss.
             Either what is predicted there is what the frames after it start from, or the true mask, in which there may
             be sides of the object that the reference does not show.
-        new_side: there are, so that the true mask is given.
     """
     windows = _misplace(rng, jitter(rng, boxes, 0.08, 0.12), images[0].shape[0])
     windows[0] = boxes[0]
@@ -96,7 +94,7 @@ def finish(
     remembered = (rng.random(FRAMES) > FORGOTTEN).astype(np.float32)
     told = np.zeros(FRAMES, np.float32)
     if far:
-        told[2] = new_side or rng.random() < TOLD
+        told[2] = rng.random() < TOLD
         before[1], remembered[1] = boxes[1], 0
         if rng.random() < SOUGHT_ELSEWHERE:
             windows[1, :1] = _anywhere(rng, windows[1, :1], images[0].shape[0])

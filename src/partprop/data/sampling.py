@@ -10,14 +10,12 @@ from partprop.data import augment
 from partprop.data.clips import FRAMES, Clip, finish, move_with, random_parts
 from partprop.data.labels import VOID, mask_box
 from partprop.data.scenery import Motion, Scenery, Setting
-from partprop.data.side import Side
 from partprop.data.video import Sequence
 
 NEAR = 2  # annotated frames from the reference up to which a frame counts as the one right after it
 STEP = 2  # annotated frames between the later frames of a clip, at most
 FEWEST = 64  # pixels of the object that the reference must show
 OCCLUDER_SHARE = 0.35  # of still clips
-NEW_SIDE = 0.3  # share of clips with a far reference in which a side of the object is one that it does not show
 SCALE_CHANGE = 1.5  # between a far reference and the frames after it, at most, beside the object's own
 
 
@@ -62,11 +60,10 @@ class VideoClips:
             return self.draw(rng, progress)
         object_id = rng.choice(ids)
         masks = [(frame == object_id).astype(np.uint8) for frame in labels]
-        side = _new_side(rng, self.scenery) if far and self.scenery else None
-        views, masks = self._crop(rng, [video.image(index) for index in indices], masks, far, side)
+        views, masks = self._crop(rng, [video.image(index) for index in indices], masks, far)
         if masks[0].sum() < FEWEST:  # the object is hidden by an occluder
             return self.draw(rng, progress)
-        return finish(rng, views, masks, *self._boxes(rng, masks), far, side is not None)
+        return finish(rng, views, masks, *self._boxes(rng, masks), far)
 
     def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> tuple[list[int], bool]:
         """Numbers of the frames, and whether the reference lies far from the others."""
@@ -81,7 +78,7 @@ class VideoClips:
         return [annotated[place] for place in places], gap > NEAR
 
     def _crop(
-        self, rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray], far: bool, side: Side | None
+        self, rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray], far: bool
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Views (S, S, 3) and masks (S, S) of the frames in their crops and their setting."""
         places = self._places(rng, images[0].shape, [mask_box(mask) for mask in masks], far)
@@ -94,9 +91,6 @@ class VideoClips:
             matrix = augment.affine(tuple(centre), self.crop, zoom, angle_now, shear, flip)
             place = augment.affine_map(matrix, self.crop)
             view, shown = augment.warp(image, place), [augment.warp_mask(mask, place)]
-            box = mask_box(shown[0])
-            if side is not None and time > 0 and box is not None:
-                view = side.put_on(view, shown[0], box)
             if setting is not None:
                 view, shown = setting.apply(rng, view, shown, time)
             views.append(_finish_view(rng, view, colour))
@@ -164,20 +158,17 @@ class StillClips:
         part_masks = [mask] + [_inside(mask, part) for part in random_parts(rng, mask, self.parts)]
         motion, setting = Motion.draw(rng, self.crop), self.scenery.setting(rng, self.crop, 0.5, OCCLUDER_SHARE)
         colour = augment.recolour(rng)
-        far = bool(rng.random() < 0.5)
-        side = _new_side(rng, self.scenery) if far else None
-        later = image if side is None else side.put_on(image, mask, box)
         views, layers = [], []
         for time in _times(rng):
             place = motion.map_at(rng, time, centre, zoom)
-            source = later if time > 0 else image
-            view, layer = augment.warp(source, place), [augment.warp_mask(part, place) for part in part_masks]
+            view, layer = augment.warp(image, place), [augment.warp_mask(part, place) for part in part_masks]
             view, layer = setting.apply(rng, view, layer, time)
             views.append(_finish_view(rng, view, colour))
             layers.append(layer)
         if layers[0][0].sum() < FEWEST:
             return self.draw(rng, progress)
-        return finish(rng, views, [layer[0] for layer in layers], *_boxes_of_layers(layers), far, side is not None)
+        far = bool(rng.random() < 0.5)
+        return finish(rng, views, [layer[0] for layer in layers], *_boxes_of_layers(layers), far)
 
 
 @dataclass(frozen=True)
@@ -192,10 +183,6 @@ class MixedClips:
         """See `Clips`."""
         source = self.stills if rng.random() < self.still_share else self.videos
         return source.draw(rng, progress)
-
-
-def _new_side(rng: np.random.Generator, scenery: Scenery) -> Side | None:
-    return Side.draw(rng, scenery.instance(rng)[0]) if rng.random() < NEW_SIDE else None
 
 
 def _labels(video: Sequence, index: int) -> np.ndarray:

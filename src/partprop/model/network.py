@@ -70,6 +70,7 @@ class Network(nn.Module):
         pyramid: backbone and FPN.
         key_channels, value_channels, learnt_keys: of the pixel correlation.
         roi_size: S, side of the parts' RoIAlign; masks are decoded at 2S.
+        training_roi_size: S while the network is trained; in use, finer masks pay.
         pixel_correlation: whether pixels are matched; without, the parts correct the previous mask where it was.
         correlation_filter: whether a filter is fitted to the reference; without, attention speaks for it, too.
         previous_frame: whether the frame before is looked at, by correlation and decoder, or the reference alone.
@@ -81,6 +82,7 @@ class Network(nn.Module):
         key_channels: int,
         value_channels: int,
         roi_size: int,
+        training_roi_size: int,
         learnt_keys: bool,
         pixel_correlation: bool,
         correlation_filter: bool,
@@ -94,11 +96,16 @@ class Network(nn.Module):
             pyramid.base_channels[:3], channels, key_channels, value_channels, learnt_keys
         )
         self.decoder = MaskDecoder(channels, value_channels)
-        self.roi_size = roi_size
+        self._roi_size, self._training_roi_size = roi_size, training_roi_size
         self.pixel_correlation = pixel_correlation
         self.correlation_filter = correlation_filter
         self.previous_frame = previous_frame
         init_truncated_normal(self.tracker)
+
+    @property
+    def roi_size(self) -> int:
+        """S of the mode that the network is in."""
+        return self._training_roi_size if self.training else self._roi_size
 
     def encode(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
@@ -296,18 +303,23 @@ def build_network(
     key_channels: int,
     value_channels: int,
     roi_size: int,
+    training_roi_size: int | None = None,
     learnt_keys: bool = True,
     pixel_correlation: bool = True,
     correlation_filter: bool = True,
     previous_frame: bool = True,
 ) -> Network:
-    """A network with random weights; the arguments are the `model` section of params.yaml, see `Network`."""
+    """A network with random weights; the arguments are the `model` section of params.yaml, see `Network`.
+
+    By default it is trained with RoIs of the size that it is used with.
+    """
     pyramid = Pyramid(build_backbone(backbone), fpn_channels)
     network = Network(
         pyramid,
         key_channels,
         value_channels,
         roi_size,
+        training_roi_size or roi_size,
         learnt_keys=learnt_keys,
         pixel_correlation=pixel_correlation,
         correlation_filter=correlation_filter,
