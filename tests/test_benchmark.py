@@ -51,7 +51,6 @@ def test_every_part_of_the_network_is_timed(tmp_path: Path, monkeypatch: pytest.
     save_pretrained(build_network(**MODEL), MODEL, Settings(64, 2, 0.0, 2), tmp_path / "tiny.safetensors")
     monkeypatch.setattr(pretrained, "LITE0", tmp_path / "tiny.safetensors")
     monkeypatch.setattr(benchmark, "FRAMES", 8)
-    monkeypatch.setattr(benchmark, "keep_freed_memory", lambda: None)  # that of the tests is left alone
     measured = run_benchmark("cpu")
     parts = measured["milliseconds"]
     assert {PARTS[name] for name in ("encode", "tracker", "memorise", "correlate", "decode")} < set(parts)

@@ -49,7 +49,6 @@ def stages(mini_params: Path, monkeypatch: pytest.MonkeyPatch, recorder: Any) ->
     for variable in runner.THREAD_VARIABLES:
         monkeypatch.setenv(variable, "7")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    monkeypatch.setattr(runner, "keep_freed_memory", lambda: None)  # that of the tests is left alone
 
     def define(name: str, run: Callable[..., None]) -> None:
         monkeypatch.setitem(sys.modules, f"partprop.stages.{name}", SimpleNamespace(run=run))

@@ -1,7 +1,5 @@
 """`partprop benchmark`: how fast this machine segments, and where the time goes."""
 
-import resource
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from partprop.memory import keep_freed_memory
+from partprop.memory import peak_memory_mb
 from partprop.model.network import Network
 from partprop.tracking.pretrained import Segmenter
 
@@ -51,7 +49,6 @@ def run_benchmark(device: str) -> Benchmark:
     Raises:
         UserError: there are none, or the device cannot be used.
     """
-    keep_freed_memory()
     cv2.setNumThreads(1)
     one, watch = _seconds(device, 1)
     several, _ = _seconds(device, OBJECTS)
@@ -61,8 +58,7 @@ def run_benchmark(device: str) -> Benchmark:
         frames_per_second=1 / one,
         further_object=(several - one) / (OBJECTS - 1) / one,
         milliseconds=milliseconds,
-        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        / (2**20 if sys.platform == "darwin" else 2**10),
+        peak_memory_mb=peak_memory_mb(),
     )
 
 

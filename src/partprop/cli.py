@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from partprop.errors import UserError, full_disk_as_user_error
+from partprop.memory import keep_freed_memory
 
 app = typer.Typer(
     help="One-shot video object segmentation: track the object's parts, propagate their masks.",
@@ -135,6 +136,7 @@ def benchmark(
 
 def main() -> None:
     """Run the command line; an error of the user is one line and exit code 2."""
+    keep_freed_memory()
     try:
         with full_disk_as_user_error():
             app()

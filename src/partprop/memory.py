@@ -1,6 +1,7 @@
-"""How the allocator of the C library treats the memory of large arrays."""
+"""Memory of this process: how the C library treats that of large arrays, and how much there was."""
 
 import ctypes
+import resource
 import sys
 
 # Of glibc's malloc.h. Freed memory is kept, whatever its size, and the heap grows by a quarter of a GiB at a time.
@@ -21,3 +22,9 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _GROWTH)):
             mallopt(option, value)
+
+
+def peak_memory_mb() -> float:
+    """Of this process so far; the kernel counts in KiB on Linux and in bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -7,7 +7,6 @@ from pathlib import Path
 from partprop.declared import DeclaredParams, declared_keys, declared_values
 from partprop.errors import UserError, full_disk_as_user_error
 from partprop.failures import forget_failure, record_failure
-from partprop.memory import keep_freed_memory
 from partprop.params import Params, load_params
 from partprop.parent import end_with_parent, repeat_after_parent
 from partprop.shards import require_sequences
@@ -48,7 +47,6 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     if name.startswith("download_"):
         note_sources(params)  # for plain dvc, which cannot look at a source before it starts the stage
     set_threads(threads_of(name, params))
-    keep_freed_memory()
 
     # Only now: numpy and torch read the number of threads when they are imported.
     from partprop.experiment import start_run

@@ -20,8 +20,7 @@ from partprop.media.writing import film_writer
 from partprop.report.overlays import overlay
 from partprop.tracking.pretrained import LITE0, Segmenter
 from partprop.tracking.segmenter import Result
-
-TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
+from partprop.tracking.videos import TRACK_COLUMNS, track_rows
 
 
 @dataclass(frozen=True)
@@ -162,13 +161,7 @@ def _track_writer(path: Path) -> Iterator[Write]:
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(TRACK_COLUMNS)
-        yield lambda frame, result: writer.writerows(_rows(frame, result))
-
-
-def _rows(frame: Frame, result: Result) -> Iterator[tuple[str | int | float, ...]]:
-    for part in result.boxes:
-        box = (round(side, 2) for side in part.box)
-        yield (frame.name, part.object_id, part.part, *box, round(part.score, 4))
+        yield lambda frame, result: writer.writerows(track_rows(frame.name, result))
 
 
 @contextmanager
@@ -178,7 +171,7 @@ def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Wr
     with film_writer(path, frames.size, frames.rate, sound) as add:
 
         def write(frame: Frame, result: Result) -> None:
-            boxes = pd.DataFrame(_rows(frame, result), columns=list(TRACK_COLUMNS))
+            boxes = pd.DataFrame(track_rows(frame.name, result), columns=list(TRACK_COLUMNS))
             add(overlay(frame.image, result.labels, None, boxes, frames.size[1]), frame.time)
 
         yield write

@@ -82,6 +82,11 @@ class Sequence:
         return labels
 
 
+def frame_order(name: str) -> tuple[int, str]:
+    """Sorts names of frames: by number, whatever the leading zeros; others come first, by name."""
+    return (int(name) if name.isdecimal() else -1, name)
+
+
 def open_davis(root: Path, split: str | None, year: int) -> list[Sequence]:
     """Open the sequences of a split, sorted by name.
 
@@ -149,7 +154,7 @@ def _open_sequence(images: Path, annotations: Path, year: int) -> Sequence:
     for stem, mask in masks.items():
         if stem not in frames:
             raise UserError(f"{mask}: mask without its frame {images / stem}.jpg; restore the frame or remove the mask")
-    names = sorted(frames, key=lambda stem: (int(stem) if stem.isdecimal() else -1, stem))
+    names = sorted(frames, key=frame_order)
     sequence = Sequence(
         name=images.name,
         frame_names=tuple(names),

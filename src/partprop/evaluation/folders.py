@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from partprop.data.video import Sequence
+from partprop.data.video import Sequence, frame_order
 from partprop.errors import UserError
 from partprop.evaluation.results import evaluate_results
 from partprop.evaluation.schema import Metrics
@@ -153,7 +153,7 @@ def _subfolders(folder: Path) -> list[Path]:
 def _pngs(folder: Path) -> list[Path]:
     """The masks of a sequence in the order of the frames."""
     masks = (mask for mask in folder.glob("*.png") if not mask.name.startswith("."))
-    return sorted(masks, key=lambda mask: (int(mask.stem) if mask.stem.isdecimal() else -1, mask.stem))
+    return sorted(masks, key=lambda mask: frame_order(mask.stem))
 
 
 def _has_png(folder: Path) -> bool:

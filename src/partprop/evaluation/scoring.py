@@ -106,7 +106,8 @@ def _gather(pairs: Many[tuple[Sequence, Path]], parts: Iterator[Scored]) -> list
     scores = []
     for sequence, folder in pairs:
         frames: Scored = {}
-        while len(frames) < len(_counted(sequence)):
+        expected = len(_counted(sequence))
+        while len(frames) < expected:
             frames |= next(parts)
         file = folder / "tracks.csv"
         scores.append(_assemble(sequence, frames, read_tracks(file) if file.exists() else None, str(folder)))

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from partprop.data.images import image_size
 from partprop.data.labels import VOID, read_labels
 from partprop.errors import UserError
 
@@ -58,7 +57,8 @@ def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bo
     """
     for prompt in prompts:
         if prompt.mask is not None:
-            labels, (width, height) = read_labels(prompt.mask), image_size(prompt.mask)
+            labels = read_labels(prompt.mask)
+            height, width = labels.shape
             if not ((labels != 0) & (labels != VOID)).any():
                 raise UserError(f"{prompt.mask}: shows no object; paint it in white, or in one colour for each object")
             if (height, width) != size and not resize:
@@ -86,7 +86,8 @@ def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, used: int) -> np.
         if prompt.mask is not None:
             given = read_labels(prompt.mask)
             given = cv2.resize(given, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            labels[(given != 0) & (given != VOID)] = given[(given != 0) & (given != VOID)]
+            shown = (given != 0) & (given != VOID)
+            labels[shown] = given[shown]
         if prompt.box is not None:
             used = max(used, int(labels.max())) + 1
             labels[mask_in_box(image, prompt.box)] = used

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from partprop.data.images import image_size, read_rgb
+from partprop.data.video import frame_order
 from partprop.errors import UserError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -73,7 +74,7 @@ class FolderFrames:
         self.path = path
         self._files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")),
-            key=lambda file: (int(file.stem) if file.stem.isdecimal() else -1, file.stem),
+            key=lambda file: frame_order(file.stem),
         )
         if not self._files:
             raise UserError(f"{path}: holds no images; expected frames as {', '.join(IMAGES[:3])} files")

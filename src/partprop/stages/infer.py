@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +17,15 @@ from partprop.errors import UserError
 from partprop.evaluation.boxes import Tracks
 from partprop.evaluation.vot import write_supervised
 from partprop.files import replacing_folder, write_json
+from partprop.memory import peak_memory_mb
 from partprop.model.network import Network, build_network, load_network
 from partprop.tracking.segmenter import Settings
 from partprop.tracking.supervised import supervise_sequence
-from partprop.tracking.videos import object_boxes, segment_sequence
+from partprop.tracking.videos import TRACK_COLUMNS, TrackRow, object_boxes, segment_sequence, track_rows
 
 if TYPE_CHECKING:
     from partprop.experiment import Run
     from partprop.params import Params
-
-COLUMNS = ["frame", "object", "part", "x1", "y1", "x2", "y2", "score"]
 
 
 def run(params: Params, log: Run, shard: int) -> None:
@@ -47,7 +44,7 @@ def run(params: Params, log: Run, shard: int) -> None:
             runs = supervise_sequence(network, settings, sequence, boxes)
             write_supervised(folder / sequence.name / "supervised.csv", sequence.frame_names, runs)
             print(f"{sequence.name}: {len(sequence)} frames", flush=True)
-    speed = {"frames_per_second": frames / seconds, "frames": frames, "peak_memory_mb": _peak_memory_mb()}
+    speed = {"frames_per_second": frames / seconds, "frames": frames, "peak_memory_mb": peak_memory_mb()}
     log.metrics(speed)
     write_json(paths.REPORTS / "infer" / f"{shard}.json", speed)
 
@@ -65,19 +62,11 @@ def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequenc
 
 def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> Tracks:
     """Write a sequence's masks and tracks; gives the boxes of the whole objects."""
-    rows = []
+    rows: list[TrackRow] = []
     boxes: dict[tuple[str, int], np.ndarray] = {}
     for frame, result in segment_sequence(network, settings, sequence):
         write_labels(folder / f"{frame}.png", result.labels)
         boxes |= object_boxes(frame, result)
-        for part in result.boxes:
-            box = (round(side, 2) for side in part.box)
-            rows.append((frame, part.object_id, part.part, *box, round(part.score, 4)))
-    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "tracks.csv", index=False)
+        rows += track_rows(frame, result)
+    pd.DataFrame(rows, columns=list(TRACK_COLUMNS)).to_csv(folder / "tracks.csv", index=False)
     return boxes
-
-
-def _peak_memory_mb() -> float:
-    """Of this process so far; the kernel counts in KiB on Linux and in bytes on macOS."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.data.labels import VOID
+from partprop.evaluation.frames import object_ids
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
 from partprop.model.correlation import READOUT_EXTRA, Memory, read
@@ -140,7 +140,7 @@ class Segmenter:
 
     def _given(self, features: Features, labels: np.ndarray, shape: tuple[int, int]) -> list[_Track]:
         """The objects of a mask as they begin; without those too small to be seen at the working resolution."""
-        ids = [int(value) for value in np.unique(labels) if value not in (0, VOID)]
+        ids = object_ids(labels)
         masks = [self._to_working((labels == object_id).astype(np.float32), shape) for object_id in ids]
         return [
             self._begin(features, mask, object_id)
@@ -307,7 +307,7 @@ def _merged(probabilities: list[Tensor], shape: tuple[int, int]) -> Tensor:
 def _with_given(result: Result, given: np.ndarray) -> Result:
     """A result with the given masks as they are."""
     labels, probabilities = result.labels, dict(result.probabilities)
-    for number in np.unique(given[(given != 0) & (given != VOID)]).tolist():
+    for number in object_ids(given):
         mask = given == number
         labels[labels == number] = 0
         labels[mask] = number

@@ -9,6 +9,11 @@ from partprop.errors import UserError
 from partprop.model.network import Network
 from partprop.tracking.segmenter import Result, Segmenter, Settings
 
+TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
+"""Of tracks.csv."""
+
+TrackRow = tuple[str, int, int, float, float, float, float, float]
+
 
 def segment_sequence(network: Network, settings: Settings, sequence: Sequence) -> Iterator[tuple[str, Result]]:
     """Yield each frame's name and result, the first frame with its given mask included.
@@ -28,3 +33,12 @@ def segment_sequence(network: Network, settings: Settings, sequence: Sequence) -
 def object_boxes(frame: str, result: Result) -> dict[tuple[str, int], np.ndarray]:
     """The boxes of the whole objects in a frame, keyed as box evaluation wants them."""
     return {(frame, part.object_id): np.array(part.box) for part in result.boxes if part.part == 0}
+
+
+def track_rows(frame: str, result: Result) -> list[TrackRow]:
+    """The rows of tracks.csv for a frame: the boxes of all objects and parts that are seen."""
+    rows = []
+    for part in result.boxes:
+        x1, y1, x2, y2 = (round(side, 2) for side in part.box)
+        rows.append((frame, part.object_id, part.part, x1, y1, x2, y2, round(part.score, 4)))
+    return rows
