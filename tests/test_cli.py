@@ -120,3 +120,10 @@ def test_the_stage_script_runs_this_folders_code_in_an_environment_that_is_not_a
 def test_help_needs_nothing_heavy() -> None:
     code = "import sys, partprop.cli; print([m for m in ('numpy', 'pydantic', 'mlflow', 'dvc') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "partprop.demo.page", raising=False)
+    with pytest.raises(UserError, match=r"needs Gradio; install it: pip install 'partprop\[demo\]'"):
+        cli.demo()

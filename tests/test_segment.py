@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from media.conftest import SIZE
 from media.conftest import write_video as write_video
@@ -15,20 +14,13 @@ from partprop.data.labels import read_labels, write_labels
 from partprop.errors import UserError
 from partprop.media.prompts import Prompt, parse_box
 from partprop.media.reading import open_frames
-from partprop.model.network import build_network
 from partprop.segment import Absences, Request, segment_video
-from partprop.tracking.pretrained import save_pretrained
-from partprop.tracking.segmenter import Settings
-
-MODEL = {"backbone": "lite0", "fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}
+from tiny import write_tiny_weights
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_pretrained(build_network(**MODEL), MODEL, Settings(96, 2, 0.0, 0), path)
-    return path
+    return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
 
 
 @pytest.fixture

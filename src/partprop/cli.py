@@ -75,6 +75,24 @@ def segment(
 
 
 @app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On this computer alone.")] = 7860,
+    weights: Annotated[Path | None, typer.Option(help="Other weights than those that come with the package.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """A page to try it: paint an object in a clip's first frame and watch it being followed."""
+    try:
+        from partprop.demo.page import serve
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise UserError("partprop demo: needs Gradio; install it: pip install 'partprop[demo]'") from None
+    from partprop.tracking.pretrained import LITE0
+
+    serve(port, weights or LITE0, device)
+
+
+@app.command()
 def evaluate(
     results: Annotated[Path, typer.Argument(help="A folder of predicted masks: <sequence>/<frame>.png.")],
     annotations: Annotated[Path, typer.Argument(help="A folder of true masks, of the same form.")],

@@ -22,6 +22,9 @@ from partprop.tracking.pretrained import LITE0, Segmenter
 from partprop.tracking.segmenter import Result
 from partprop.tracking.videos import TRACK_COLUMNS, track_rows
 
+Watch = Callable[[int, int | None], None]
+Write = Callable[[Frame, Result], None]
+
 
 @dataclass(frozen=True)
 class Request:
@@ -55,10 +58,14 @@ class Request:
     resize: bool = False
 
 
-def segment_video(request: Request) -> list[str]:
+def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     """Segment a video; gives what the user should know of it, a line each.
 
     Interrupted with Ctrl-C, it leaves masks, tracks and overlay of the frames so far.
+
+    Args:
+        watch: called after each frame with the number of those that are done and of all, None where it is not known;
+            without, a bar on stderr shows them.
 
     Raises:
         UserError: video, prompts, weights or places to write to are not usable.
@@ -75,7 +82,9 @@ def segment_video(request: Request) -> list[str]:
     done, interrupted = 0, False
     with ExitStack() as stack:
         writers = _writers(request, frames, stack)
-        advance = stack.enter_context(_progress(_expected(request, frames)))
+        total = _expected(request, frames)
+        if watch is None:
+            watch = stack.enter_context(_progress())
         try:
             for frame in _chosen(request, frames):
                 given = prompts.pop(frame.number, None)
@@ -85,7 +94,7 @@ def segment_video(request: Request) -> list[str]:
                     write(frame, result)
                 absences.note(frame.number, result.confidence)
                 done += 1
-                advance()
+                watch(done, total)
         except KeyboardInterrupt:  # the writers are closed first
             interrupted = True
         if not done and not interrupted:
@@ -139,9 +148,6 @@ class Absences:
         ]
 
 
-Write = Callable[[Frame, Result], None]
-
-
 def _writers(request: Request, frames: Frames, stack: ExitStack) -> list[Write]:
     writers = [_mask_writer(request.output)]
     if request.tracks is not None:
@@ -178,13 +184,13 @@ def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Wr
 
 
 @contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[], None]]:
+def _progress() -> Iterator[Watch]:
     """A bar with the time left on stderr, where somebody watches."""
     console = Console(stderr=True)
     columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _by_frame(request: Request) -> dict[int, list[Prompt]]:

@@ -1,21 +1,17 @@
 """The page of a small fabricated run in a real browser; skipped where Chromium and its driver are not installed."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from browser import needs_browser, open_browser
 from partprop.stages import report
 from stages.test_report import FRAMES, parameters, write_run
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
-
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +22,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(root)
         report.run(parameters(), SimpleNamespace(artifact=lambda path: None))  # type: ignore[arg-type]
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    try:
-        driver.get((Path(root) / "reports/index.html").as_uri())
+    with open_browser(tmp_path_factory.mktemp("profile")) as driver:
+        driver.get((root / "reports/index.html").as_uri())
         yield driver
-    finally:
-        driver.quit()
 
 
 def show(browser: webdriver.Chrome, width: int, scheme: str) -> None:

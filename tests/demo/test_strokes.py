@@ -1,0 +1,66 @@
+"""What strokes over a frame mean."""
+
+import numpy as np
+import pytest
+
+from partprop.demo.strokes import label_strokes
+from partprop.errors import UserError
+from partprop.report.overlays import OBJECTS
+
+SIZE = (40, 60)
+
+
+def layer(*strokes: tuple[slice, slice, tuple[int, int, int]]) -> np.ndarray:
+    pixels = np.zeros((*SIZE, 4), np.uint8)
+    for rows, columns, colour in strokes:
+        pixels[rows, columns] = (*colour, 255)
+    return pixels
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    """A red square of 12 pixels on green."""
+    image = np.full((*SIZE, 3), (20, 120, 40), np.uint8)
+    image[14:26, 20:32] = (220, 30, 30)
+    return image
+
+
+def test_each_colour_is_an_object(image: np.ndarray) -> None:
+    near_second = tuple(value + 2 for value in OBJECTS[1])
+    layers = [layer((slice(0, 5), slice(0, 9), OBJECTS[0]), (slice(20, 30), slice(7, 8), near_second))]
+    labels = label_strokes(image, layers, "the object")
+    assert (labels[0:5, 0:9] == 1).all()
+    assert (labels[20:30, 7] == 2).all()
+    assert (labels > 0).sum() == 45 + 10
+
+
+def test_what_lies_on_top_counts(image: np.ndarray) -> None:
+    layers = [layer((slice(0, 9), slice(0, 9), OBJECTS[0])), layer((slice(3, 6), slice(3, 6), OBJECTS[2]))]
+    labels = label_strokes(image, layers, "the object")
+    assert (labels[3:6, 3:6] == 3).all()
+    assert (labels == 1).sum() == 81 - 9
+
+
+def test_the_smooth_rim_of_a_stroke_does_not_count(image: np.ndarray) -> None:
+    stroke = layer((slice(0, 9), slice(0, 9), OBJECTS[0]))
+    stroke[9, :9] = (*OBJECTS[0], 100)
+    assert (label_strokes(image, [stroke], "the object") == 1).sum() == 81
+
+
+def test_a_stroke_across_spans_a_box(image: np.ndarray) -> None:
+    stroke = layer(*((slice(row, row + 1), slice(row + 6, row + 7), OBJECTS[0]) for row in range(11, 29)))
+    labels = label_strokes(image, [stroke], "a box")
+    true = np.zeros(SIZE, bool)
+    true[14:26, 20:32] = True
+    assert ((labels == 1) & true).sum() / ((labels == 1) | true).sum() > 0.9
+
+
+def test_layers_of_another_size_are_stretched(image: np.ndarray) -> None:
+    half = layer((slice(0, 10), slice(0, 20), OBJECTS[0]))[::2, ::2]
+    assert (label_strokes(image, [half], "the object")[:10, :20] == 1).all()
+
+
+@pytest.mark.parametrize("layers", [[], [np.zeros((*SIZE, 4), np.uint8)]])
+def test_nothing_painted(image: np.ndarray, layers: list[np.ndarray]) -> None:
+    with pytest.raises(UserError, match="paint an object"):
+        label_strokes(image, layers, "the object")
