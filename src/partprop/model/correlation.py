@@ -85,6 +85,7 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
 def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
     """The best of similarities (B, N, M) with object and background (B, M), (B, N, 1) each; uses them up."""
     best_object, best_ground = [], []
+    least = least.to(similarity.dtype)  # in half precision, the products of matrices are, but not the temperature
     for each, inside in zip(similarity, is_object, strict=True):
         columns = inside.nonzero()[:, 0]
         none = least.expand(len(each), 1)
