@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/evaluate.py data/davis
 
-The predictions are the annotations of the validation videos of DAVIS 2016, shifted by some pixels. All three read the
-same files; the first two use the same number of processes, started anew for each round, the plain form one. The first
-use makes `.venv-vos` beside the project's `.venv` and installs vos-benchmark there, which pulls in opencv-python.
+The predictions are the annotations of the validation videos of DAVIS 2016, shifted by some pixels. All read the same
+files; partprop and vos-benchmark use the same number of processes, started anew for each round. The plain forms use
+one: with boundaries widened by discs, as in the official code, and with distance transforms, as the tests check F. The
+first use makes `.venv-vos` beside the project's `.venv` and installs vos-benchmark there, which pulls in opencv-python.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy as np
 import psutil
 from other_environment import python_with
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
 from partprop.data.video import split_names
 from partprop.errors import UserError
@@ -40,6 +42,8 @@ if __name__ == "__main__":
 
 Measured = tuple[float, float, float]
 """J&F, J, F, means in [0, 1]."""
+Near = Callable[[np.ndarray, int], np.ndarray]
+"""Which pixels of a frame lie within a radius of a boundary, bool (H, W)."""
 
 
 def main() -> None:
@@ -67,7 +71,8 @@ def compare(truths: Path, predictions: Path, python: Path, jobs: int, rounds: in
     evaluators: dict[str, Callable[[], Measured]] = {
         "partprop": lambda: run_ours(truths, predictions, jobs),
         "vos-benchmark": lambda: run_vos_benchmark(truths, predictions, python, jobs),
-        "plain": lambda: run_plain(truths, predictions),
+        "plain, discs": lambda: run_plain(truths, predictions, _near_by_disc),
+        "distances": lambda: run_plain(truths, predictions, _near_by_distance),
     }
     seconds: dict[str, list[float]] = {name: [] for name in evaluators}
     measured: dict[str, Measured] = {}
@@ -77,7 +82,7 @@ def compare(truths: Path, predictions: Path, python: Path, jobs: int, rounds: in
             measured[name] = evaluate()
             seconds[name].append(time.perf_counter() - started)
     ours = statistics.median(seconds["partprop"])
-    print(f"{len(list(truths.glob('*/*.png')))} frames, {jobs} processes (plain: 1), median of {rounds} rounds")
+    print(f"{len(list(truths.glob('*/*.png')))} frames, {jobs} processes (plain forms: 1), median of {rounds} rounds")
     for name, times in seconds.items():
         values = "  ".join(f"{value:.6f}" for value in measured[name])
         print(
@@ -112,29 +117,36 @@ def run_vos_benchmark(truths: Path, predictions: Path, python: Path, jobs: int) 
     return j_and_f, j, f
 
 
-def run_plain(truths: Path, predictions: Path) -> Measured:
+def run_plain(truths: Path, predictions: Path, near: Near) -> Measured:
     """As the definitions are written down: whole frames, each step on each mask, one after the other."""
     by_video = []
     for folder in sorted(truths.iterdir()):
         masks = sorted(folder.glob("*.png"))[1:-1]
-        by_video.append(np.mean([_plain(mask, predictions / folder.name / mask.name) for mask in masks], axis=0))
+        by_video.append(np.mean([_plain(mask, predictions / folder.name / mask.name, near) for mask in masks], axis=0))
     j, f = np.mean(by_video, axis=0)
     return float((j + f) / 2), float(j), float(f)
 
 
-def _plain(true_file: Path, predicted_file: Path) -> tuple[float, float]:
+def _plain(true_file: Path, predicted_file: Path, near: Near) -> tuple[float, float]:
     truth, predicted = (np.array(Image.open(file)) > 0 for file in (true_file, predicted_file))
     union = (truth | predicted).sum()
     j = (truth & predicted).sum() / union if union else 1.0
     radius = int(np.ceil(0.008 * np.hypot(*truth.shape)))
-    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disk = (rows**2 + columns**2 <= radius**2).astype(np.uint8)
     edges = [_plain_boundary(mask) for mask in (truth, predicted)]
     if not edges[0].any() or not edges[1].any():
         return j, float(edges[0].any() == edges[1].any())
-    near = [cv2.dilate(edge.astype(np.uint8), disk) > 0 for edge in edges]
-    recall, precision = (edges[0] & near[1]).sum() / edges[0].sum(), (edges[1] & near[0]).sum() / edges[1].sum()
+    recall, precision = near(edges[1], radius)[edges[0]].mean(), near(edges[0], radius)[edges[1]].mean()
     return j, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _near_by_disc(edge: np.ndarray, radius: int) -> np.ndarray:
+    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    disc = (rows**2 + columns**2 <= radius**2).astype(np.uint8)
+    return cv2.dilate(edge.astype(np.uint8), disc) > 0
+
+
+def _near_by_distance(edge: np.ndarray, radius: int) -> np.ndarray:
+    return distance_transform_edt(~edge) <= radius
 
 
 def _plain_boundary(mask: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import torch
 
-from partprop.tracking.parts import Parts, propose, unreliable
+from partprop.tracking.parts import Parts, propose, redundant, unreliable
 
 
 def disc(size: int = 96, radius: int = 30) -> torch.Tensor:
@@ -64,3 +64,26 @@ def test_dissimilar_and_strayed_parts_are_unreliable():
     whole = [20.0, 20, 60, 60]
     parts = parts_at([whole, [20, 20, 40, 40], [30, 30, 50, 50], [100, 100, 120, 120]], [0.1, 0.9, 0.1, 0.9])
     assert unreliable(parts, torch.tensor(whole)) == [2, 3]
+
+
+def test_parts_that_crowd_are_redundant():
+    mask = disc()
+    whole = [18.0, 18, 78, 78]
+    left, again, right = [18.0, 30, 48, 60], [20.0, 31, 50, 61], [48.0, 30, 78, 60]
+    parts = parts_at([whole, left, again, right], [0.9, 0.6, 0.8, 0.5])
+    assert redundant(parts, mask) == [1]  # `again` shows the same and is more similar to its template
+    assert redundant(parts.without([1]), mask) == []
+
+
+def test_a_part_beside_the_mask_is_redundant():
+    assert redundant(parts_at([[18.0, 18, 78, 78], [0, 0, 20, 20]], [0.9, 0.9]), disc()) == [1]
+
+
+def test_what_crowding_parts_left_uncovered_is_covered_again():
+    mask = disc()
+    crowd = [[18.0 + shift, 30, 48 + shift, 60] for shift in range(6)]
+    parts = parts_at([[18.0, 18, 78, 78], *crowd], [0.9] * 7)
+    assert covered(mask, parts.boxes[1:]) < 0.7
+    kept = parts.without(redundant(parts, mask))
+    fresh = propose(mask, 7 - len(kept), kept.boxes[1:])
+    assert covered(mask, torch.cat([kept.boxes[1:], fresh])) > 0.8

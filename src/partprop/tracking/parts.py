@@ -42,6 +42,10 @@ class Parts:
             tuple(self.names[index] for index in indices),
         )
 
+    def without(self, indices: list[int]) -> "Parts":
+        """The other parts."""
+        return self.select([index for index in range(len(self)) if index not in indices])
+
     def moved(self, boxes: Tensor, scores: Tensor) -> "Parts":
         """The same parts at other places."""
         return Parts(boxes, self.templates, self.guidance, scores, self.names)
@@ -110,6 +114,21 @@ def unreliable(parts: Parts, whole: Tensor) -> list[int]:
     inside = ((centres >= window[:2]) & (centres <= window[2:])).all(1)
     lost = (parts.scores < KEEP_SCORE) | ~inside
     return [index for index in range(1, len(parts)) if lost[index]]
+
+
+def redundant(parts: Parts, mask: Tensor) -> list[int]:
+    """Indices of parts that show too little of a mask (H, W) beside those that are more similar to their template.
+
+    Parts of an object that grows or turns crowd where it still looks as it did, and what is new would have none.
+    """
+    left, found = (mask > 0.5).float(), []
+    least = MIN_GAIN * left.sum()
+    for index in (1 + parts.scores[1:].argsort(descending=True)).tolist():
+        if _box_sums(left, parts.boxes[index : index + 1])[0] < least:
+            found.append(index)
+        else:
+            _clear(left, parts.boxes[index])
+    return found
 
 
 def _candidates(mask: Tensor, whole: Tensor) -> Tensor:

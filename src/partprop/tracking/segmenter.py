@@ -14,7 +14,7 @@ from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_ali
 from partprop.model.correlation import READOUT_EXTRA, Memory, read
 from partprop.model.network import CONTEXT, STRIDE, Features, Network
 from partprop.model.propagation import join_parts, soft_aggregate
-from partprop.tracking.parts import Parts, describe, propose, track, unreliable
+from partprop.tracking.parts import Parts, describe, propose, redundant, track, unreliable
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
 PAD = 32  # the coarsest level that is used has stride 32
@@ -248,8 +248,8 @@ class Segmenter:
         if whole is None:
             return replace(tracked, mask=mask, lost=True)
         parts = tracked.parts.placed(whole)
-        gone = set(unreliable(parts, whole))
-        parts = parts.select([index for index in range(len(parts)) if index not in gone])
+        parts = parts.without(unreliable(parts, whole))
+        parts = parts.without(redundant(parts, mask))
         parts, next_name = self._renew(tracked, features, mask, parts)
         size = torch.maximum(tracked.size * SIZE_MEMORY, to_centre_size(whole)[1])
         age, memory, every = tracked.age + 1, tracked.memory, self.settings.memory_every
