@@ -4,8 +4,8 @@
     .venv/bin/python benchmarks/accuracy.py data/davis --split val --shipped
 
 The first segments every video of a folder with models/tracker.safetensors and the settings of params.yaml, each object
-with its own id. The second says whether the weights that come with the package do as well as their model card says; it
-is a run on validation videos, for docs/experiments.md.
+with its own id. The second says whether the weights that come with the package, run as `partprop segment` runs them,
+do as well as their model card says; it is a run on validation videos, for docs/experiments.md.
 """
 
 import argparse
@@ -17,8 +17,11 @@ import torch
 
 from partprop.data.video import open_davis
 from partprop.errors import UserError
+from partprop.memory import keep_freed_memory
+from partprop.model.network import Network
 from partprop.params import load_params
-from partprop.tracking.pretrained import LITE0, load_pretrained
+from partprop.tracking.pretrained import LITE0, Segmenter
+from partprop.tracking.segmenter import Settings
 from partprop.tracking.validation import validate
 from partprop.trained import load_trained
 
@@ -31,9 +34,10 @@ def main() -> None:
     parser.add_argument("--shipped", action="store_true", help="use the weights that come with the package")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     try:
-        network, settings = load_pretrained() if arguments.shipped else load_trained(load_params(Path("params.yaml")))
+        network, settings = _shipped() if arguments.shipped else load_trained(load_params(Path("params.yaml")))
         sequences = open_davis(arguments.davis, arguments.split, arguments.year)
         scores, seconds = validate(network, settings, sequences, None)
     except UserError as error:
@@ -44,6 +48,11 @@ def main() -> None:
     print(f"{1 / seconds:.1f} frames per second, reading included")
     if arguments.shipped:
         print(f"J&F of the model card: {_promised()}")
+
+
+def _shipped() -> tuple[Network, Settings]:
+    segmenter = Segmenter()
+    return segmenter.network, segmenter.settings
 
 
 def _promised() -> str:

@@ -104,6 +104,11 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     return [f"{done} frames segmented", *absences.report(), *_unused(prompts), *frames.complaints]
 
 
+def short_side_of(max_size: int, size: tuple[int, int]) -> int:
+    """The shorter side, in pixels, of frames of size (height, width) whose longer side is made max_size."""
+    return max(1, round(max_size * min(size) / max(size)))
+
+
 def require_empty(output: Path) -> None:
     """Check that a folder is new or empty.
 
@@ -237,5 +242,5 @@ def _unused(prompts: dict[int, list[Prompt]]) -> list[str]:
 
 def _segmenter(request: Request, size: tuple[int, int]) -> Segmenter:
     cv2.setNumThreads(1)
-    short_side = None if request.max_size is None else max(1, round(request.max_size * min(size) / max(size)))
+    short_side = None if request.max_size is None else short_side_of(request.max_size, size)
     return Segmenter(request.weights, request.device, short_side)

@@ -1,0 +1,52 @@
+"""What `partprop segment --max-size` costs in accuracy and gains in speed.
+
+    .venv/bin/python benchmarks/max_size.py data/davis dance-jump drift-turn
+
+Segments the named training sequences, which the weights that come with the package must not have been trained on (their
+model card says which), at several sizes, as `partprop segment` does.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import torch
+
+from partprop.data.video import open_davis
+from partprop.errors import UserError
+from partprop.memory import keep_freed_memory
+from partprop.segment import short_side_of
+from partprop.stages.train_tracking import split_sequences
+from partprop.tracking.pretrained import Segmenter
+from partprop.tracking.validation import validate
+
+SIZES = (256, 320, 400, 480, 560, 640, 720, None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("davis", type=Path, help="DAVIS folder")
+    parser.add_argument("sequences", nargs="+", help="names of training sequences")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(arguments.threads)
+    try:
+        _, chosen = split_sequences(open_davis(arguments.davis, "train", 2016), arguments.sequences)
+        height, width = chosen[0].image(0).shape[:2]
+        print(f"{len(chosen)} videos of {width}x{height} pixels; frames per second include reading")
+        print("max-size     J&F      J      F  frames/s")
+        for size in SIZES:
+            segmenter = Segmenter(short_side=size and short_side_of(size, (height, width)))
+            scores, seconds = validate(segmenter.network, segmenter.settings, chosen, None)
+            values = "  ".join(f"{scores[name]:.3f}" for name in ("J&F", "J", "F"))
+            print(f"{size or 'none':>8}   {values}  {1 / seconds:8.1f}", flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
