@@ -21,7 +21,7 @@ from partprop.errors import UserError
 from partprop.media.reading import open_frames
 from tiny import write_tiny_weights
 
-PATIENCE = 120  # seconds, on a machine that does other things, too
+PATIENCE = 300  # seconds, on a machine that does other things, too
 FRAMES = 36  # of the example
 
 
