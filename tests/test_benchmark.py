@@ -13,8 +13,7 @@ from partprop.model.network import build_network
 from partprop.tracking import pretrained
 from partprop.tracking.pretrained import save_pretrained
 from partprop.tracking.segmenter import Settings
-
-MODEL = {"backbone": "lite0", "fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}
+from tiny import MODEL
 
 
 def test_time_in_an_inner_call_counts_once(monkeypatch: pytest.MonkeyPatch):

@@ -12,8 +12,8 @@ from partprop.model.backbone import save_weights
 from partprop.model.network import build_network
 from partprop.tracking.pretrained import load_pretrained, save_pretrained
 from partprop.tracking.segmenter import Settings
+from tiny import MODEL
 
-MODEL = {"backbone": "lite0", "fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}
 SETTINGS = Settings(short_side=96, parts=3, lost_score=0.25, memory_every=2)
 
 

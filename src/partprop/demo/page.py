@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from partprop.media.reading import open_frames
 from partprop.media.writing import film_writer
 from partprop.report.overlays import OBJECTS
 from partprop.segment import Request, segment_video
-from partprop.tracking.pretrained import LITE0
 
 # No word to anybody; read when Gradio is imported.
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -38,7 +36,7 @@ Choose a clip, paint an object in its first frame, or draw a stroke from corner 
 it being followed. Another colour is another object. Nothing leaves this computer."""
 
 
-def serve(port: int, weights: Path = LITE0, device: str = "auto") -> None:
+def serve(port: int, weights: Path, device: str) -> None:
     """Serve the page on loopback until interrupted; clips and results are deleted then.
 
     Raises:
@@ -51,7 +49,7 @@ def serve(port: int, weights: Path = LITE0, device: str = "auto") -> None:
         page.block_thread()
 
 
-def launch(page: "gr.Blocks", port: int) -> str:
+def launch(page: gr.Blocks, port: int) -> str:
     """Serve a page from a thread of its own; gives its address.
 
     Raises:
@@ -74,7 +72,7 @@ def launch(page: "gr.Blocks", port: int) -> str:
     return str(address)
 
 
-def build_page(folder: Path, weights: Path, device: str) -> "gr.Blocks":
+def build_page(folder: Path, weights: Path, device: str) -> gr.Blocks:
     """The page; whatever it makes is written below `folder`."""
 
     def segment(
@@ -85,8 +83,7 @@ def build_page(folder: Path, weights: Path, device: str) -> "gr.Blocks":
             if clip is None or painted is None:
                 raise UserError("There is no clip yet: load one, or take the example.")
             work = Path(tempfile.mkdtemp(dir=folder))
-            request = make_request(work, Path(clip), painted["layers"], meaning)
-            request = replace(request, weights=weights, device=device)
+            request = make_request(work, Path(clip), painted["layers"], meaning, weights, device)
             lines = segment_video(request, lambda done, total: progress((done, total), unit="frames"))
             archive = shutil.make_archive(str(work / "partprop"), "zip", work, "partprop")
             return str(request.overlay), archive, "\n".join(lines)
@@ -120,7 +117,9 @@ def build_page(folder: Path, weights: Path, device: str) -> "gr.Blocks":
     return page
 
 
-def make_request(work: Path, clip: Path, layers: list[np.ndarray], meaning: Meaning) -> Request:
+def make_request(
+    work: Path, clip: Path, layers: list[np.ndarray], meaning: Meaning, weights: Path, device: str
+) -> Request:
     """What is to be segmented, of a clip with something painted over its first frame; all is written below `work`.
 
     Raises:
@@ -128,9 +127,9 @@ def make_request(work: Path, clip: Path, layers: list[np.ndarray], meaning: Mean
     """
     labels = label_strokes(_first_frame(clip), layers, meaning)
     write_labels(work / "first.png", labels)
-    results = work / "partprop"
-    prompts = [Prompt(None, mask=work / "first.png")]
-    return Request(clip, results / "masks", prompts, overlay=work / "followed.mp4", tracks=results / "tracks.csv")
+    results, prompts = work / "partprop", [Prompt(None, mask=work / "first.png")]
+    film, tracks = work / "followed.mp4", results / "tracks.csv"
+    return Request(clip, results / "masks", prompts, film, tracks, weights, device)
 
 
 def show_first(clip: str | None) -> np.ndarray | None:
