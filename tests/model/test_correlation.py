@@ -15,7 +15,6 @@ from partprop.model.correlation import (
     read,
     within_radius,
 )
-from partprop.model.whitening import Moments
 
 
 def plain_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
@@ -121,24 +120,6 @@ def test_surroundings_are_the_pairs_within_the_radius(shape, margins, radius, se
     torch.testing.assert_close(match, torch.sigmoid(temperature * (best[0] - best[1])))
     torch.testing.assert_close(closest, best[0])
     torch.testing.assert_close(best_of_all, cosine.amax(2))
-
-
-def test_whitened_keys_tell_pixels_apart_whose_features_share_much():
-    correlation = PixelCorrelation([6, 12, 20], 16, 32, 4, learnt_keys=False)
-    generator = torch.Generator().manual_seed(1)
-    levels = [5 + torch.randn(2, channels, 16, 16, generator=generator) for channels in (6, 12, 20)]
-    p2 = torch.zeros(2, 16, 16, 16)
-
-    def mean_cosine() -> float:
-        mean_key = correlation.keys(levels, p2)[0].mean((0, 2, 3))
-        return float(mean_key.square().sum())
-
-    assert mean_cosine() > 0.8
-    moments = [Moments(level.shape[1]) for level in levels]
-    for moment, level in zip(moments, levels, strict=True):
-        moment.add(F.normalize(level, dim=1))
-    correlation.whiten(moments)
-    assert mean_cosine() < 0.1
 
 
 def test_pixel_correlation_shapes_and_gradients():

@@ -5,15 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from partprop import paths
 from partprop.data.synthetic import write_coco, write_davis
 from partprop.data.video import open_davis
 from partprop.errors import UserError
-from partprop.model.backbone import normalise
-from partprop.model.network import build_network, load_network
 from partprop.params import Params
 from partprop.stages import backbone, pretrain_fpn, train_tracking
 from partprop.stages.train_tracking import split_sequences
@@ -103,19 +100,6 @@ def test_a_resumed_training_ends_as_an_unbroken_one(
     stage(parameters, recorder)
     assert weights.read_bytes() == unbroken
     assert not list((checkout / "cache").rglob("last.pt"))
-
-
-def test_keys_that_stay_as_they_are_share_little(parameters: Params, checkout: Path, recorder):
-    fixed = parameters.model.model_copy(update={"learnt_keys": False})
-    changed = parameters.model_copy(update={"model": fixed})
-    backbone.run(changed, recorder)
-    pretrain_fpn.run(changed, recorder)
-    train_tracking.run(changed, recorder)
-    network = load_network(paths.TRACKER, build_network(**fixed.model_dump()))
-    frame = normalise(open_davis(paths.DAVIS, "train", 2016)[1].image(0))
-    with torch.inference_mode():
-        mean_key = network.encode(frame[None]).keys.mean((0, 2, 3))
-    assert float(mean_key.square().sum()) < 0.3  # the mean cosine of two pixels; 0.4 without whitening
 
 
 def test_other_parameters_do_not_resume(parameters: Params, checkout: Path, recorder):

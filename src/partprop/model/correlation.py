@@ -1,7 +1,6 @@
 """Similarity by correlation: depth-wise between a part and a window, pixel by pixel between frames."""
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 
 from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.fpn import init_truncated_normal
-from partprop.model.whitening import Moments, half_whitening
 
 UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
@@ -208,9 +206,9 @@ class PixelCorrelation(nn.Module):
     Its `filter` finds the object by the same keys.
 
     A key is the backbone's C2, C3 and C4, whose cosines together match pixels well before any training (as label
-    propagation shows), turned into the key space by projections that start orthogonal. They either learn, and with them
-    a projection of P2 that is added, or stay as `whiten` sets them. Keys that learn few videos by heart match others
-    worse: to them, a side of the object that the reference does not show is ground.
+    propagation shows), turned into the key space by projections that start orthogonal. They either stay as they are or
+    learn, and with them a projection of P2 that is added. Keys that learn few videos by heart match others worse: to
+    them, a side of the object that the reference does not show is ground.
 
     Args:
         base_channels: of C2, C3 and C4.
@@ -233,9 +231,7 @@ class PixelCorrelation(nn.Module):
     ) -> None:
         super().__init__()
         widths = [round(share * key_channels) for share in KEY_SHARES]
-        self.base = nn.ModuleList(
-            _rotation(level, width, bias=not learnt_keys) for level, width in zip(base_channels, widths, strict=True)
-        )
+        self.base = nn.ModuleList(_rotation(level, width) for level, width in zip(base_channels, widths, strict=True))
         self.learnt = nn.Conv2d(channels, key_channels, 1) if learnt_keys else None
         self.value = nn.Sequential(
             nn.Conv2d(channels + 1, channels, 3, padding=1),
@@ -243,8 +239,7 @@ class PixelCorrelation(nn.Module):
             nn.Conv2d(channels, value_channels, 3, padding=1),
         )
         self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
-        # cosines of whitened keys are further apart: e^3.7 ≈ 40, e^3.2 ≈ 25, global and local
-        self.log_temperature = nn.Parameter(torch.full((2,), 3.7 if learnt_keys else 3.2))
+        self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
         self.log_trust_scale = nn.Parameter(torch.tensor(3.7))  # e^3.7 ≈ 40, of the lead in similarity
         self.trust_margin = nn.Parameter(torch.tensor(0.05))  # cosine by which the reference may be less similar
         self.value_channels = value_channels
@@ -268,20 +263,6 @@ class PixelCorrelation(nn.Module):
         keys = torch.cat(resized, 1)
         keys = F.normalize(keys if self.learnt is None else keys + self.learnt(p2), dim=1)
         return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
-
-    @torch.no_grad()
-    def whiten(self, moments: list[Moments]) -> None:
-        """Set the projections to half-whitened principal components of C2, C3 and C4, of length 1 on average.
-
-        What all pixels share says nothing of which two belong together, yet most of a cosine comes from it. For keys
-        that stay as they are.
-
-        Args:
-            moments: of the unit features of C2, C3 and C4 of many images.
-        """
-        for layer, level in zip(self.base, moments, strict=True):
-            weight = half_whitening(level, cast(nn.Conv2d, layer).out_channels)
-            layer.load_state_dict({"weight": weight[:, :, None, None], "bias": -weight @ level.mean})
 
     @torch.no_grad()
     def read_fine(self, keys: Tensor, memory_keys: Tensor, memory_mask: Tensor, offset: tuple[int, int]) -> Tensor:
@@ -353,10 +334,8 @@ class PixelCorrelation(nn.Module):
         return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:])], 1)
 
 
-def _rotation(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
+def _rotation(inputs: int, outputs: int) -> nn.Conv2d:
     """A projection that keeps lengths and cosines, on average where it has fewer outputs than inputs."""
-    layer = nn.Conv2d(inputs, outputs, 1, bias=bias)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    layer = nn.Conv2d(inputs, outputs, 1, bias=False)
     nn.init.orthogonal_(layer.weight, gain=max(1.0, inputs / outputs) ** 0.5)
     return layer

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from partprop import paths
@@ -32,7 +31,6 @@ from partprop.model.lesson import Lesson, MaskErrors
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network, build_network
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
-from partprop.model.whitening import Moments
 from partprop.tracking.segmenter import Settings
 from partprop.tracking.validation import Validation, validate
 
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from partprop.params import Params, TrainTracking
 
 REPORT = paths.REPORTS / "train_tracking"
-WHITENING_CLIPS = 100  # more change the keys no further
 
 
 def run(params: Params, log: Run) -> None:
@@ -60,8 +57,6 @@ def run(params: Params, log: Run) -> None:
 
     network = build_network(**params.model.model_dump())
     load_weights(network.pyramid, paths.FPN)
-    if not params.model.learnt_keys:
-        _whiten_keys(network, clips, params.seed)
     optimizer = build_optimizer(
         network, network.pyramid.backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay
     )
@@ -145,18 +140,6 @@ def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
     if scenery is None:
         return videos
     return MixedClips(videos, StillClips(scenery, settings.crop, settings.parts), settings.still_share)
-
-
-@torch.no_grad()
-def _whiten_keys(network: Network, clips: Clips, seed: int) -> None:
-    """Fit the keys' projections to what the backbone makes of training clips."""
-    moments = [Moments(channels) for channels in network.pyramid.base_channels[:3]]
-    for number in range(WHITENING_CLIPS):
-        batch = collate([clips.draw(np.random.default_rng([seed, number]), 1.0)])
-        levels = network.pyramid.backbone_levels(batch["images"][0])[: len(moments)]
-        for level, moment in zip(levels, moments, strict=True):
-            moment.add(functional.normalize(level, dim=1))
-    network.correlation.whiten(moments)
 
 
 def _batches(
