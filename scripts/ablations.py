@@ -17,7 +17,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import dvc.api
@@ -94,6 +94,13 @@ def measure_all(settings: Ablations) -> Iterator[tuple[str, dict[str, str]]]:
     """Each variant with its measures, in order; after a failure no further one is begun."""
     with ThreadPoolExecutor(settings.jobs) as pool:
         futures = {variant: pool.submit(measure, variant, changes, settings) for variant, changes in VARIANTS.items()}
+
+        def stop_after_failure(future: Future[dict[str, str]]) -> None:
+            if not future.cancelled() and future.exception() is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+        for future in futures.values():
+            future.add_done_callback(stop_after_failure)
         try:
             for variant, future in futures.items():
                 yield variant, future.result()
