@@ -12,12 +12,17 @@ ONE = torch.ones(1)
 def test_decoder_shapes_and_gradients():
     decoder, parts, size = MaskDecoder(16, 4), 3, 16
     guidance = decoder.guide(torch.randn(parts, 16, size, size), torch.rand(parts, 1, size, size))
+    detail, features, context = decoder.prepare_frame(
+        torch.randn(parts, 16, 2 * size, 2 * size),
+        torch.randn(parts, 16, size, size),
+        torch.randn(parts, 16, size // 2, size // 2),
+    )
     inputs = PartInputs(
         image=torch.randn(parts, 3, 2 * size, 2 * size),
-        detail=torch.randn(parts, 16, 2 * size, 2 * size),
-        features=torch.randn(parts, 16, size, size),
-        context=torch.randn(parts, 16, size // 2, size // 2),
-        values=torch.randn(parts, 8, size, size),
+        detail=detail,
+        features=features,
+        context=context,
+        values=decoder.prepare_values(torch.randn(parts, 8, size, size)),
         matches=torch.rand(parts, MATCHES, size, size),
         prior=torch.randn(parts, 1, 2 * size, 2 * size),
         previous=torch.rand(parts, 1, 2 * size, 2 * size),

@@ -1,6 +1,6 @@
 """The whole network: encode a frame once, track its parts, correlate its pixels, propagate the parts' masks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,13 +26,18 @@ MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame
 
 @dataclass(frozen=True)
 class Features:
-    """A frame's image (B, 3, ·, ·) at stride 2, pyramid levels (B, C, ·, ·), unit keys (B, K, ·, ·) at strides 8, 4."""
+    """A frame's image (B, 3, ·, ·) at stride 2, pyramid levels (B, C, ·, ·), unit keys (B, K, ·, ·) at strides 8, 4.
+
+    detail, body and context are what the decoder sees of P2, P3 and P4, as of `MaskDecoder.prepare_frame`.
+    """
 
     image: Tensor
-    p2: Tensor
     p3: Tensor
     p4: Tensor
     p5: Tensor
+    detail: Tensor
+    body: Tensor
+    context: Tensor
     keys: Tensor
     fine_keys: Tensor
 
@@ -43,9 +48,8 @@ class Features:
 
     def split(self, batch: int) -> "list[Features]":
         """Features of `batch` frames each."""
-        maps = (self.image, self.p2, self.p3, self.p4, self.p5, self.keys, self.fine_keys)
-        levels = (level.split(batch) for level in maps)
-        return [Features(*frame) for frame in zip(*levels, strict=True)]
+        maps = (getattr(self, field.name).split(batch) for field in fields(self))
+        return [Features(*frame) for frame in zip(*maps, strict=True)]
 
 
 class FrameOutput(NamedTuple):
@@ -112,7 +116,8 @@ class Network(nn.Module):
         backbone_levels = self.pyramid.backbone_levels(images)
         p2, p3, p4, p5, _ = self.pyramid.top_down(backbone_levels).values()
         fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
-        return Features(F.avg_pool2d(images, 2), p2, p3, p4, p5, keys, fine_keys)
+        prepared = self.decoder.prepare_frame(p2, p3, p4)
+        return Features(F.avg_pool2d(images, 2), p3, p4, p5, *prepared, keys, fine_keys)
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, is known."""
@@ -222,14 +227,16 @@ class Network(nn.Module):
         windows = enlarge(boxes, CONTEXT)
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
         evidence = correlated.evidence if self.training else believed(correlated)
-        values, matches = split_readouts(roi_align(evidence, windows - shift, size, STRIDE).flatten(0, 1))
+        values, matches = split_readouts(evidence)
+        read = torch.cat([self.decoder.prepare_values(values), matches], 1)
+        read = roi_align(read, windows - shift, size, STRIDE).flatten(0, 1)
         inputs = PartInputs(
             image=roi_align(features.image, windows, 2 * size, 2).flatten(0, 1),
-            detail=roi_align(features.p2, windows, 2 * size, STRIDE / 2).flatten(0, 1),
-            features=roi_align(features.p3, windows, size, STRIDE).flatten(0, 1),
-            context=roi_align(features.p4, windows, size // 2, STRIDE * 2).flatten(0, 1),
-            values=values,
-            matches=matches,
+            detail=roi_align(features.detail, windows, 2 * size, STRIDE / 2).flatten(0, 1),
+            features=roi_align(features.body, windows, size, STRIDE).flatten(0, 1),
+            context=roi_align(features.context, windows, size // 2, STRIDE * 2).flatten(0, 1),
+            values=read[:, : MaskDecoder.VALUES],
+            matches=read[:, MaskDecoder.VALUES :],
             prior=roi_align(correlated.prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
             previous=previous.flatten(0, 1) if self.previous_frame else torch.zeros_like(previous.flatten(0, 1)),
             reference=guidance.flatten(0, 1),

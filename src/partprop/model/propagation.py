@@ -18,12 +18,12 @@ MASKS = [0, 2 * READOUT_EXTRA, READOUT_EXTRA]  # those that are masks: read glob
 class PartInputs:
     """What the decoder sees of N parts, RoI-aligned at S = roi_size.
 
-    image: (N, 3, 2S, 2S) pixels of the current frame. detail: (N, C, 2S, 2S) P2. features: (N, C, S, S) P3.
-    context: (N, C, S/2, S/2) P4.
-    values: (N, 2V, S, S) and matches: (N, 9, S, S) in [-1, 1], what pixel correlation reads globally and locally and
-    the filter's mask; of matches the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits that are to be
-    corrected. previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
-    reference: (N, G, S, S) the part's guidance, as of `MaskDecoder.guide`.
+    image: (N, 3, 2S, 2S) pixels of the current frame. detail: (N, 24, 2S, 2S), features: (N, 48, S, S) and context:
+    (N, 48, S/2, S/2) of its P2, P3 and P4, as of `MaskDecoder.prepare_frame`. values: (N, 32, S, S), what pixel
+    correlation reads globally and locally, as of `MaskDecoder.prepare_values`. matches: (N, 9, S, S) in [-1, 1], the
+    rest of what it reads and the filter's mask; the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits
+    that are to be corrected. previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
+    reference: (N, 24, S, S) the part's guidance, as of `MaskDecoder.guide`.
     """
 
     image: Tensor
@@ -39,6 +39,28 @@ class PartInputs:
     def masks(self) -> Tensor:
         """What is known of the mask before decoding, (N, 5, 2S, 2S): the matches' masks, prior, previous."""
         return torch.cat([_double(self.matches[:, MASKS]), self.prior.sigmoid(), self.previous], 1)
+
+
+class Reduction(nn.Sequential):
+    """Fewer channels, whatever the inputs' own, at the scale of the other inputs: a convolution of 1×1 and a norm.
+
+    The convolution alone may come before RoIAlign, with which it commutes: a frame's map is then reduced once, for all
+    parts of all objects.
+
+    Args:
+        inputs, outputs: channels.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(nn.Conv2d(inputs, outputs, 1, bias=False), nn.GroupNorm(8, outputs))
+
+    def reduce(self, features: Tensor) -> Tensor:
+        """The convolution: (N, inputs, h, w) to (N, outputs, h, w)."""
+        return self[0](features)
+
+    def normalise(self, reduced: Tensor) -> Tensor:
+        """The norm, for crops of what `reduce` gave."""
+        return self[1](reduced)
 
 
 class MaskDecoder(nn.Module):
@@ -61,12 +83,12 @@ class MaskDecoder(nn.Module):
 
     def __init__(self, channels: int, value_channels: int) -> None:
         super().__init__()
-        self.guide_features = _reduction(channels + 1, self.GUIDANCE)
+        self.guide_features = Reduction(channels + 1, self.GUIDANCE)
         self.reduce_image = _block(3, self.IMAGE)
-        self.reduce_detail = _reduction(channels, self.DETAIL)
-        self.reduce_features = _reduction(channels, self.REDUCED)
-        self.reduce_context = _reduction(channels, self.REDUCED)
-        self.reduce_values = _reduction(2 * value_channels, self.VALUES)
+        self.reduce_detail = Reduction(channels, self.DETAIL)
+        self.reduce_features = Reduction(channels, self.REDUCED)
+        self.reduce_context = Reduction(channels, self.REDUCED)
+        self.reduce_values = Reduction(2 * value_channels, self.VALUES)
         self.enter = _block(self.REDUCED + self.VALUES + MATCHES + self.GUIDANCE + 1, 64)
         self.enter2 = _block(64, 64)
         self.middle = _block(64 + self.REDUCED, 96)
@@ -85,16 +107,24 @@ class MaskDecoder(nn.Module):
         """Guidance (N, 24, S, S) from the reference part's features (N, C, S, S) and mask (N, 1, S, S)."""
         return self.guide_features(torch.cat([features, mask], 1))
 
+    def prepare_frame(self, p2: Tensor, p3: Tensor, p4: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the decoder sees of a frame's pyramid, (B, 24, ·, ·), (B, 48, ·, ·) and (B, 48, ·, ·), to be aligned."""
+        return self.reduce_detail.reduce(p2), self.reduce_features.reduce(p3), self.reduce_context.reduce(p4)
+
+    def prepare_values(self, values: Tensor) -> Tensor:
+        """What the decoder sees of values (B, 2V, h, w) that were read, (B, 32, h, w), to be aligned."""
+        return self.reduce_values.reduce(values)
+
     def forward(self, part: PartInputs) -> tuple[Tensor, Tensor]:
         """Corrections (N, 1, 2S, 2S) of the prior and the logits (N,) of the object being present in the part's box."""
-        features, values = self.reduce_features(part.features), self.reduce_values(part.values)
+        features, values = self.reduce_features.normalise(part.features), self.reduce_values.normalise(part.values)
         previous = F.avg_pool2d(part.previous, 2)
         top = self.enter2(self.enter(torch.cat([features, values, part.matches, part.reference, previous], 1)))
-        middle = self.middle(torch.cat([F.max_pool2d(top, 2), self.reduce_context(part.context)], 1))
+        middle = self.middle(torch.cat([F.max_pool2d(top, 2), self.reduce_context.normalise(part.context)], 1))
         bottom = self.bottom(self.bottom_in(middle))
         middle = self.up_middle(torch.cat([middle, _double(bottom)], 1))
         top = self.up_top(torch.cat([top, _double(middle)], 1))
-        fine = [self.reduce_image(part.image), self.reduce_detail(part.detail), part.masks()]
+        fine = [self.reduce_image(part.image), self.reduce_detail.normalise(part.detail), part.masks()]
         last = self.last(torch.cat([_double(self.shrink(top)), *fine], 1))
         return self.mask(last), self.presence(bottom.amax((2, 3)))[:, 0]
 
@@ -150,11 +180,6 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.ReLU(inplace=True)
     )
-
-
-def _reduction(inputs: int, outputs: int) -> nn.Sequential:
-    """Fewer channels at the scale of the other inputs, whatever the pyramid's own."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.GroupNorm(8, outputs))
 
 
 def _double(features: Tensor) -> Tensor:

@@ -92,18 +92,18 @@ def propose(mask: Tensor, count: int, taken: Tensor | None = None) -> Tensor:
     if whole is None or count == 0:
         return mask.new_zeros(0, 4)
     candidates = _candidates(mask, whole)
-    left = (mask > 0.5).float()
+    left, corner = _inside(mask, whole)
     area = left.sum()
     for box in taken if taken is not None else []:
-        _clear(left, box)
+        _clear(left, box - corner)
     chosen: list[Tensor] = []
     while len(chosen) < count and len(candidates):
-        gains = _box_sums(left, candidates)
+        gains = _box_sums(left, candidates - corner)
         best = int(gains.argmax())
         if gains[best] < MIN_GAIN * area:
             break
         chosen.append(candidates[best])
-        _clear(left, candidates[best])
+        _clear(left, candidates[best] - corner)
     return torch.stack(chosen) if chosen else mask.new_zeros(0, 4)
 
 
@@ -121,13 +121,17 @@ def redundant(parts: Parts, mask: Tensor) -> list[int]:
 
     Parts of an object that grows or turns crowd where it still looks as it did, and what is new would have none.
     """
-    left, found = (mask > 0.5).float(), []
-    least = MIN_GAIN * left.sum()
+    whole = box_of_mask(mask)
+    if whole is None:
+        return list(range(1, len(parts)))
+    left, corner = _inside(mask, whole)
+    least, found = MIN_GAIN * left.sum(), []
     for index in (1 + parts.scores[1:].argsort(descending=True)).tolist():
-        if _box_sums(left, parts.boxes[index : index + 1])[0] < least:
+        box = parts.boxes[index] - corner
+        if left[_pixels(box)].sum() < least:
             found.append(index)
         else:
-            _clear(left, parts.boxes[index])
+            _clear(left, box)
     return found
 
 
@@ -156,6 +160,16 @@ def _box_sums(values: Tensor, boxes: Tensor) -> Tensor:
     return integral[y2, x2] - integral[y1, x2] - integral[y2, x1] + integral[y1, x1]
 
 
+def _inside(mask: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a mask (H, W) is true, 0 or 1, inside its tight box (4,), and the box's corner (4,): x, y, x, y."""
+    return (mask[_pixels(whole)] > 0.5).float(), whole[[0, 1, 0, 1]]
+
+
 def _clear(values: Tensor, box: Tensor) -> None:
+    values[_pixels(box)] = 0
+
+
+def _pixels(box: Tensor) -> tuple[slice, slice]:
+    """Rows and columns of a box (4,)."""
     x1, y1, x2, y2 = box.round().long().clamp(min=0).tolist()
-    values[y1:y2, x1:x2] = 0
+    return slice(y1, y2), slice(x1, x2)

@@ -21,7 +21,6 @@ PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
-NEVER = -10.0  # log-odds of the object where no part is
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
 RECENT_REACH = 2.0  # side of the window that is kept of a recent frame, over that of the object's box
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
@@ -235,11 +234,12 @@ class Segmenter:
             features, correlated, (rows.start, columns.start), boxes[None], previous, parts.guidance[None]
         )
         present = presence[0].sigmoid()
-        whole_prior = features.fine_keys.new_full((1, 1, *features.fine_keys.shape[2:]), NEVER)
-        whole_prior[:, :, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop] = correlated.prior
-        whole_prior = F.interpolate(whole_prior, size=mask.shape[2:], mode="bilinear", align_corners=False)
-        probability = join_parts(whole_prior[0, 0], corrections[0], windows, parts.scores * present)
-        small = F.interpolate(probability[None, None], size=grid, mode="area")[:, :, rows, columns]
+        prior = F.interpolate(correlated.prior, scale_factor=STRIDE // 2, mode="bilinear", align_corners=False)
+        shift = boxes.new_tensor([columns.start, rows.start] * 2) * STRIDE
+        found = join_parts(prior[0, 0], corrections[0], windows - shift, parts.scores * present)
+        small = F.avg_pool2d(found[None, None], STRIDE)
+        probability = torch.zeros_like(tracked.mask)
+        probability[STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop] = found
         return probability, present, present[0] * network.support(correlated.evidence, small)[0]
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
