@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partprop.model.propagation import MATCHES, MaskDecoder, PartInputs, join_parts, soft_aggregate
+from partprop.model.boxes import roi_align
+from partprop.model.propagation import MATCHES, MaskDecoder, PartInputs, Reduction, join_parts, soft_aggregate
 
 ONE = torch.ones(1)
 
@@ -33,6 +34,15 @@ def test_decoder_shapes_and_gradients():
     assert presence.shape == (parts,)
     (corrections.mean() + presence.mean()).backward()
     assert all(parameter.grad is not None for parameter in decoder.parameters())
+
+
+def test_reducing_commutes_with_roi_align():
+    layer, features = Reduction(6, 8), torch.randn(1, 6, 20, 30)
+    boxes = torch.tensor([[[3.0, 5, 90, 71], [-20, -8, 40, 300]]])  # one reaches beyond the frame, where all is zero
+    before = roi_align(layer.reduce(features), boxes, 7, 8)[0]
+    after = layer.reduce(roi_align(features, boxes, 7, 8)[0])
+    torch.testing.assert_close(before, after)
+    torch.testing.assert_close(layer.normalise(after), layer(roi_align(features, boxes, 7, 8)[0]))
 
 
 def test_outside_all_parts_is_background():
