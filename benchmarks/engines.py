@@ -20,6 +20,7 @@ import openvino
 import torch
 from torch import Tensor, nn
 
+from partprop.model.fpn import Pyramid
 from partprop.model.propagation import MATCHES, MaskDecoder, PartInputs
 from partprop.tracking.pretrained import LITE0, load_pretrained
 
@@ -33,14 +34,14 @@ Engine = Callable[[tuple[Tensor, ...]], list[Tensor]]
 class Levels(nn.Module):
     """The pyramid as a function of tensors: C2, C3, C4 for the keys, and P2 to P5."""
 
-    def __init__(self, pyramid: nn.Module) -> None:
+    def __init__(self, pyramid: Pyramid) -> None:
         super().__init__()
         self.pyramid = pyramid
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See `Pyramid`."""
-        levels = self.pyramid.backbone_levels(images)
-        return (*levels[:3], *list(self.pyramid.top_down(levels).values())[:4])
+        backbone_levels, pyramid_levels = self.pyramid.levels(images)
+        return (*backbone_levels[:3], *pyramid_levels)
 
 
 class Decoder(nn.Module):

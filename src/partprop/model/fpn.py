@@ -31,6 +31,11 @@ class Pyramid(nn.Module):
         """Map normalised images (B, 3, H, W) to levels "0".."3" (P2..P5, strides 4..32) and "pool" (P6)."""
         return self.top_down(self.backbone_levels(images))
 
+    def levels(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """C2..C5 and P2..P5 of normalised images (B, 3, H, W)."""
+        backbone_levels = self.backbone_levels(images)
+        return backbone_levels, list(self.top_down(backbone_levels).values())[:4]
+
     def backbone_levels(self, images: Tensor) -> list[Tensor]:
         """C2..C5 of normalised images (B, 3, H, W)."""
         return self.backbone(images.contiguous(memory_format=torch.channels_last))

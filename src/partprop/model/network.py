@@ -113,8 +113,7 @@ class Network(nn.Module):
 
     def encode(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
-        backbone_levels = self.pyramid.backbone_levels(images)
-        p2, p3, p4, p5, _ = self.pyramid.top_down(backbone_levels).values()
+        backbone_levels, (p2, p3, p4, p5) = self.pyramid.levels(images)
         fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
         prepared = self.decoder.prepare_frame(p2, p3, p4)
         return Features(F.avg_pool2d(images, 2), p3, p4, p5, *prepared, keys, fine_keys)
