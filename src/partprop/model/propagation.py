@@ -18,12 +18,12 @@ MASKS = [0, 2 * READOUT_EXTRA, READOUT_EXTRA]  # those that are masks: read glob
 class PartInputs:
     """What the decoder sees of N parts, RoI-aligned at S = roi_size.
 
-    image: (N, 3, 2S, 2S) pixels of the current frame. detail: (N, 16, 2S, 2S), features: (N, 32, S, S) and context:
-    (N, 32, S/2, S/2) of its P2, P3 and P4, as of `MaskDecoder.prepare_frame`. values: (N, 24, S, S), what pixel
+    image: (N, 3, 2S, 2S) pixels of the current frame. detail: (N, 24, 2S, 2S), features: (N, 48, S, S) and context:
+    (N, 48, S/2, S/2) of its P2, P3 and P4, as of `MaskDecoder.prepare_frame`. values: (N, 32, S, S), what pixel
     correlation reads globally and locally, as of `MaskDecoder.prepare_values`. matches: (N, 9, S, S) in [-1, 1], the
     rest of what it reads and the filter's mask; the channels MASKS are masks in [0, 1]. prior: (N, 1, 2S, 2S) logits
     that are to be corrected. previous: (N, 1, 2S, 2S) the previous mask in the part's previous box, in [0, 1].
-    reference: (N, 16, S, S) the part's guidance, as of `MaskDecoder.guide`.
+    reference: (N, 24, S, S) the part's guidance, as of `MaskDecoder.guide`.
     """
 
     image: Tensor
@@ -75,11 +75,11 @@ class MaskDecoder(nn.Module):
         value_channels: V of the pixel correlation.
     """
 
-    GUIDANCE = 16
-    DETAIL = 16
-    IMAGE = 8
-    REDUCED = 32
-    VALUES = 24
+    GUIDANCE = 24
+    DETAIL = 24
+    IMAGE = 16
+    REDUCED = 48
+    VALUES = 32
 
     def __init__(self, channels: int, value_channels: int) -> None:
         super().__init__()
@@ -89,36 +89,37 @@ class MaskDecoder(nn.Module):
         self.reduce_features = Reduction(channels, self.REDUCED)
         self.reduce_context = Reduction(channels, self.REDUCED)
         self.reduce_values = Reduction(2 * value_channels, self.VALUES)
-        self.enter = _block(self.REDUCED + self.VALUES + MATCHES + self.GUIDANCE + 1, 48)
-        self.middle = _block(48 + self.REDUCED, 64)
-        self.bottom_in = _block(64, 96, stride=2)
+        self.enter = _block(self.REDUCED + self.VALUES + MATCHES + self.GUIDANCE + 1, 64)
+        self.enter2 = _block(64, 64)
+        self.middle = _block(64 + self.REDUCED, 96)
+        self.bottom_in = _block(96, 96, stride=2)
         self.bottom = _block(96, 96)
-        self.up_middle = _block(64 + 96, 48)
-        self.up_top = _block(48 + 48, 48)
-        self.shrink = nn.Conv2d(48, 24, 1)
-        self.last = _block(24 + self.IMAGE + self.DETAIL + 5, 24)
-        self.mask = nn.Conv2d(24, 1, 3, padding=1)
+        self.up_middle = _block(96 + 96, 64)
+        self.up_top = _block(64 + 64, 64)
+        self.shrink = nn.Conv2d(64, 32, 1)
+        self.last = _block(32 + self.IMAGE + self.DETAIL + 5, 32)
+        self.mask = nn.Conv2d(32, 1, 3, padding=1)
         self.presence = nn.Linear(96, 1)
         init_truncated_normal(self)
         init_truncated_normal(self.mask, std=0.01)
 
     def guide(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Guidance (N, 16, S, S) from the reference part's features (N, C, S, S) and mask (N, 1, S, S)."""
+        """Guidance (N, 24, S, S) from the reference part's features (N, C, S, S) and mask (N, 1, S, S)."""
         return self.guide_features(torch.cat([features, mask], 1))
 
     def prepare_frame(self, p2: Tensor, p3: Tensor, p4: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the decoder sees of a frame's pyramid, (B, 16, ·, ·), (B, 32, ·, ·) and (B, 32, ·, ·), to be aligned."""
+        """What the decoder sees of a frame's pyramid, (B, 24, ·, ·), (B, 48, ·, ·) and (B, 48, ·, ·), to be aligned."""
         return self.reduce_detail.reduce(p2), self.reduce_features.reduce(p3), self.reduce_context.reduce(p4)
 
     def prepare_values(self, values: Tensor) -> Tensor:
-        """What the decoder sees of values (B, 2V, h, w) that were read, (B, 24, h, w), to be aligned."""
+        """What the decoder sees of values (B, 2V, h, w) that were read, (B, 32, h, w), to be aligned."""
         return self.reduce_values.reduce(values)
 
     def forward(self, part: PartInputs) -> tuple[Tensor, Tensor]:
         """Corrections (N, 1, 2S, 2S) of the prior and the logits (N,) of the object being present in the part's box."""
         features, values = self.reduce_features.normalise(part.features), self.reduce_values.normalise(part.values)
         previous = F.avg_pool2d(part.previous, 2)
-        top = self.enter(torch.cat([features, values, part.matches, part.reference, previous], 1))
+        top = self.enter2(self.enter(torch.cat([features, values, part.matches, part.reference, previous], 1)))
         middle = self.middle(torch.cat([F.max_pool2d(top, 2), self.reduce_context.normalise(part.context)], 1))
         bottom = self.bottom(self.bottom_in(middle))
         middle = self.up_middle(torch.cat([middle, _double(bottom)], 1))
