@@ -52,7 +52,7 @@ def segment(
     overlay: Annotated[Path | None, typer.Option(help="Write a film of the result here, MP4.")] = None,
     tracks: Annotated[Path | None, typer.Option(help="Write boxes, parts and confidence here, CSV.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Other weights than those that come with the package.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps; or openvino: the processor, faster.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     max_size: Annotated[
         int | None, typer.Option(min=64, help="Pixels of the longer side at most: less is faster and coarser.")
     ] = None,
@@ -78,7 +78,7 @@ def segment(
 def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="On this computer alone.")] = 7860,
     weights: Annotated[Path | None, typer.Option(help="Other weights than those that come with the package.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps; or openvino: the processor, faster.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """A page to try it: paint an object in a clip's first frame and watch it being followed."""
     try:
@@ -139,7 +139,7 @@ def compare(
 
 @app.command()
 def benchmark(
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps; or openvino: the processor, faster.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
 ) -> None:
     """How fast does this machine segment a video of 854x480 pixels, and where does the time go?"""

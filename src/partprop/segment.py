@@ -37,7 +37,7 @@ class Request:
         overlay: an MP4 file, or None.
         tracks: a CSV file, or None.
         weights: of `save_pretrained`.
-        device: auto, cpu, cuda, mps or openvino.
+        device: auto, cpu, cuda or mps.
         max_size: pixels of the longer side at which the network works, at most; None: as the weights were measured.
         start, end: numbers of the first frame and of the one after the last; None: to the end.
         every: each how many of these frames is segmented.

@@ -11,7 +11,6 @@ from safetensors.torch import save
 from torch import nn
 
 from partprop.device import choose_device, compute_in_half
-from partprop.engine import OPENVINO, use_openvino
 from partprop.errors import UserError
 from partprop.files import replacing
 from partprop.model.network import Network, build_network, load_network
@@ -62,28 +61,26 @@ class Segmenter(segmenter.Segmenter):
             result = segmenter.step(frame)
 
     What costs the most is computed in half precision where the device is faster with it: float16 on a GPU, bfloat16 on
-    a processor that has it. With OpenVINO, backbone and FPN take half of the time or less on a processor.
+    a processor that has it.
 
     Frames are uint8 (H, W, 3), RGB; masks are uint8 (H, W), 0 background, object ids. Several segmenters do not disturb
     each other.
 
     Args:
         weights: a file of `save_pretrained`; those that come with the package if None.
-        device: auto, cpu, cuda or mps; or openvino, the processor with OpenVINO.
+        device: auto, cpu, cuda or mps.
         short_side: pixels of the shorter side at which frames are looked at, at most; None: as the weights were
             measured.
 
     Raises:
-        UserError: the weights are missing or unreadable, or the device or OpenVINO is not there.
+        UserError: the weights are missing or unreadable, or the device is not there.
     """
 
     def __init__(self, weights: Path | str | None = None, device: str = "auto", short_side: int | None = None) -> None:
         network, settings = load_pretrained(LITE0 if weights is None else Path(weights))
         if short_side is not None:
             settings = replace(settings, short_side=min(settings.short_side, short_side))
-        if device == OPENVINO:
-            use_openvino(network.pyramid)
-        chosen = choose_device("cpu" if device == OPENVINO else device)
+        chosen = choose_device(device)
         network.to(chosen)
         compute_in_half(_costly(network), chosen)
         super().__init__(network, settings)
