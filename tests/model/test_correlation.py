@@ -122,6 +122,31 @@ def test_surroundings_are_the_pairs_within_the_radius(shape, margins, radius, se
     torch.testing.assert_close(best_of_all, cosine.amax(2))
 
 
+def test_chosen_blocks_are_read_as_among_all():
+    keys, mask = unit(2, 8, 21, 30, seed=5), torch.rand(2, 1, 21, 30)
+    chosen = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(6)) > 0.5
+    temperature = torch.tensor(20.0)
+    among_all = Surroundings(keys, keys, (0, 0), 3, temperature).attend(mask)
+    read_alone = Surroundings(keys, keys, (0, 0), 3, temperature, chosen).attend(mask)
+    inside = chosen.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, None, :21, :30]
+    torch.testing.assert_close(read_alone, torch.where(inside, among_all, 0.0))
+
+
+def test_the_fine_read_out_keeps_what_the_coarse_one_is_sure_of():
+    correlation = PixelCorrelation([8, 8, 8], 8, 16, 4, fine_radius=2)
+    keys, previous, coarse = unit(1, 16, 16, 24, seed=7), torch.rand(1, 1, 16, 24), torch.zeros(1, 1, 8, 12)
+    coarse[..., 8:] = 1
+    torch.testing.assert_close(
+        correlation.read_fine(keys, keys, previous, (0, 0), coarse), F.interpolate(coarse, scale_factor=2)
+    )
+    coarse[0, 0, 5, 5] = 0.5  # in the block of rows 8 to 15 and columns 8 to 15
+    read_again = correlation.read_fine(keys, keys, previous, (0, 0), coarse)
+    temperature = correlation.log_temperature[1].exp().detach()
+    expected = Surroundings(keys, keys, (0, 0), 2, temperature).attend(previous)[..., 8:, 8:16]
+    torch.testing.assert_close(read_again[..., 8:, 8:16], expected)
+    assert set(read_again[..., :8, :].unique().tolist()) == {0.0, 1.0}
+
+
 def test_pixel_correlation_shapes_and_gradients():
     correlation = PixelCorrelation([6, 12, 20], 16, 32, 4, radius=3, fine_radius=2)
     p3 = torch.randn(2, 16, 5, 6, requires_grad=True)
@@ -133,7 +158,8 @@ def test_pixel_correlation_shapes_and_gradients():
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
     evidence = correlation(keys, memory, keys, correlation.know(p3, torch.rand(2, 1, 5, 6)), (0, 0))
     assert evidence.shape == (2, correlation.read_channels, 5, 6)
-    fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, torch.rand(2, 1, 10, 12), (2, 4))
+    previous, coarse = torch.rand(2, 1, 10, 12), torch.rand(2, 1, 3, 2)
+    fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, previous, (2, 4), coarse)
     assert fine.shape == (2, 1, 6, 4)
     found = correlation.filter(keys, correlation.filter.fit(keys, torch.rand(2, 1, 5, 6)))
     masks, lead = torch.cat([evidence[:, 4:5], found, evidence[:, 12:13]], 1), evidence[:, 7:8] - evidence[:, 15:16]

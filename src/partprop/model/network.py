@@ -178,9 +178,11 @@ class Network(nn.Module):
         fine = doubled(window)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
-        followed = correlation.read_fine(cut(features.fine_keys, fine), before.fine_keys, small, origin)
-        ahead = lead(evidence)
-        prior = correlation.prior(masks_of(evidence), followed, correlation.trust(ahead, remembered), remembered)
+        masks, ahead = masks_of(evidence), lead(evidence)
+        followed = correlation.read_fine(
+            cut(features.fine_keys, fine), before.fine_keys, small, origin, coarse=masks[:, 2:]
+        )
+        prior = correlation.prior(masks, followed, correlation.trust(ahead, remembered), remembered)
         return Correlated(evidence, prior, correlation.trust(ahead - STRICTNESS, remembered))
 
     def _stay(self, features: Features, mask: Tensor, window: Window, remembered: Tensor) -> Correlated:
