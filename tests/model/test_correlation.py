@@ -76,6 +76,23 @@ def test_in_doubt_the_memory_that_weighs_more_is_believed():
     torch.testing.assert_close(readout[:, 2], torch.full((1, 12), 0.5))
 
 
+def test_a_coarsened_memory_has_means_of_blocks_far_away():
+    keys, values = unit(1, 16, 6 * 10), torch.arange(60.0)[None, None]
+    mask = torch.rand(1, 60, generator=torch.Generator().manual_seed(1))
+    near = torch.zeros(6, 10, dtype=torch.bool)
+    near[1, 5] = True  # in the block of rows 0 to 3 and columns 4 to 7
+    memory = Memory(keys, values, mask).coarsened(near, 4)
+    assert memory.values[0, 0, :16].tolist() == [10 * row + column for row in range(4) for column in range(4, 8)]
+    columns = [slice(0, 4), slice(4, 8), slice(8, 10)]
+    far = [(slice(0, 4), columns[0]), (slice(0, 4), columns[2]), *((slice(4, 6), part) for part in columns)]
+    grid = values.view(6, 10)
+    torch.testing.assert_close(memory.values[0, 0, 16:], torch.stack([grid[place].mean() for place in far]))
+    torch.testing.assert_close(memory.mask[0, 16:], torch.stack([mask.view(6, 10)[place].mean() for place in far]))
+    torch.testing.assert_close(memory.keys.norm(dim=1), torch.ones(1, len(far) + 16))
+    cosine = F.cosine_similarity(memory.keys[0, :, 16], keys.view(16, 6, 10)[:, :4, :4].flatten(1).mean(1), dim=0)
+    assert cosine == pytest.approx(1.0)
+
+
 def test_only_cells_within_the_radius_are_read():
     keys, mask = unit(1, 16, 6, 6, seed=3), torch.zeros(1, 1, 6, 6)
     mask[0, 0, 5, 5] = 1

@@ -57,6 +57,19 @@ class Memory:
         """The pixels where (M,) is true."""
         return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels])
 
+    def coarsened(self, near: Tensor, side: int) -> "Memory":
+        """One frame's memory with blocks of `side` rows and columns as one pixel, where none of them is `near` (h, w).
+
+        Such a pixel has the mean value and mask, and the direction of the mean key.
+        """
+        blocks = F.max_pool2d(near[None, None].to(self.mask.dtype), side, ceil_mode=True) > 0
+        kept = blocks[0, 0].repeat_interleave(side, 0).repeat_interleave(side, 1)[: near.shape[0], : near.shape[1]]
+        maps = torch.cat([self.keys, self.values, self.mask[:, None]], 1).unflatten(2, near.shape)
+        means = F.avg_pool2d(maps, side, ceil_mode=True, count_include_pad=False).flatten(2)
+        keys, values, mask = means.split([self.keys.shape[1], self.values.shape[1], 1], 1)
+        far = Memory(F.normalize(keys, dim=1), values, mask[:, 0]).select(~blocks.flatten())
+        return self.select(kept.flatten()).joined(far, 1.0)
+
 
 def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
     """Read the memory with each pixel's key: by attention its value and mask, and the best match in object and ground.

@@ -21,6 +21,8 @@ PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
+REFERENCE_REACH = 1.5  # side of the window in which the first frame is remembered cell by cell, over the object's box
+COARSE = 4  # cells a side that are remembered as one beyond it, or so much ground would speak against little object
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
 RECENT_REACH = 2.0  # side of the window that is kept of a recent frame, over that of the object's box
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
@@ -75,7 +77,7 @@ class _Track:
 
     object_id: int
     parts: Parts
-    reference: Memory  # the frame of the given mask
+    reference: Memory  # the frame of the given mask, coarser far from the object
     filter_weights: Tensor | None  # (1, D), fitted to that frame
     mask: Tensor  # (H, W) probability in the previous frame
     size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is covered or lost
@@ -165,7 +167,9 @@ class Segmenter:
         assert whole is not None
         boxes = torch.cat([whole[None].to(mask), propose(mask, self.settings.parts)])
         parts = describe(self.network, features, mask, boxes, 0)
-        reference = self.network.memorise(features, mask[None, None])
+        reference = self.network.memorise(features, mask[None, None]).coarsened(
+            _near(whole, REFERENCE_REACH, features), COARSE
+        )
         weights = self.network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
         return _Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
@@ -260,9 +264,7 @@ class Segmenter:
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
         memory = self.network.memorise(features, mask[None, None])
-        grid = (features.keys.shape[2], features.keys.shape[3])
-        near = torch.zeros(grid, dtype=torch.bool, device=mask.device)
-        near[_cells(enlarge(whole[None], RECENT_REACH), grid)] = True
+        near = _near(whole, RECENT_REACH, features)
         return memory.select(near.flatten() & ((memory.mask[0] - 0.5).abs() > SURE - 0.5))
 
     def _renew(self, tracked: _Track, features: Features, mask: Tensor, parts: Parts) -> tuple[Parts, int]:
@@ -326,6 +328,14 @@ def _with_room(boxes: Tensor, size: Tensor) -> Tensor:
     """Boxes (K, 4), the whole object's at least of `size` (2,): what comes out from behind a cover is looked for."""
     centre, visible = to_centre_size(boxes[:1])
     return torch.cat([from_centre_size(centre, torch.maximum(visible, size)), boxes[1:]])
+
+
+def _near(whole: Tensor, reach: float, features: Features) -> Tensor:
+    """Which cells of the keys' grid, (h, w), lie in the object's box (4,), enlarged."""
+    grid = (features.keys.shape[2], features.keys.shape[3])
+    near = torch.zeros(grid, dtype=torch.bool, device=whole.device)
+    near[_cells(enlarge(whole[None], reach), grid)] = True
+    return near
 
 
 def _cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
