@@ -219,12 +219,12 @@ class Network(nn.Module):
             correlated: of a window whose origin is at row and column `offset` of the stride-8 grid.
             boxes: (B, P, 4) of the parts.
             previous: (B, P, 1, 2S, 2S), the previous mask in the parts' previous windows.
-            guidance: (B, P, G, S, S).
+            guidance: (B, P, G, S, S); S may be any even number here.
 
         Returns:
             Mask logits (B, P, 1, 2S, 2S) in the enlarged boxes; how they correct the prior; presence logits (B, P).
         """
-        size = self.roi_size
+        size = guidance.shape[-1]
         windows = enlarge(boxes, CONTEXT)
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
         evidence = correlated.evidence if self.training else believed(correlated)

@@ -1,18 +1,24 @@
 """The parts of an object: proposed over its mask, tracked, scored, dropped and proposed again (FAVOS, section 3)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
-from partprop.model.network import Features, Network
+from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
+from partprop.model.evidence import Correlated
+from partprop.model.network import CONTEXT, Features, Network
 from partprop.model.part_tracker import best_boxes
 
 SCALES = (0.5,)  # sides of parts over those of the object's box
 SMALLEST = 12.0  # pixels of the working resolution below which a part shows no detail
 KEEP_SCORE = 0.35  # below it a part is dropped
 MIN_GAIN = 0.08  # share of the mask that a further part must add
+CELL = 4.0  # pixels of the working resolution, at least, of a cell of the RoIs in which masks are decoded
+SIZE_STEP = 8  # RoIs have a multiple of so many cells a side
+LEAST_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,39 @@ def track(network: Network, features: Features, parts: Parts) -> Parts:
     return parts.moved(boxes[0], best[0])
 
 
+def decode(
+    network: Network,
+    features: Features,
+    correlated: Correlated,
+    offset: tuple[int, int],
+    parts: Parts,
+    before: Tensor,
+    mask: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The parts' masks in their windows, of those of small parts no more cells than show something new.
+
+    Args:
+        features, correlated, offset: of the current frame, as of `Network.decode`.
+        parts: K of them, at their places in it.
+        before: (K, 4), their windows in the previous frame; mask: (1, 1, H, W), the mask there.
+
+    Returns:
+        Corrections (K, 1, 2S, 2S) of the prior, S the network's RoI size, and presence (K,) in [0, 1].
+    """
+    decoded = []
+    for group in (slice(0, 1), slice(1, len(parts))):
+        boxes = parts.boxes[group]
+        if len(boxes) == 0:
+            continue
+        size = _size(enlarge(boxes, CONTEXT), network.roi_size)
+        previous = roi_align(mask, before[None, group], 2 * size, 1)
+        guidance = _resized(parts.guidance[group], size)
+        _, corrections, presence = network.decode(features, correlated, offset, boxes[None], previous, guidance[None])
+        decoded.append((_resized(corrections[0], 2 * network.roi_size), presence[0].sigmoid()))
+    corrections, presence = (torch.cat(groups) for groups in zip(*decoded, strict=True))
+    return corrections, presence
+
+
 def propose(mask: Tensor, count: int, taken: Tensor | None = None) -> Tensor:
     """Boxes (≤ count, 4) over a mask, chosen one by one for the share of the mask that they newly cover.
 
@@ -133,6 +172,19 @@ def redundant(parts: Parts, mask: Tensor) -> list[int]:
         else:
             _clear(left, box)
     return found
+
+
+def _size(windows: Tensor, largest: int) -> int:
+    """Side of the RoIs of windows (K, 4), in cells."""
+    side = float(to_centre_size(windows)[1].prod(1).sqrt().amax())
+    return min(largest, max(LEAST_SIZE, SIZE_STEP * math.ceil(side / CELL / SIZE_STEP)))
+
+
+def _resized(maps: Tensor, size: int) -> Tensor:
+    """Maps (K, C, ·, ·) at another resolution."""
+    if maps.shape[-1] == size:
+        return maps
+    return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def _candidates(mask: Tensor, whole: Tensor) -> Tensor:

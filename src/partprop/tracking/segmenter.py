@@ -10,21 +10,20 @@ from torch import Tensor
 
 from partprop.evaluation.frames import object_ids
 from partprop.model.backbone import normalise
-from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
+from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
 from partprop.model.correlation import READOUT_EXTRA, Memory, read
 from partprop.model.network import CONTEXT, STRIDE, Features, Network
 from partprop.model.propagation import join_parts, soft_aggregate
-from partprop.tracking.parts import Parts, describe, propose, redundant, track, unreliable
+from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
 PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
-REFERENCE_REACH = 1.5  # side of the window in which the first frame is remembered cell by cell, over the object's box
-COARSE = 4  # cells a side that are remembered as one beyond it, or so much ground would speak against little object
+REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
+COARSE = 4  # cells a side of what is remembered as one of the first frame beyond it
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
-RECENT_REACH = 2.0  # side of the window that is kept of a recent frame, over that of the object's box
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
 
 
@@ -167,9 +166,7 @@ class Segmenter:
         assert whole is not None
         boxes = torch.cat([whole[None].to(mask), propose(mask, self.settings.parts)])
         parts = describe(self.network, features, mask, boxes, 0)
-        reference = self.network.memorise(features, mask[None, None]).coarsened(
-            _near(whole, REFERENCE_REACH, features), COARSE
-        )
+        reference = self.network.memorise(features, mask[None, None]).coarsened(_near(whole, features), COARSE)
         weights = self.network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
         return _Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
@@ -233,14 +230,12 @@ class Segmenter:
             features, tracked.memory, tracked.filter_weights, self._before, mask, (rows, columns)
         )
         before = enlarge(_with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
-        previous = roi_align(mask, before[None], 2 * network.roi_size, 1)
-        _, corrections, presence = network.decode(
-            features, correlated, (rows.start, columns.start), boxes[None], previous, parts.guidance[None]
+        corrections, present = decode(
+            network, features, correlated, (rows.start, columns.start), parts.moved(boxes, parts.scores), before, mask
         )
-        present = presence[0].sigmoid()
         prior = F.interpolate(correlated.prior, scale_factor=STRIDE // 2, mode="bilinear", align_corners=False)
         shift = boxes.new_tensor([columns.start, rows.start] * 2) * STRIDE
-        found = join_parts(prior[0, 0], corrections[0], windows - shift, parts.scores * present)
+        found = join_parts(prior[0, 0], corrections, windows - shift, parts.scores * present)
         small = F.avg_pool2d(found[None, None], STRIDE)
         probability = torch.zeros_like(tracked.mask)
         probability[STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop] = found
@@ -264,7 +259,7 @@ class Segmenter:
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
         memory = self.network.memorise(features, mask[None, None])
-        near = _near(whole, RECENT_REACH, features)
+        near = _near(whole, features)
         return memory.select(near.flatten() & ((memory.mask[0] - 0.5).abs() > SURE - 0.5))
 
     def _renew(self, tracked: _Track, features: Features, mask: Tensor, parts: Parts) -> tuple[Parts, int]:
@@ -330,11 +325,11 @@ def _with_room(boxes: Tensor, size: Tensor) -> Tensor:
     return torch.cat([from_centre_size(centre, torch.maximum(visible, size)), boxes[1:]])
 
 
-def _near(whole: Tensor, reach: float, features: Features) -> Tensor:
-    """Which cells of the keys' grid, (h, w), lie in the object's box (4,), enlarged."""
+def _near(whole: Tensor, features: Features) -> Tensor:
+    """Which cells of the keys' grid, (h, w), are remembered of an object with box (4,)."""
     grid = (features.keys.shape[2], features.keys.shape[3])
     near = torch.zeros(grid, dtype=torch.bool, device=whole.device)
-    near[_cells(enlarge(whole[None], reach), grid)] = True
+    near[_cells(enlarge(whole[None], REMEMBERED), grid)] = True
     return near
 
 
