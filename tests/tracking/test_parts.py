@@ -1,8 +1,11 @@
 """Proposing and dropping parts."""
 
+import pytest
 import torch
 
-from partprop.tracking.parts import Parts, propose, redundant, unreliable
+from partprop.model.boxes import enlarge
+from partprop.model.network import CONTEXT, build_network
+from partprop.tracking.parts import Parts, decode, describe, propose, redundant, unreliable
 
 
 def disc(size: int = 96, radius: int = 30) -> torch.Tensor:
@@ -87,3 +90,26 @@ def test_what_crowding_parts_left_uncovered_is_covered_again():
     kept = parts.without(redundant(parts, mask))
     fresh = propose(mask, 7 - len(kept), kept.boxes[1:])
     assert covered(mask, torch.cat([kept.boxes[1:], fresh])) > 0.8
+
+
+@pytest.mark.parametrize(("side", "sizes"), [(40, [16, 16]), (60, [24, 16]), (100, [32, 24])])
+def test_small_parts_are_decoded_with_fewer_cells(side: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    network = build_network("lite0", 16, 16, 8, 32).eval()
+    plain, seen = network.decode, []
+    monkeypatch.setattr(network, "decode", lambda *inputs: seen.append(inputs[-1].shape[-1]) or plain(*inputs))
+    boxes = torch.tensor([[10.0, 10, 10 + side, 10 + side], [10.0, 10, 10 + side / 2, 10 + side / 2]])
+    mask = torch.zeros(128, 128)
+    mask[10 : 10 + side, 10 : 10 + side] = 1
+    with torch.inference_mode():
+        features = network.encode(torch.randn(1, 3, 128, 128))
+        parts = describe(network, features, mask, boxes, 0)
+        everywhere = (slice(0, 16), slice(0, 16))
+        memory, weights = network.memorise(features, mask[None, None]), network.fit_filter(features, mask[None, None])
+        correlated = network.correlate(features, memory, weights, features, mask[None, None], everywhere)
+        corrections, presence = decode(
+            network, features, correlated, (0, 0), parts, enlarge(boxes, CONTEXT), mask[None, None]
+        )
+    assert seen == sizes
+    assert corrections.shape == (2, 1, 64, 64)
+    assert ((presence >= 0) & (presence <= 1)).all()

@@ -16,7 +16,7 @@ from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
-from partprop.model.windows import Window, cut, doubled, grown
+from partprop.model.windows import Window, cut, grown, scaled
 
 STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
@@ -175,7 +175,7 @@ class Network(nn.Module):
             found = cut(correlation.filter(features.keys, filter_weights), window)
         evidence = torch.cat([read, found], 1)
 
-        fine = doubled(window)
+        fine = scaled(window, 2)
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
         origin = (fine[0].start, fine[1].start)
         masks, ahead = masks_of(evidence), lead(evidence)
@@ -190,7 +190,7 @@ class Network(nn.Module):
         keys = cut(features.keys, window)
         evidence = keys.new_zeros(len(keys), self.correlation.read_channels + 1, *keys.shape[2:])
         small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
-        prior = bounded_log_odds(cut(small, doubled(window)))
+        prior = bounded_log_odds(cut(small, scaled(window, 2)))
         return Correlated(evidence, prior * remembered[:, None, None, None], torch.ones_like(evidence[:, :1]))
 
     def support(self, evidence: Tensor, mask: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ def grown(window: Window, cells: int, grid: Sequence[int]) -> Window:
     return rows, columns
 
 
-def doubled(window: Window) -> Window:
-    """The same window on a grid of half the stride."""
-    rows, columns = (slice(2 * part.start, 2 * part.stop) for part in window)
+def scaled(window: Window, factor: int) -> Window:
+    """The same window on a grid with `factor` cells for each of this one's, along each side."""
+    rows, columns = (slice(factor * part.start, factor * part.stop) for part in window)
     return rows, columns
 
 

@@ -162,7 +162,7 @@ def redundant(parts: Parts, mask: Tensor) -> list[int]:
     """
     whole = box_of_mask(mask)
     if whole is None:
-        return list(range(1, len(parts)))
+        return []
     left, corner = _inside(mask, whole)
     least, found = MIN_GAIN * left.sum(), []
     for index in (1 + parts.scores[1:].argsort(descending=True)).tolist():

@@ -14,6 +14,7 @@ from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_cent
 from partprop.model.correlation import READOUT_EXTRA, Memory, read
 from partprop.model.network import CONTEXT, STRIDE, Features, Network
 from partprop.model.propagation import join_parts, soft_aggregate
+from partprop.model.windows import scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
@@ -238,7 +239,7 @@ class Segmenter:
         found = join_parts(prior[0, 0], corrections, windows - shift, parts.scores * present)
         small = F.avg_pool2d(found[None, None], STRIDE)
         probability = torch.zeros_like(tracked.mask)
-        probability[STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop] = found
+        probability[scaled((rows, columns), STRIDE)] = found
         return probability, present, present[0] * network.support(correlated.evidence, small)[0]
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
