@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from partprop.model.correlation import (
+    FineFrame,
     Memory,
     PixelCorrelation,
     Surroundings,
@@ -149,15 +150,32 @@ def test_chosen_blocks_are_read_as_among_all():
     torch.testing.assert_close(read_alone, torch.where(inside, among_all, 0.0))
 
 
+def test_frames_are_attended_to_together():
+    keys, temperature = unit(1, 8, 9, 9, seed=8), torch.tensor(20.0)
+    masks = [torch.rand(1, 1, 9, 9) for _ in range(3)]
+    around = Surroundings(keys, keys, (0, 0), 2, temperature)
+    together = Surroundings.attend_together([(around, mask) for mask in masks])  # all look alike: each counts the same
+    torch.testing.assert_close(together, torch.stack([around.attend(mask) for mask in masks]).mean(0))
+    stranger = Surroundings(keys, -keys, (0, 0), 2, torch.tensor(200.0))
+    torch.testing.assert_close(
+        Surroundings.attend_together([(Surroundings(keys, keys, (0, 0), 2, torch.tensor(200.0)), masks[0])]),
+        Surroundings.attend_together(
+            [(Surroundings(keys, keys, (0, 0), 2, torch.tensor(200.0)), masks[0]), (stranger, masks[1])]
+        ),
+        atol=1e-3,
+        rtol=0,
+    )
+
+
 def test_the_fine_read_out_keeps_what_the_coarse_one_is_sure_of():
     correlation = PixelCorrelation([8, 8, 8], 8, 16, 4, fine_radius=2)
     keys, previous, coarse = unit(1, 16, 16, 24, seed=7), torch.rand(1, 1, 16, 24), torch.zeros(1, 1, 8, 12)
     coarse[..., 8:] = 1
     torch.testing.assert_close(
-        correlation.read_fine(keys, keys, previous, (0, 0), coarse), F.interpolate(coarse, scale_factor=2)
+        correlation.read_fine(keys, [FineFrame(keys, previous)], (0, 0), coarse), F.interpolate(coarse, scale_factor=2)
     )
     coarse[0, 0, 5, 5] = 0.5  # in the block of rows 8 to 15 and columns 8 to 15
-    read_again = correlation.read_fine(keys, keys, previous, (0, 0), coarse)
+    read_again = correlation.read_fine(keys, [FineFrame(keys, previous)], (0, 0), coarse)
     temperature = correlation.log_temperature[1].exp().detach()
     expected = Surroundings(keys, keys, (0, 0), 2, temperature).attend(previous)[..., 8:, 8:16]
     torch.testing.assert_close(read_again[..., 8:, 8:16], expected)
@@ -176,7 +194,7 @@ def test_pixel_correlation_shapes_and_gradients():
     evidence = correlation(keys, memory, keys, correlation.know(p3, torch.rand(2, 1, 5, 6)), (0, 0))
     assert evidence.shape == (2, correlation.read_channels, 5, 6)
     previous, coarse = torch.rand(2, 1, 10, 12), torch.rand(2, 1, 3, 2)
-    fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], fine_keys, previous, (2, 4), coarse)
+    fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], [FineFrame(fine_keys, previous)], (2, 4), coarse)
     assert fine.shape == (2, 1, 6, 4)
     found = correlation.filter(keys, correlation.filter.fit(keys, torch.rand(2, 1, 5, 6)))
     masks, lead = torch.cat([evidence[:, 4:5], found, evidence[:, 12:13]], 1), evidence[:, 7:8] - evidence[:, 15:16]

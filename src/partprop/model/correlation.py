@@ -1,6 +1,8 @@
 """Similarity by correlation: depth-wise between a part and a window, pixel by pixel between frames."""
 
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -69,6 +71,13 @@ class Memory:
         keys, values, mask = means.split([self.keys.shape[1], self.values.shape[1], 1], 1)
         far = Memory(F.normalize(keys, dim=1), values, mask[:, 0]).select(~blocks.flatten())
         return self.select(kept.flatten()).joined(far, 1.0)
+
+
+class FineFrame(NamedTuple):
+    """A frame of late at stride 4: unit keys (B, C, H, W) and mask (B, 1, H, W) in [0, 1]."""
+
+    keys: Tensor
+    mask: Tensor
 
 
 def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
@@ -155,6 +164,13 @@ class Surroundings:
     def attend(self, known: Tensor) -> Tensor:
         """What is known (B, K, H, W) of the other frame, read by attention: (B, K, h, w)."""
         return self._unblock(self._similarity.softmax(2) @ self._around(known))
+
+    @staticmethod
+    def attend_together(frames: "Many[tuple[Surroundings, Tensor]]") -> Tensor:
+        """What is known (B, K, H, W) of several frames, read by one attention over all of them: (B, K, h, w)."""
+        similarity = torch.cat([around._similarity for around, _ in frames], 2)
+        known = torch.cat([around._around(each) for around, each in frames], 1)
+        return frames[0][0]._unblock(similarity.softmax(2) @ known)
 
     @torch.no_grad()
     def best_matches(self, mask: Tensor) -> Tensor:
@@ -298,10 +314,8 @@ class PixelCorrelation(nn.Module):
         return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
 
     @torch.no_grad()
-    def read_fine(
-        self, keys: Tensor, memory_keys: Tensor, memory_mask: Tensor, offset: tuple[int, int], coarse: Tensor
-    ) -> Tensor:
-        """The previous mask (B, 1, H, W) at stride 4 as keys (B, K, h, w) of a window find it: (B, 1, h, w).
+    def read_fine(self, keys: Tensor, frames: Many[FineFrame], offset: tuple[int, int], coarse: Tensor) -> Tensor:
+        """The masks of the last frames, at stride 4, as keys (B, K, h, w) of a window find them: (B, 1, h, w).
 
         Only blocks of cells are looked at where the mask `coarse` (B, 1, h/2, w/2) that stride 8 finds is in doubt, a
         third of them in most videos; elsewhere it stays.
@@ -311,9 +325,12 @@ class PixelCorrelation(nn.Module):
         unsure = ((coarse > BOUND) & (coarse < 1 - BOUND)).to(coarse.dtype)
         chosen = F.max_pool2d(unsure, BLOCK // 2, ceil_mode=True) > 0
         temperature = self.log_temperature[1].exp()
-        around = Surroundings(keys, memory_keys, offset, self.fine_radius, temperature, chosen[:, 0])
+        around = [
+            (Surroundings(keys, frame.keys, offset, self.fine_radius, temperature, chosen[:, 0]), frame.mask)
+            for frame in frames
+        ]
         looked_at = F.interpolate(chosen.to(coarse.dtype), scale_factor=BLOCK)[..., : keys.shape[2], : keys.shape[3]]
-        return torch.where(looked_at > 0, around.attend(memory_mask), F.interpolate(coarse, scale_factor=2))
+        return torch.where(looked_at > 0, Surroundings.attend_together(around), F.interpolate(coarse, scale_factor=2))
 
     def prior(self, masks: Tensor, fine: Tensor, trust: Tensor, remembered: Tensor) -> Tensor:
         """Weighted log-odds of the masks that are known: the prior (B, 1, 2h, 2w), logits.

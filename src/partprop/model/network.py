@@ -1,5 +1,6 @@
 """The whole network: encode a frame once, track its parts, correlate its pixels, propagate the parts' masks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from partprop.model.backbone import BackboneName, build_backbone, load_weights
 from partprop.model.boxes import enlarge, roi_align
-from partprop.model.correlation import Memory, PixelCorrelation, bounded_log_odds
+from partprop.model.correlation import FineFrame, Memory, PixelCorrelation, bounded_log_odds
 from partprop.model.evidence import Correlated, believed, lead, masks_of, split_readouts
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.lesson import Lesson
@@ -45,6 +46,10 @@ class Features:
     def tracking_levels(self) -> list[Tensor]:
         """P3, P4, P5."""
         return [self.p3, self.p4, self.p5]
+
+    def seen_fine(self, mask: Tensor) -> FineFrame:
+        """The frame at stride 4 with a mask (B, 1, ·, ·) in [0, 1] of any resolution."""
+        return FineFrame(self.fine_keys, F.interpolate(mask, size=self.fine_keys.shape[2:], mode="area"))
 
     def split(self, batch: int) -> "list[Features]":
         """Features of `batch` frames each."""
@@ -148,6 +153,7 @@ class Network(nn.Module):
         before: Features,
         mask: Tensor,
         window: Window,
+        earlier: Sequence[FineFrame] = (),
     ) -> Correlated:
         """Read reference and previous frame for a window of the current frame.
 
@@ -157,9 +163,10 @@ class Network(nn.Module):
             filter_weights: (B, D), of `fit_filter`.
             before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
             window: h rows and w columns of the stride-8 grid.
+            earlier: frames before the previous one, whose contours are looked at, too.
         """
         if not self.previous_frame:
-            mask = torch.zeros_like(mask)
+            mask, earlier = torch.zeros_like(mask), ()
         remembered = (mask.flatten(1).amax(1) > 0).to(mask.dtype)
         if not self.pixel_correlation:
             return self._stay(features, mask, window, remembered)
@@ -176,12 +183,10 @@ class Network(nn.Module):
         evidence = torch.cat([read, found], 1)
 
         fine = scaled(window, 2)
-        small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
+        frames = [before.seen_fine(mask), *earlier]
         origin = (fine[0].start, fine[1].start)
         masks, ahead = masks_of(evidence), lead(evidence)
-        followed = correlation.read_fine(
-            cut(features.fine_keys, fine), before.fine_keys, small, origin, coarse=masks[:, 2:]
-        )
+        followed = correlation.read_fine(cut(features.fine_keys, fine), frames, origin, coarse=masks[:, 2:])
         prior = correlation.prior(masks, followed, correlation.trust(ahead, remembered), remembered)
         return Correlated(evidence, prior, correlation.trust(ahead - STRICTNESS, remembered))
 
@@ -189,8 +194,7 @@ class Network(nn.Module):
         """What `correlate` gives where pixels are not matched: no evidence, and the mask where it was."""
         keys = cut(features.keys, window)
         evidence = keys.new_zeros(len(keys), self.correlation.read_channels + 1, *keys.shape[2:])
-        small = F.interpolate(mask, size=features.fine_keys.shape[2:], mode="area")
-        prior = bounded_log_odds(cut(small, scaled(window, 2)))
+        prior = bounded_log_odds(cut(features.seen_fine(mask).mask, scaled(window, 2)))
         return Correlated(evidence, prior * remembered[:, None, None, None], torch.ones_like(evidence[:, :1]))
 
     def support(self, evidence: Tensor, mask: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from partprop.evaluation.frames import object_ids
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
-from partprop.model.correlation import READOUT_EXTRA, Memory, read
+from partprop.model.correlation import READOUT_EXTRA, FineFrame, Memory, read
 from partprop.model.network import CONTEXT, STRIDE, Features, Network
 from partprop.model.propagation import join_parts, soft_aggregate
 from partprop.model.windows import scaled
@@ -22,6 +22,7 @@ PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
+EARLIER = 2  # frames before the previous one in which contours are looked for, too
 REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
 COARSE = 4  # cells a side of what is remembered as one of the first frame beyond it
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
@@ -83,6 +84,7 @@ class _Track:
     size: Tensor  # (2,) width and height, of late at the largest: what to look for when it is covered or lost
     next_name: int
     memory: Memory  # the reference and, from `memory_every` on, the object's surroundings in a frame of late
+    earlier: tuple[FineFrame, ...] = ()  # frames before the previous one, the last first, since it was lost
     age: int = 0  # frames since the first
     lost: bool = False
 
@@ -228,7 +230,7 @@ class Segmenter:
         rows, columns = _cells(windows, grid)
         mask = tracked.mask[None, None]
         correlated = network.correlate(
-            features, tracked.memory, tracked.filter_weights, self._before, mask, (rows, columns)
+            features, tracked.memory, tracked.filter_weights, self._before, mask, (rows, columns), tracked.earlier
         )
         before = enlarge(_with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
         corrections, present = decode(
@@ -246,7 +248,7 @@ class Segmenter:
         """Take the merged mask over: it places the whole object and renews the parts."""
         whole = None if tracked.lost else _main_box(mask)
         if whole is None:
-            return replace(tracked, mask=mask, lost=True)
+            return replace(tracked, mask=mask, earlier=(), lost=True)
         parts = tracked.parts.placed(whole)
         parts = parts.without(unreliable(parts, whole))
         parts = parts.without(redundant(parts, mask))
@@ -255,7 +257,14 @@ class Segmenter:
         age, memory, every = tracked.age + 1, tracked.memory, self.settings.memory_every
         if every and age % every == 0:
             memory = tracked.reference.joined(self._glance(features, mask, whole), RECENT_WEIGHT)
-        return replace(tracked, parts=parts, size=size, mask=mask, next_name=next_name, age=age, memory=memory)
+        tracked = replace(tracked, parts=parts, size=size, next_name=next_name, age=age, memory=memory)
+        return replace(tracked, mask=mask, earlier=self._earlier(tracked))
+
+    def _earlier(self, tracked: _Track) -> tuple[FineFrame, ...]:
+        """What will be the frames before the previous one; none if the object is seen again only now."""
+        if not bool(tracked.mask.any()):
+            return ()
+        return (self._before.seen_fine(tracked.mask[None, None]), *tracked.earlier)[:EARLIER]
 
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
