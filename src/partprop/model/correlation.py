@@ -15,6 +15,7 @@ UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients w
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
 BLOCK = 8  # side of the blocks that look at their neighbourhood together
+AT_ONCE = 32  # blocks of the fine read-out: all of a large object would need much memory
 BOUND = 0.02  # masks are believed to be object or background no more surely than this
 
 
@@ -324,13 +325,18 @@ class PixelCorrelation(nn.Module):
         """
         unsure = ((coarse > BOUND) & (coarse < 1 - BOUND)).to(coarse.dtype)
         chosen = F.max_pool2d(unsure, BLOCK // 2, ceil_mode=True) > 0
-        temperature = self.log_temperature[1].exp()
-        around = [
-            (Surroundings(keys, frame.keys, offset, self.fine_radius, temperature, chosen[:, 0]), frame.mask)
-            for frame in frames
-        ]
         looked_at = F.interpolate(chosen.to(coarse.dtype), scale_factor=BLOCK)[..., : keys.shape[2], : keys.shape[3]]
-        return torch.where(looked_at > 0, Surroundings.attend_together(around), F.interpolate(coarse, scale_factor=2))
+        found = torch.where(looked_at > 0, 0, F.interpolate(coarse, scale_factor=2))
+        temperature = self.log_temperature[1].exp()
+        for some in chosen[:, 0].nonzero().split(AT_ONCE):
+            group = torch.zeros_like(chosen[:, 0])
+            group[tuple(some.T)] = True
+            around = [
+                (Surroundings(keys, frame.keys, offset, self.fine_radius, temperature, group), frame.mask)
+                for frame in frames
+            ]
+            found += Surroundings.attend_together(around)
+        return found
 
     def prior(self, masks: Tensor, fine: Tensor, trust: Tensor, remembered: Tensor) -> Tensor:
         """Weighted log-odds of the masks that are known: the prior (B, 1, 2h, 2w), logits.
