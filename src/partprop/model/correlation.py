@@ -1,5 +1,6 @@
 """Similarity by correlation: depth-wise between a part and a window, pixel by pixel between frames."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -225,6 +226,20 @@ def _blocks(cells: Tensor, side: int, chosen: Tensor | None) -> Tensor:
     return windows.flatten(1, 2)
 
 
+def _groups(chosen: Tensor) -> Iterator[Tensor | None]:
+    """The chosen blocks (B, rows, columns), AT_ONCE of them at a time; None, all blocks, in an exported graph.
+
+    What a graph computes cannot depend on its data.
+    """
+    if torch.compiler.is_exporting():
+        yield None
+        return
+    for places in chosen.nonzero().split(AT_ONCE):
+        group = torch.zeros_like(chosen)
+        group[tuple(places.T)] = True
+        yield group
+
+
 def bounded_log_odds(masks: Tensor) -> Tensor:
     """Log-odds of masks in [0, 1], bounded so that no mask is ever believed for certain."""
     return masks.clamp(BOUND, 1 - BOUND).logit()
@@ -326,17 +341,14 @@ class PixelCorrelation(nn.Module):
         unsure = ((coarse > BOUND) & (coarse < 1 - BOUND)).to(coarse.dtype)
         chosen = F.max_pool2d(unsure, BLOCK // 2, ceil_mode=True) > 0
         looked_at = F.interpolate(chosen.to(coarse.dtype), scale_factor=BLOCK)[..., : keys.shape[2], : keys.shape[3]]
-        found = torch.where(looked_at > 0, 0, F.interpolate(coarse, scale_factor=2))
-        temperature = self.log_temperature[1].exp()
-        for some in chosen[:, 0].nonzero().split(AT_ONCE):
-            group = torch.zeros_like(chosen[:, 0])
-            group[tuple(some.T)] = True
+        temperature, read = self.log_temperature[1].exp(), torch.zeros_like(looked_at)
+        for group in _groups(chosen[:, 0]):
             around = [
                 (Surroundings(keys, frame.keys, offset, self.fine_radius, temperature, group), frame.mask)
                 for frame in frames
             ]
-            found += Surroundings.attend_together(around)
-        return found
+            read = read + Surroundings.attend_together(around)
+        return torch.where(looked_at > 0, read, F.interpolate(coarse, scale_factor=2))
 
     def prior(self, masks: Tensor, fine: Tensor, trust: Tensor, remembered: Tensor) -> Tensor:
         """Weighted log-odds of the masks that are known: the prior (B, 1, 2h, 2w), logits.

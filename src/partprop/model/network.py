@@ -186,7 +186,7 @@ class Network(nn.Module):
         frames = [before.seen_fine(mask), *earlier]
         origin = (fine[0].start, fine[1].start)
         masks, ahead = masks_of(evidence), lead(evidence)
-        followed = correlation.read_fine(cut(features.fine_keys, fine), frames, origin, coarse=masks[:, 2:])
+        followed = correlation.read_fine(cut(features.fine_keys, fine), frames, origin, masks[:, 2:])
         prior = correlation.prior(masks, followed, correlation.trust(ahead, remembered), remembered)
         return Correlated(evidence, prior, correlation.trust(ahead - STRICTNESS, remembered))
 
