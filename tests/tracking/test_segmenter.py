@@ -165,6 +165,7 @@ def test_an_object_that_vanished_is_found_again():
     found = segmenter.step(scene)
     assert (mask & (found.labels == 1)).sum() / (mask | (found.labels == 1)).sum() > 0.6
     assert [box.part for box in found.boxes][:1] == [0]
+    assert segmenter._tracks[0].earlier == ()  # frames without the object would speak against it
 
 
 def test_no_object_gives_background(network: Network):

@@ -257,12 +257,20 @@ class Segmenter:
         age, memory, every = tracked.age + 1, tracked.memory, self.settings.memory_every
         if every and age % every == 0:
             memory = tracked.reference.joined(self._glance(features, mask, whole), RECENT_WEIGHT)
-        tracked = replace(tracked, parts=parts, size=size, next_name=next_name, age=age, memory=memory)
-        return replace(tracked, mask=mask, earlier=self._earlier(tracked))
+        return replace(
+            tracked,
+            parts=parts,
+            size=size,
+            mask=mask,
+            next_name=next_name,
+            memory=memory,
+            earlier=self._earlier(tracked),
+            age=age,
+        )
 
     def _earlier(self, tracked: _Track) -> tuple[FineFrame, ...]:
         """What will be the frames before the previous one; none if the object is seen again only now."""
-        if not bool(tracked.mask.any()):
+        if box_of_mask(tracked.mask) is None:  # of a lost object, merging with others leaves tiny probabilities
             return ()
         return (self._before.seen_fine(tracked.mask[None, None]), *tracked.earlier)[:EARLIER]
 
