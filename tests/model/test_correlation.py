@@ -3,19 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from partprop.model.correlation import (
-    FineFrame,
-    Memory,
-    PixelCorrelation,
-    Surroundings,
-    depthwise_cross_correlation,
-    read,
-    within_radius,
-)
+from partprop.model.correlation import FineFrame, PixelCorrelation, depthwise_cross_correlation
+from partprop.model.surroundings import Surroundings
+from tiny import unit
 
 
 def plain_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
@@ -43,128 +35,6 @@ def test_patch_correlates_most_with_itself(row: int, column: int):
     template = search[:, :, row : row + 8, column : column + 8]
     response = depthwise_cross_correlation(template, search).sum(1)[0]
     assert divmod(int(response.argmax()), response.shape[1]) == (row, column)
-
-
-def unit(*shape: int, seed: int = 0) -> Tensor:
-    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=1)
-
-
-def test_reading_a_frame_with_its_own_keys_gives_its_mask():
-    keys = unit(1, 32, 50)
-    mask = (torch.arange(50) % 3 == 0).float()[None]
-    readout = read(Memory(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
-    torch.testing.assert_close(readout[:, 2], mask, atol=1e-3, rtol=0)
-    torch.testing.assert_close(readout[0, 3].round(), mask[0])
-    assert readout[0, 4][mask[0] > 0.5].min() > 0.999
-
-
-def test_attention_of_equal_keys_is_the_mean():
-    keys = unit(1, 8, 1).expand(-1, -1, 10)
-    values = torch.randn(1, 3, 10, generator=torch.Generator().manual_seed(2))
-    mask = torch.tensor([[1.0] * 4 + [0.0] * 6])
-    readout = read(Memory(keys, values, mask), keys[:, :, :1], torch.tensor(10.0))
-    torch.testing.assert_close(readout[0, :3, 0], values[0].mean(1))
-    assert readout[0, 3, 0] == pytest.approx(0.4)
-    assert readout[0, 4, 0] == pytest.approx(0.5)
-
-
-def test_in_doubt_the_memory_that_weighs_more_is_believed():
-    keys = unit(1, 16, 12)
-    given, recent = (Memory(keys, torch.zeros(1, 2, 12), mask) for mask in (torch.zeros(1, 12), torch.ones(1, 12)))
-    readout = read(given.joined(recent, weight=0.5), keys, torch.tensor(50.0))
-    assert readout[:, 2].max() < 1e-3
-    readout = read(given.joined(recent, weight=1.0), keys, torch.tensor(50.0))
-    torch.testing.assert_close(readout[:, 2], torch.full((1, 12), 0.5))
-
-
-def test_a_coarsened_memory_has_means_of_blocks_far_away():
-    keys, values = unit(1, 16, 6 * 10), torch.arange(60.0)[None, None]
-    mask = torch.rand(1, 60, generator=torch.Generator().manual_seed(1))
-    near = torch.zeros(6, 10, dtype=torch.bool)
-    near[1, 5] = True  # in the block of rows 0 to 3 and columns 4 to 7
-    memory = Memory(keys, values, mask).coarsened(near, 4)
-    assert memory.values[0, 0, :16].tolist() == [10 * row + column for row in range(4) for column in range(4, 8)]
-    columns = [slice(0, 4), slice(4, 8), slice(8, 10)]
-    far = [(slice(0, 4), columns[0]), (slice(0, 4), columns[2]), *((slice(4, 6), part) for part in columns)]
-    grid = values.view(6, 10)
-    torch.testing.assert_close(memory.values[0, 0, 16:], torch.stack([grid[place].mean() for place in far]))
-    torch.testing.assert_close(memory.mask[0, 16:], torch.stack([mask.view(6, 10)[place].mean() for place in far]))
-    torch.testing.assert_close(memory.keys.norm(dim=1), torch.ones(1, len(far) + 16))
-    cosine = F.cosine_similarity(memory.keys[0, :, 16], keys.view(16, 6, 10)[:, :4, :4].flatten(1).mean(1), dim=0)
-    assert cosine == pytest.approx(1.0)
-
-
-def test_only_cells_within_the_radius_are_read():
-    keys, mask = unit(1, 16, 6, 6, seed=3), torch.zeros(1, 1, 6, 6)
-    mask[0, 0, 5, 5] = 1
-    seen = Surroundings(keys, keys, (0, 0), 1, torch.tensor(1.0)).attend(mask)[0, 0] > 0
-    assert seen[4:, 4:].all()
-    assert seen.sum() == 4
-
-
-def test_within_radius_is_flownets_neighbourhood():
-    near = within_radius((2, 3), (8, 9), (3, 4), 2).view(2, 3, 8, 9)
-    for row in range(2):
-        for column in range(3):
-            for other_row in range(8):
-                for other_column in range(9):
-                    distance = max(abs(row + 3 - other_row), abs(column + 4 - other_column))
-                    assert near[row, column, other_row, other_column] == (distance <= 2)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    shape=st.tuples(st.integers(1, 19), st.integers(1, 19)),
-    margins=st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
-    radius=st.integers(0, 5),
-    seed=st.integers(0, 9),
-)
-def test_surroundings_are_the_pairs_within_the_radius(shape, margins, radius, seed):
-    top, left, bottom, right = margins
-    other = (shape[0] + top + bottom, shape[1] + left + right)
-    generator = torch.Generator().manual_seed(seed)
-    keys, other_keys = (F.normalize(torch.randn(2, 6, *grid, generator=generator), dim=1) for grid in (shape, other))
-    known, temperature = torch.rand(2, 3, *other, generator=generator), torch.tensor(10.0)
-    cosine = keys.flatten(2).transpose(1, 2) @ other_keys.flatten(2)
-    cosine[:, ~within_radius(shape, other, (top, left), radius)] = -torch.inf
-    attention = (cosine * temperature).softmax(2)
-
-    around = Surroundings(keys, other_keys, (top, left), radius, temperature)
-    expected = (attention @ known.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, shape)
-    torch.testing.assert_close(around.attend(known), expected)
-    is_object = known[:, :1].flatten(2) > 0.5
-    best = [cosine.masked_fill(hidden, -1).amax(2).clamp(min=-1) for hidden in (~is_object, is_object)]
-    match, closest, best_of_all = around.best_matches(known[:, :1]).flatten(2).unbind(1)
-    torch.testing.assert_close(match, torch.sigmoid(temperature * (best[0] - best[1])))
-    torch.testing.assert_close(closest, best[0])
-    torch.testing.assert_close(best_of_all, cosine.amax(2))
-
-
-def test_chosen_blocks_are_read_as_among_all():
-    keys, mask = unit(2, 8, 21, 30, seed=5), torch.rand(2, 1, 21, 30)
-    chosen = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(6)) > 0.5
-    temperature = torch.tensor(20.0)
-    among_all = Surroundings(keys, keys, (0, 0), 3, temperature).attend(mask)
-    read_alone = Surroundings(keys, keys, (0, 0), 3, temperature, chosen).attend(mask)
-    inside = chosen.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, None, :21, :30]
-    torch.testing.assert_close(read_alone, torch.where(inside, among_all, 0.0))
-
-
-def test_frames_are_attended_to_together():
-    keys, temperature = unit(1, 8, 9, 9, seed=8), torch.tensor(20.0)
-    masks = [torch.rand(1, 1, 9, 9) for _ in range(3)]
-    around = Surroundings(keys, keys, (0, 0), 2, temperature)
-    together = Surroundings.attend_together([(around, mask) for mask in masks])  # all look alike: each counts the same
-    torch.testing.assert_close(together, torch.stack([around.attend(mask) for mask in masks]).mean(0))
-    stranger = Surroundings(keys, -keys, (0, 0), 2, torch.tensor(200.0))
-    torch.testing.assert_close(
-        Surroundings.attend_together([(Surroundings(keys, keys, (0, 0), 2, torch.tensor(200.0)), masks[0])]),
-        Surroundings.attend_together(
-            [(Surroundings(keys, keys, (0, 0), 2, torch.tensor(200.0)), masks[0]), (stranger, masks[1])]
-        ),
-        atol=1e-3,
-        rtol=0,
-    )
 
 
 def test_the_fine_read_out_keeps_what_the_coarse_one_is_sure_of():

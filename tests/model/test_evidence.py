@@ -2,8 +2,8 @@
 
 import torch
 
-from partprop.model.correlation import READOUT_EXTRA
 from partprop.model.evidence import Correlated, believed
+from partprop.model.readout import READOUT_EXTRA
 
 
 def test_the_decoder_sees_local_matches_where_the_memory_is_not_trusted():

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -11,11 +10,10 @@ from torch import Tensor, nn
 
 from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.fpn import init_truncated_normal
+from partprop.model.readout import READOUT_EXTRA, Memory, read
+from partprop.model.surroundings import BLOCK, Surroundings
 
-UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
-READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
-BLOCK = 8  # side of the blocks that look at their neighbourhood together
 AT_ONCE = 32  # blocks of the fine read-out: all of a large object would need much memory
 BOUND = 0.02  # masks are believed to be object or background no more surely than this
 
@@ -37,44 +35,6 @@ def depthwise_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
     return response.view(count, channels, *response.shape[2:])
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Pixels of frames whose mask is known, per video of the batch.
-
-    keys: (B, C, M), unit length, or shorter where they are to count less. values: (B, V, M). mask: (B, M) in [0, 1].
-    M is the pixels of all frames.
-    """
-
-    keys: Tensor
-    values: Tensor
-    mask: Tensor
-
-    def joined(self, others: "Memory", weight: float) -> "Memory":
-        """This memory and another, whose cosines count `weight` in [0, 1]: where in doubt, this one is believed."""
-        return Memory(
-            torch.cat([self.keys, weight * others.keys], 2),
-            torch.cat([self.values, others.values], 2),
-            torch.cat([self.mask, others.mask], 1),
-        )
-
-    def select(self, pixels: Tensor) -> "Memory":
-        """The pixels where (M,) is true."""
-        return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels])
-
-    def coarsened(self, near: Tensor, side: int) -> "Memory":
-        """One frame's memory with blocks of `side` rows and columns as one pixel, where none of them is `near` (h, w).
-
-        Such a pixel has the mean value and mask, and the direction of the mean key.
-        """
-        blocks = F.max_pool2d(near[None, None].to(self.mask.dtype), side, ceil_mode=True) > 0
-        kept = blocks[0, 0].repeat_interleave(side, 0).repeat_interleave(side, 1)[: near.shape[0], : near.shape[1]]
-        maps = torch.cat([self.keys, self.values, self.mask[:, None]], 1).unflatten(2, near.shape)
-        means = F.avg_pool2d(maps, side, ceil_mode=True, count_include_pad=False).flatten(2)
-        keys, values, mask = means.split([self.keys.shape[1], self.values.shape[1], 1], 1)
-        far = Memory(F.normalize(keys, dim=1), values, mask[:, 0]).select(~blocks.flatten())
-        return self.select(kept.flatten()).joined(far, 1.0)
-
-
 class FineFrame(NamedTuple):
     """A frame of late at stride 4: unit keys (B, C, H, W) and mask (B, 1, H, W) in [0, 1]."""
 
@@ -82,187 +42,9 @@ class FineFrame(NamedTuple):
     mask: Tensor
 
 
-def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
-    """Read the memory with each pixel's key: by attention its value and mask, and the best match in object and ground.
-
-    The attention is STM's (Oh et al., ICCV 2019, 3.2), the best matches are FEELVOS's (Voigtlaender et al., CVPR 2019,
-    3.3), both on the cosine of the keys.
-
-    Args:
-        memory: of M pixels.
-        keys: (B, C, N), unit length.
-        temperature: scalar by which cosines are multiplied before the softmax.
-
-    Returns:
-        (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
-        best cosine with the object and with any pixel, in [-1, 1].
-    """
-    similarity = (temperature * keys).transpose(1, 2) @ memory.keys
-    attention = similarity.softmax(dim=2)
-    known = torch.cat([memory.values, memory.mask[:, None]], 1)
-    readout = (attention @ known.transpose(1, 2)).transpose(1, 2)
-    with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
-        best = _best_matches(similarity.detach(), memory.mask > 0.5, -temperature)
-        matches = _matches(*best, temperature)
-    return torch.cat([readout, matches.transpose(1, 2)], 1)
-
-
-def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    """The best of similarities (B, N, M) with object and background (B, M), (B, N, 1) each; uses them up."""
-    best_object, best_ground = [], []
-    least = least.to(similarity.dtype)  # in half precision, the products of matrices are, but not the temperature
-    for each, inside in zip(similarity, is_object, strict=True):
-        columns = inside.nonzero()[:, 0]
-        none = least.expand(len(each), 1)
-        best_object.append(torch.cat([each[:, columns], none], 1).amax(1, keepdim=True))
-        each[:, columns] = least  # whole passes over the matrix are what takes time here
-        best_ground.append(each.amax(1, keepdim=True))
-    return torch.stack(best_object), torch.stack(best_ground)
-
-
-def _matches(best_object: Tensor, best_ground: Tensor, temperature: Tensor) -> Tensor:
-    """Match and best cosines (…, 3), as of `read`, from the best similarities (…, 1), cosines times the temperature."""
-    best = torch.maximum(best_object, best_ground)
-    return torch.cat([torch.sigmoid(best_object - best_ground), best_object / temperature, best / temperature], -1)
-
-
-class Surroundings:
-    """What each cell of a window sees of another frame within some rows and columns: FlowNet's displacements.
-
-    Cells are taken in blocks that share their surroundings (HaloNet, Vaswani et al., CVPR 2021), so that the
-    correlation is a product of matrices and no pair far apart is computed.
-
-    Args:
-        keys: (B, C, h, w), unit length.
-        other_keys: (B, C, H, W), unit length.
-        offset: row and column of the first grid's origin in the second, within it.
-        radius: in cells (Dosovitskiy et al., ICCV 2015, section 3: d).
-        temperature: scalar by which cosines are multiplied before the softmax.
-        chosen: (B, rows, columns) boolean, of which blocks of BLOCK rows and columns this is asked; of the others, what
-            is read is zero. None: of all.
-    """
-
-    def __init__(
-        self,
-        keys: Tensor,
-        other_keys: Tensor,
-        offset: tuple[int, int],
-        radius: int,
-        temperature: Tensor,
-        chosen: Tensor | None = None,
-    ) -> None:
-        self._batch, _, self._height, self._width = keys.shape
-        self._rows, self._columns = -(-self._height // BLOCK), -(-self._width // BLOCK)
-        self._chosen = chosen
-        self._offset, self._radius, self._side = offset, radius, BLOCK + 2 * radius
-        self._temperature = temperature
-        padding = (0, self._columns * BLOCK - self._width, 0, self._rows * BLOCK - self._height)
-        queries = _blocks(F.pad(temperature * keys, padding), BLOCK, chosen)
-        near = within_radius((BLOCK, BLOCK), (self._side, self._side), (radius, radius), radius).to(keys.device)
-        exists = self._around(torch.ones_like(other_keys[:, :1]))[..., 0] > 0
-        similarity = queries @ self._around(other_keys).transpose(1, 2)
-        self._similarity = similarity.masked_fill_(~(near & exists[:, None]), UNREACHABLE)
-
-    def attend(self, known: Tensor) -> Tensor:
-        """What is known (B, K, H, W) of the other frame, read by attention: (B, K, h, w)."""
-        return self._unblock(self._similarity.softmax(2) @ self._around(known))
-
-    @staticmethod
-    def attend_together(frames: "Many[tuple[Surroundings, Tensor]]") -> Tensor:
-        """What is known (B, K, H, W) of several frames, read by one attention over all of them: (B, K, h, w)."""
-        similarity = torch.cat([around._similarity for around, _ in frames], 2)
-        known = torch.cat([around._around(each) for around, each in frames], 1)
-        return frames[0][0]._unblock(similarity.softmax(2) @ known)
-
-    @torch.no_grad()
-    def best_matches(self, mask: Tensor) -> Tensor:
-        """Match and best cosines (B, 3, h, w), as of `read`, with the other frame's mask (B, 1, H, W)."""
-        is_object = (self._around(mask)[..., 0] > 0.5)[:, None]
-        best_object, best_ground = (
-            self._similarity.masked_fill(hidden, UNREACHABLE).amax(2, keepdim=True).maximum(-self._temperature)
-            for hidden in (~is_object, is_object)
-        )
-        return self._unblock(_matches(best_object, best_ground, self._temperature))
-
-    def _around(self, cells: Tensor) -> Tensor:
-        shape = (self._rows * BLOCK, self._columns * BLOCK)
-        return _blocks(_surroundings(cells, self._offset, shape, self._radius), self._side, self._chosen)
-
-    def _unblock(self, cells: Tensor) -> Tensor:
-        if self._chosen is not None:
-            some, cells = cells, cells.new_zeros(self._chosen.numel(), *cells.shape[1:])
-            cells[self._chosen.flatten()] = some
-        cells = cells.view(self._batch, self._rows, self._columns, BLOCK, BLOCK, -1).permute(0, 5, 1, 3, 2, 4)
-        cells = cells.reshape(self._batch, -1, self._rows * BLOCK, self._columns * BLOCK)
-        return cells[..., : self._height, : self._width]
-
-
-def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int], radius: int) -> Tensor:
-    """The window of known (B, C, H, W) at `offset` with `shape`, `radius` wider on each side; zero outside."""
-    height, width = known.shape[2:]
-    (top, left), (rows, columns) = offset, shape
-    inner = known[
-        :,
-        :,
-        max(0, top - radius) : top + rows + radius,
-        max(0, left - radius) : left + columns + radius,
-    ]
-    before = (max(0, radius - left), max(0, radius - top))
-    after = (max(0, left + columns + radius - width), max(0, top + rows + radius - height))
-    return F.pad(inner, (before[0], after[0], before[1], after[1]))
-
-
-def _blocks(cells: Tensor, side: int, chosen: Tensor | None) -> Tensor:
-    """Windows of a map (B, C, ·, ·), one for every BLOCK rows and columns, or the chosen of them: (N, side², C)."""
-    cells = cells.permute(0, 2, 3, 1).contiguous()  # whole rows of a window are copied at once then
-    if chosen is None:
-        windows = cells.unfold(1, side, BLOCK).unfold(2, side, BLOCK)
-        return windows.permute(0, 1, 2, 4, 5, 3).flatten(3, 4).flatten(0, 2)
-    places = chosen.nonzero().tolist()
-    windows = cells.new_empty(len(places), side, side, cells.shape[3])
-    for window, (video, row, column) in zip(windows, places, strict=True):  # five times faster than indexing
-        top, left = BLOCK * row, BLOCK * column
-        window.copy_(cells[video, top : top + side, left : left + side])
-    return windows.flatten(1, 2)
-
-
-def _groups(chosen: Tensor) -> Iterator[Tensor | None]:
-    """The chosen blocks (B, rows, columns), AT_ONCE of them at a time; None, all blocks, in an exported graph.
-
-    What a graph computes cannot depend on its data.
-    """
-    if torch.compiler.is_exporting():
-        yield None
-        return
-    for places in chosen.nonzero().split(AT_ONCE):
-        group = torch.zeros_like(chosen)
-        group[tuple(places.T)] = True
-        yield group
-
-
 def bounded_log_odds(masks: Tensor) -> Tensor:
     """Log-odds of masks in [0, 1], bounded so that no mask is ever believed for certain."""
     return masks.clamp(BOUND, 1 - BOUND).logit()
-
-
-def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: tuple[int, int], radius: int) -> Tensor:
-    """Which cells of one grid lie at most `radius` rows and columns from which of another: FlowNet's displacements.
-
-    Args:
-        shape: (h, w) of the grid that looks.
-        other_shape: (H, W) of the grid that is seen.
-        offset: row and column of the first grid's origin in the second.
-        radius: in cells (Dosovitskiy et al., ICCV 2015, section 3: d).
-
-    Returns:
-        (h·w, H·W) boolean.
-    """
-    rows, columns = (
-        (torch.arange(size)[:, None] + start - torch.arange(other)[None]).abs() <= radius
-        for size, other, start in zip(shape, other_shape, offset, strict=True)
-    )
-    near = rows[:, None, :, None] & columns[None, :, None, :]
-    return near.reshape(shape[0] * shape[1], other_shape[0] * other_shape[1])
 
 
 class PixelCorrelation(nn.Module):
@@ -409,6 +191,20 @@ class PixelCorrelation(nn.Module):
         globally = read(reference, keys.flatten(2), temperature[0]).unflatten(2, keys.shape[2:])
         around = Surroundings(keys, before_keys, offset, self.radius, temperature[1])
         return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:])], 1)
+
+
+def _groups(chosen: Tensor) -> Iterator[Tensor | None]:
+    """The chosen blocks (B, rows, columns), AT_ONCE of them at a time; None, all blocks, in an exported graph.
+
+    What a graph computes cannot depend on its data.
+    """
+    if torch.compiler.is_exporting():
+        yield None
+        return
+    for places in chosen.nonzero().split(AT_ONCE):
+        group = torch.zeros_like(chosen)
+        group[tuple(places.T)] = True
+        yield group
 
 
 def _rotation(inputs: int, outputs: int) -> nn.Conv2d:

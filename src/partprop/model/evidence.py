@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from partprop.model.correlation import READOUT_EXTRA
+from partprop.model.readout import READOUT_EXTRA
 
 
 class Correlated(NamedTuple):

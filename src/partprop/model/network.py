@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from partprop.model.backbone import BackboneName, build_backbone, load_weights
 from partprop.model.boxes import enlarge, roi_align
-from partprop.model.correlation import FineFrame, Memory, PixelCorrelation, bounded_log_odds
+from partprop.model.correlation import FineFrame, PixelCorrelation, bounded_log_odds
 from partprop.model.evidence import Correlated, believed, lead, masks_of, split_readouts
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
+from partprop.model.readout import Memory
 from partprop.model.windows import Window, cut, grown, scaled
 
 STRIDE = 8  # of the keys

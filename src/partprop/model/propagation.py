@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from partprop.model.boxes import paste, to_centre_size
-from partprop.model.correlation import READOUT_EXTRA
 from partprop.model.fpn import init_truncated_normal
+from partprop.model.readout import READOUT_EXTRA
 
 MATCHES = 2 * READOUT_EXTRA + 1  # read globally, read locally, and the filter's mask
 MASKS = [0, 2 * READOUT_EXTRA, READOUT_EXTRA]  # those that are masks: read globally, found by the filter, read locally

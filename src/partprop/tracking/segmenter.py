@@ -11,9 +11,10 @@ from torch import Tensor
 from partprop.evaluation.frames import object_ids
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
-from partprop.model.correlation import READOUT_EXTRA, FineFrame, Memory, read
+from partprop.model.correlation import FineFrame
 from partprop.model.network import CONTEXT, STRIDE, Features, Network
 from partprop.model.propagation import join_parts, soft_aggregate
+from partprop.model.readout import READOUT_EXTRA, Memory, read
 from partprop.model.windows import scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 

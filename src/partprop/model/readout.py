@@ -1,0 +1,91 @@
+"""The memory of frames whose mask is known, and what a pixel reads of it."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Pixels of frames whose mask is known, per video of the batch.
+
+    keys: (B, C, M), unit length, or shorter where they are to count less. values: (B, V, M). mask: (B, M) in [0, 1].
+    M is the pixels of all frames.
+    """
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor
+
+    def joined(self, others: "Memory", weight: float) -> "Memory":
+        """This memory and another, whose cosines count `weight` in [0, 1]: where in doubt, this one is believed."""
+        return Memory(
+            torch.cat([self.keys, weight * others.keys], 2),
+            torch.cat([self.values, others.values], 2),
+            torch.cat([self.mask, others.mask], 1),
+        )
+
+    def select(self, pixels: Tensor) -> "Memory":
+        """The pixels where (M,) is true."""
+        return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels])
+
+    def coarsened(self, near: Tensor, side: int) -> "Memory":
+        """One frame's memory with blocks of `side` rows and columns as one pixel, where none of them is `near` (h, w).
+
+        Such a pixel has the mean value and mask, and the direction of the mean key.
+        """
+        blocks = F.max_pool2d(near[None, None].to(self.mask.dtype), side, ceil_mode=True) > 0
+        kept = blocks[0, 0].repeat_interleave(side, 0).repeat_interleave(side, 1)[: near.shape[0], : near.shape[1]]
+        maps = torch.cat([self.keys, self.values, self.mask[:, None]], 1).unflatten(2, near.shape)
+        means = F.avg_pool2d(maps, side, ceil_mode=True, count_include_pad=False).flatten(2)
+        keys, values, mask = means.split([self.keys.shape[1], self.values.shape[1], 1], 1)
+        far = Memory(F.normalize(keys, dim=1), values, mask[:, 0]).select(~blocks.flatten())
+        return self.select(kept.flatten()).joined(far, 1.0)
+
+
+def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
+    """Read the memory with each pixel's key: by attention its value and mask, and the best match in object and ground.
+
+    The attention is STM's (Oh et al., ICCV 2019, 3.2), the best matches are FEELVOS's (Voigtlaender et al., CVPR 2019,
+    3.3), both on the cosine of the keys.
+
+    Args:
+        memory: of M pixels.
+        keys: (B, C, N), unit length.
+        temperature: scalar by which cosines are multiplied before the softmax.
+
+    Returns:
+        (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
+        best cosine with the object and with any pixel, in [-1, 1].
+    """
+    similarity = (temperature * keys).transpose(1, 2) @ memory.keys
+    attention = similarity.softmax(dim=2)
+    known = torch.cat([memory.values, memory.mask[:, None]], 1)
+    readout = (attention @ known.transpose(1, 2)).transpose(1, 2)
+    with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
+        best = _best_matches(similarity.detach(), memory.mask > 0.5, -temperature)
+        odds = matches(*best, temperature)
+    return torch.cat([readout, odds.transpose(1, 2)], 1)
+
+
+def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    """The best of similarities (B, N, M) with object and background (B, M), (B, N, 1) each; uses them up."""
+    best_object, best_ground = [], []
+    least = least.to(similarity.dtype)  # in half precision, the products of matrices are, but not the temperature
+    for each, inside in zip(similarity, is_object, strict=True):
+        columns = inside.nonzero()[:, 0]
+        none = least.expand(len(each), 1)
+        best_object.append(torch.cat([each[:, columns], none], 1).amax(1, keepdim=True))
+        each[:, columns] = least  # whole passes over the matrix are what takes time here
+        best_ground.append(each.amax(1, keepdim=True))
+    return torch.stack(best_object), torch.stack(best_ground)
+
+
+def matches(best_object: Tensor, best_ground: Tensor, temperature: Tensor) -> Tensor:
+    """Match and best cosines (…, 3), as of `read`, from the best similarities (…, 1), cosines times the temperature."""
+    best = torch.maximum(best_object, best_ground)
+    return torch.cat([torch.sigmoid(best_object - best_ground), best_object / temperature, best / temperature], -1)

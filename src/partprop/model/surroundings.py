@@ -1,0 +1,132 @@
+"""Similarity of each cell of a window to the cells around it in another frame."""
+
+from collections.abc import Sequence as Many
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from partprop.model.readout import matches
+
+UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
+BLOCK = 8  # side of the blocks that look at their neighbourhood together
+
+
+class Surroundings:
+    """What each cell of a window sees of another frame within some rows and columns: FlowNet's displacements.
+
+    Cells are taken in blocks that share their surroundings (HaloNet, Vaswani et al., CVPR 2021), so that the
+    correlation is a product of matrices and no pair far apart is computed.
+
+    Args:
+        keys: (B, C, h, w), unit length.
+        other_keys: (B, C, H, W), unit length.
+        offset: row and column of the first grid's origin in the second, within it.
+        radius: in cells (Dosovitskiy et al., ICCV 2015, section 3: d).
+        temperature: scalar by which cosines are multiplied before the softmax.
+        chosen: (B, rows, columns) boolean, of which blocks of BLOCK rows and columns this is asked; of the others, what
+            is read is zero. None: of all.
+    """
+
+    def __init__(
+        self,
+        keys: Tensor,
+        other_keys: Tensor,
+        offset: tuple[int, int],
+        radius: int,
+        temperature: Tensor,
+        chosen: Tensor | None = None,
+    ) -> None:
+        self._batch, _, self._height, self._width = keys.shape
+        self._rows, self._columns = -(-self._height // BLOCK), -(-self._width // BLOCK)
+        self._chosen = chosen
+        self._offset, self._radius, self._side = offset, radius, BLOCK + 2 * radius
+        self._temperature = temperature
+        padding = (0, self._columns * BLOCK - self._width, 0, self._rows * BLOCK - self._height)
+        queries = _blocks(F.pad(temperature * keys, padding), BLOCK, chosen)
+        near = within_radius((BLOCK, BLOCK), (self._side, self._side), (radius, radius), radius).to(keys.device)
+        exists = self._around(torch.ones_like(other_keys[:, :1]))[..., 0] > 0
+        similarity = queries @ self._around(other_keys).transpose(1, 2)
+        self._similarity = similarity.masked_fill_(~(near & exists[:, None]), UNREACHABLE)
+
+    def attend(self, known: Tensor) -> Tensor:
+        """What is known (B, K, H, W) of the other frame, read by attention: (B, K, h, w)."""
+        return self._unblock(self._similarity.softmax(2) @ self._around(known))
+
+    @staticmethod
+    def attend_together(frames: "Many[tuple[Surroundings, Tensor]]") -> Tensor:
+        """What is known (B, K, H, W) of several frames, read by one attention over all of them: (B, K, h, w)."""
+        similarity = torch.cat([around._similarity for around, _ in frames], 2)
+        known = torch.cat([around._around(each) for around, each in frames], 1)
+        return frames[0][0]._unblock(similarity.softmax(2) @ known)
+
+    @torch.no_grad()
+    def best_matches(self, mask: Tensor) -> Tensor:
+        """Match and best cosines (B, 3, h, w), as of `read`, with the other frame's mask (B, 1, H, W)."""
+        is_object = (self._around(mask)[..., 0] > 0.5)[:, None]
+        best_object, best_ground = (
+            self._similarity.masked_fill(hidden, UNREACHABLE).amax(2, keepdim=True).maximum(-self._temperature)
+            for hidden in (~is_object, is_object)
+        )
+        return self._unblock(matches(best_object, best_ground, self._temperature))
+
+    def _around(self, cells: Tensor) -> Tensor:
+        shape = (self._rows * BLOCK, self._columns * BLOCK)
+        return _blocks(_surroundings(cells, self._offset, shape, self._radius), self._side, self._chosen)
+
+    def _unblock(self, cells: Tensor) -> Tensor:
+        if self._chosen is not None:
+            some, cells = cells, cells.new_zeros(self._chosen.numel(), *cells.shape[1:])
+            cells[self._chosen.flatten()] = some
+        cells = cells.view(self._batch, self._rows, self._columns, BLOCK, BLOCK, -1).permute(0, 5, 1, 3, 2, 4)
+        cells = cells.reshape(self._batch, -1, self._rows * BLOCK, self._columns * BLOCK)
+        return cells[..., : self._height, : self._width]
+
+
+def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int], radius: int) -> Tensor:
+    """The window of known (B, C, H, W) at `offset` with `shape`, `radius` wider on each side; zero outside."""
+    height, width = known.shape[2:]
+    (top, left), (rows, columns) = offset, shape
+    inner = known[
+        :,
+        :,
+        max(0, top - radius) : top + rows + radius,
+        max(0, left - radius) : left + columns + radius,
+    ]
+    before = (max(0, radius - left), max(0, radius - top))
+    after = (max(0, left + columns + radius - width), max(0, top + rows + radius - height))
+    return F.pad(inner, (before[0], after[0], before[1], after[1]))
+
+
+def _blocks(cells: Tensor, side: int, chosen: Tensor | None) -> Tensor:
+    """Windows of a map (B, C, ·, ·), one for every BLOCK rows and columns, or the chosen of them: (N, side², C)."""
+    cells = cells.permute(0, 2, 3, 1).contiguous()  # whole rows of a window are copied at once then
+    if chosen is None:
+        windows = cells.unfold(1, side, BLOCK).unfold(2, side, BLOCK)
+        return windows.permute(0, 1, 2, 4, 5, 3).flatten(3, 4).flatten(0, 2)
+    places = chosen.nonzero().tolist()
+    windows = cells.new_empty(len(places), side, side, cells.shape[3])
+    for window, (video, row, column) in zip(windows, places, strict=True):  # five times faster than indexing
+        top, left = BLOCK * row, BLOCK * column
+        window.copy_(cells[video, top : top + side, left : left + side])
+    return windows.flatten(1, 2)
+
+
+def within_radius(shape: tuple[int, int], other_shape: tuple[int, int], offset: tuple[int, int], radius: int) -> Tensor:
+    """Which cells of one grid lie at most `radius` rows and columns from which of another: FlowNet's displacements.
+
+    Args:
+        shape: (h, w) of the grid that looks.
+        other_shape: (H, W) of the grid that is seen.
+        offset: row and column of the first grid's origin in the second.
+        radius: in cells (Dosovitskiy et al., ICCV 2015, section 3: d).
+
+    Returns:
+        (h·w, H·W) boolean.
+    """
+    rows, columns = (
+        (torch.arange(size)[:, None] + start - torch.arange(other)[None]).abs() <= radius
+        for size, other, start in zip(shape, other_shape, offset, strict=True)
+    )
+    near = rows[:, None, :, None] & columns[None, :, None, :]
+    return near.reshape(shape[0] * shape[1], other_shape[0] * other_shape[1])

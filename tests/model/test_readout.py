@@ -1,0 +1,53 @@
+"""What is remembered, and what a pixel reads of it."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from partprop.model.readout import Memory, read
+from tiny import unit
+
+
+def test_reading_a_frame_with_its_own_keys_gives_its_mask():
+    keys = unit(1, 32, 50)
+    mask = (torch.arange(50) % 3 == 0).float()[None]
+    readout = read(Memory(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
+    torch.testing.assert_close(readout[:, 2], mask, atol=1e-3, rtol=0)
+    torch.testing.assert_close(readout[0, 3].round(), mask[0])
+    assert readout[0, 4][mask[0] > 0.5].min() > 0.999
+
+
+def test_attention_of_equal_keys_is_the_mean():
+    keys = unit(1, 8, 1).expand(-1, -1, 10)
+    values = torch.randn(1, 3, 10, generator=torch.Generator().manual_seed(2))
+    mask = torch.tensor([[1.0] * 4 + [0.0] * 6])
+    readout = read(Memory(keys, values, mask), keys[:, :, :1], torch.tensor(10.0))
+    torch.testing.assert_close(readout[0, :3, 0], values[0].mean(1))
+    assert readout[0, 3, 0] == pytest.approx(0.4)
+    assert readout[0, 4, 0] == pytest.approx(0.5)
+
+
+def test_in_doubt_the_memory_that_weighs_more_is_believed():
+    keys = unit(1, 16, 12)
+    given, recent = (Memory(keys, torch.zeros(1, 2, 12), mask) for mask in (torch.zeros(1, 12), torch.ones(1, 12)))
+    readout = read(given.joined(recent, weight=0.5), keys, torch.tensor(50.0))
+    assert readout[:, 2].max() < 1e-3
+    readout = read(given.joined(recent, weight=1.0), keys, torch.tensor(50.0))
+    torch.testing.assert_close(readout[:, 2], torch.full((1, 12), 0.5))
+
+
+def test_a_coarsened_memory_has_means_of_blocks_far_away():
+    keys, values = unit(1, 16, 6 * 10), torch.arange(60.0)[None, None]
+    mask = torch.rand(1, 60, generator=torch.Generator().manual_seed(1))
+    near = torch.zeros(6, 10, dtype=torch.bool)
+    near[1, 5] = True  # in the block of rows 0 to 3 and columns 4 to 7
+    memory = Memory(keys, values, mask).coarsened(near, 4)
+    assert memory.values[0, 0, :16].tolist() == [10 * row + column for row in range(4) for column in range(4, 8)]
+    columns = [slice(0, 4), slice(4, 8), slice(8, 10)]
+    far = [(slice(0, 4), columns[0]), (slice(0, 4), columns[2]), *((slice(4, 6), part) for part in columns)]
+    grid = values.view(6, 10)
+    torch.testing.assert_close(memory.values[0, 0, 16:], torch.stack([grid[place].mean() for place in far]))
+    torch.testing.assert_close(memory.mask[0, 16:], torch.stack([mask.view(6, 10)[place].mean() for place in far]))
+    torch.testing.assert_close(memory.keys.norm(dim=1), torch.ones(1, len(far) + 16))
+    cosine = F.cosine_similarity(memory.keys[0, :, 16], keys.view(16, 6, 10)[:, :4, :4].flatten(1).mean(1), dim=0)
+    assert cosine == pytest.approx(1.0)
