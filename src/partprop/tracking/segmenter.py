@@ -17,6 +17,7 @@ from partprop.model.propagation import join_parts, soft_aggregate
 from partprop.model.readout import READOUT_EXTRA, Memory, read
 from partprop.model.windows import scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
+from partprop.tracking.places import cells, main_box, remembered_cells, with_room
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
 PAD = 32  # the coarsest level that is used has stride 32
@@ -24,7 +25,6 @@ CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
 EARLIER = 2  # frames before the previous one in which contours are looked for, too
-REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
 COARSE = 4  # cells a side of what is remembered as one of the first frame beyond it
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
@@ -170,7 +170,8 @@ class Segmenter:
         assert whole is not None
         boxes = torch.cat([whole[None].to(mask), propose(mask, self.settings.parts)])
         parts = describe(self.network, features, mask, boxes, 0)
-        reference = self.network.memorise(features, mask[None, None]).coarsened(_near(whole, features), COARSE)
+        near = remembered_cells(whole, features)
+        reference = self.network.memorise(features, mask[None, None]).coarsened(near, COARSE)
         weights = self.network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
         return _Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
@@ -226,14 +227,14 @@ class Segmenter:
             its presence times the share of the mask that memory and filter find, too.
         """
         network, grid = self.network, (features.keys.shape[2], features.keys.shape[3])
-        boxes = _with_room(parts.boxes, tracked.size)
+        boxes = with_room(parts.boxes, tracked.size)
         windows = enlarge(boxes, CONTEXT)
-        rows, columns = _cells(windows, grid)
+        rows, columns = cells(windows, grid)
         mask = tracked.mask[None, None]
         correlated = network.correlate(
             features, tracked.memory, tracked.filter_weights, self._before, mask, (rows, columns), tracked.earlier
         )
-        before = enlarge(_with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
+        before = enlarge(with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
         corrections, present = decode(
             network, features, correlated, (rows.start, columns.start), parts.moved(boxes, parts.scores), before, mask
         )
@@ -247,7 +248,7 @@ class Segmenter:
 
     def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
         """Take the merged mask over: it places the whole object and renews the parts."""
-        whole = None if tracked.lost else _main_box(mask)
+        whole = None if tracked.lost else main_box(mask)
         if whole is None:
             return replace(tracked, mask=mask, earlier=(), lost=True)
         parts = tracked.parts.placed(whole)
@@ -278,7 +279,7 @@ class Segmenter:
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
         memory = self.network.memorise(features, mask[None, None])
-        near = _near(whole, features)
+        near = remembered_cells(whole, features)
         return memory.select(near.flatten() & ((memory.mask[0] - 0.5).abs() > SURE - 0.5))
 
     def _renew(self, tracked: _Track, features: Features, mask: Tensor, parts: Parts) -> tuple[Parts, int]:
@@ -336,39 +337,3 @@ def _resized(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         return pixels
     kind = cv2.INTER_AREA if shape[0] < pixels.shape[0] else cv2.INTER_LINEAR
     return cv2.resize(pixels, shape[::-1], interpolation=kind)
-
-
-def _with_room(boxes: Tensor, size: Tensor) -> Tensor:
-    """Boxes (K, 4), the whole object's at least of `size` (2,): what comes out from behind a cover is looked for."""
-    centre, visible = to_centre_size(boxes[:1])
-    return torch.cat([from_centre_size(centre, torch.maximum(visible, size)), boxes[1:]])
-
-
-def _near(whole: Tensor, features: Features) -> Tensor:
-    """Which cells of the keys' grid, (h, w), are remembered of an object with box (4,)."""
-    grid = (features.keys.shape[2], features.keys.shape[3])
-    near = torch.zeros(grid, dtype=torch.bool, device=whole.device)
-    near[_cells(enlarge(whole[None], REMEMBERED), grid)] = True
-    return near
-
-
-def _cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the stride-8 grid that hold all boxes (K, 4); at least one cell."""
-    x1, y1 = (boxes[:, :2].amin(0) / STRIDE).floor().long().tolist()
-    x2, y2 = (boxes[:, 2:].amax(0) / STRIDE).ceil().long().tolist()
-    top, left = min(max(y1, 0), grid[0] - 1), min(max(x1, 0), grid[1] - 1)
-    return slice(top, min(max(y2, top + 1), grid[0])), slice(left, min(max(x2, left + 1), grid[1]))
-
-
-def _main_box(mask: Tensor) -> Tensor | None:
-    """The box (4,) of a mask (H, W) without its specks: components of under a tenth of the largest."""
-    binary = (mask > 0.5).to(torch.uint8).cpu().numpy()
-    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
-    if count < 2:
-        return None
-    areas = stats[:, cv2.CC_STAT_AREA]
-    kept = [index for index in range(1, count) if areas[index] >= 0.1 * areas[1:].max()]
-    corners = stats[kept][:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
-    far = corners + stats[kept][:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
-    box = np.concatenate([corners.min(0), far.max(0)]).astype(np.float32)
-    return torch.from_numpy(box).to(mask.device)

@@ -1,0 +1,47 @@
+"""Where in a frame an object is looked at and remembered: boxes, and cells of the keys' grid."""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from partprop.model.boxes import enlarge, from_centre_size, to_centre_size
+from partprop.model.network import STRIDE, Features
+
+REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
+
+
+def with_room(boxes: Tensor, size: Tensor) -> Tensor:
+    """Boxes (K, 4), the whole object's at least of `size` (2,): what comes out from behind a cover is looked for."""
+    centre, visible = to_centre_size(boxes[:1])
+    return torch.cat([from_centre_size(centre, torch.maximum(visible, size)), boxes[1:]])
+
+
+def remembered_cells(whole: Tensor, features: Features) -> Tensor:
+    """Which cells of the keys' grid, (h, w), are remembered of an object with box (4,)."""
+    grid = (features.keys.shape[2], features.keys.shape[3])
+    inside = torch.zeros(grid, dtype=torch.bool, device=whole.device)
+    inside[cells(enlarge(whole[None], REMEMBERED), grid)] = True
+    return inside
+
+
+def cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the stride-8 grid that hold all boxes (K, 4); at least one cell."""
+    x1, y1 = (boxes[:, :2].amin(0) / STRIDE).floor().long().tolist()
+    x2, y2 = (boxes[:, 2:].amax(0) / STRIDE).ceil().long().tolist()
+    top, left = min(max(y1, 0), grid[0] - 1), min(max(x1, 0), grid[1] - 1)
+    return slice(top, min(max(y2, top + 1), grid[0])), slice(left, min(max(x2, left + 1), grid[1]))
+
+
+def main_box(mask: Tensor) -> Tensor | None:
+    """The box (4,) of a mask (H, W) without its specks: components of under a tenth of the largest."""
+    binary = (mask > 0.5).to(torch.uint8).cpu().numpy()
+    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    if count < 2:
+        return None
+    areas = stats[:, cv2.CC_STAT_AREA]
+    kept = [index for index in range(1, count) if areas[index] >= 0.1 * areas[1:].max()]
+    corners = stats[kept][:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
+    far = corners + stats[kept][:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    box = np.concatenate([corners.min(0), far.max(0)]).astype(np.float32)
+    return torch.from_numpy(box).to(mask.device)
