@@ -1,5 +1,7 @@
 """The online loop on frames whose answer is known."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from partprop.model.backbone import imagenet_weights, initialise_backbone
 from partprop.model.network import Network, build_network
-from partprop.tracking.segmenter import Segmenter, Settings
+from partprop.tracking.segmenter import Result, Segmenter, Settings
 
 SETTINGS = Settings(short_side=96, parts=3, lost_score=0.0, memory_every=2)
 
@@ -61,6 +63,20 @@ def test_an_object_that_appears_later_is_followed_beside_the_others(network: Net
     result = segmenter.step(frame(1), late)
     np.testing.assert_array_equal(result.labels == 7, late == 7)
     assert set(segmenter.step(frame(2)).confidence) == {1, 7}
+
+
+def test_several_objects_share_the_parts(network: Network):
+    segmenter = Segmenter(network, replace(SETTINGS, parts=4))
+    alone = segmenter.start(frame(), np.where(labels() == 1, 1, 0).astype(np.uint8))
+    assert parts_of(alone, 1) == 4
+    both = segmenter.step(frame(), np.where(labels() == 7, 7, 0).astype(np.uint8))
+    assert parts_of(both, 1) == parts_of(both, 7) == 2
+    more = segmenter.step(frame(), np.where(labels() == 255, 9, 0).astype(np.uint8))
+    assert parts_of(more, 1) == parts_of(more, 7) == 2  # fewer show nothing of an object's parts
+
+
+def parts_of(result: Result, object_id: int) -> int:
+    return sum(part.object_id == object_id and part.part > 0 for part in result.boxes)
 
 
 def test_a_correction_is_what_is_followed_from_there_on(network: Network):

@@ -24,7 +24,8 @@ PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
-EARLIER = 2  # frames before the previous one in which contours are looked for, too
+EARLIER = 2  # frames before the previous one in which contours of a single object are looked for, too
+LEAST_PARTS = 2  # of each of several objects, which share the number of parts
 COARSE = 4  # cells a side of what is remembered as one of the first frame beyond it
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
@@ -62,9 +63,9 @@ class Settings:
     """How a video is run.
 
     short_side: the working resolution, pixels of the frame's shorter side, which is at most doubled for it. parts: at
-    most so many beside the whole object. lost_score: confidence in [0, 1] below which an object counts as lost.
-    memory_every: the object is remembered from every so many frames, the last of which is kept; 0 remembers the first
-    frame alone.
+    most so many beside the whole objects, which share them. lost_score: confidence in [0, 1] below which an object
+    counts as lost. memory_every: the object is remembered from every so many frames, the last of which is kept; 0
+    remembers the first frame alone.
     """
 
     short_side: int
@@ -92,6 +93,9 @@ class _Track:
 
 class Segmenter:
     """Follows objects through one video. Nothing that is kept grows with the video's length.
+
+    So that many objects stay affordable, each of several has fewer parts than a single one, and their contours are
+    looked for in the previous frame alone.
 
     Attributes:
         network: in evaluation mode.
@@ -124,33 +128,31 @@ class Segmenter:
                 known ones, which are corrected: they are followed as they look here.
         """
         features, shape = self._encode(image)
-        fresh = [] if labels is None else self._given(features, labels, shape)
-        if not self._tracks and not fresh:
+        given = {} if labels is None else self._given(labels, shape)
+        known = [tracked for tracked in self._tracks if tracked.object_id not in given]
+        if not known and not given:
             return Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
-        given = {tracked.object_id for tracked in fresh}
+        count = len(known) + len(given)
+        fresh = [self._begin(features, mask, object_id, count) for object_id, mask in given.items()]
         moved = [
-            self._search(tracked, features) if tracked.lost else self._follow(tracked, features)
-            for tracked in self._tracks
-            if tracked.object_id not in given
+            self._search(tracked, features) if tracked.lost else self._follow(tracked, features) for tracked in known
         ]
         merged = _merged([probability for _, probability in moved] + [tracked.mask for tracked in fresh], shape)
         followed = [
-            self._remember(tracked, features, mask)
+            self._remember(tracked, features, mask, count)
             for (tracked, _), mask in zip(moved, merged[1 : len(moved) + 1], strict=True)
         ]
         self._tracks, self._before = followed + fresh, features
         result = self._result(merged, image.shape[:2], shape)
         return result if labels is None else _with_given(result, labels)
 
-    def _given(self, features: Features, labels: np.ndarray, shape: tuple[int, int]) -> list[_Track]:
-        """The objects of a mask as they begin; without those too small to be seen at the working resolution."""
-        ids = object_ids(labels)
-        masks = [self._to_working((labels == object_id).astype(np.float32), shape) for object_id in ids]
-        return [
-            self._begin(features, mask, object_id)
-            for object_id, mask in zip(ids, masks, strict=True)
-            if mask.max() > 0.5
-        ]
+    def _given(self, labels: np.ndarray, shape: tuple[int, int]) -> dict[int, Tensor]:
+        """Masks (H, W) of objects at the working resolution; without those too small to be seen there."""
+        masks = {
+            object_id: self._to_working((labels == object_id).astype(np.float32), shape)
+            for object_id in object_ids(labels)
+        }
+        return {object_id: mask for object_id, mask in masks.items() if mask.max() > 0.5}
 
     def _encode(self, image: np.ndarray) -> tuple[Features, tuple[int, int]]:
         """Features of the frame at the working resolution, zero-padded; and that resolution's (height, width)."""
@@ -165,10 +167,11 @@ class Segmenter:
         padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
         return padded.to(next(self.network.parameters()).device)
 
-    def _begin(self, features: Features, mask: Tensor, object_id: int) -> _Track:
+    def _begin(self, features: Features, mask: Tensor, object_id: int, objects: int) -> _Track:
+        """An object as its given mask (H, W) shows it, one of so many objects."""
         whole = box_of_mask(mask)
         assert whole is not None
-        boxes = torch.cat([whole[None].to(mask), propose(mask, self.settings.parts)])
+        boxes = torch.cat([whole[None].to(mask), propose(mask, self._parts_each(objects))])
         parts = describe(self.network, features, mask, boxes, 0)
         near = remembered_cells(whole, features)
         reference = self.network.memorise(features, mask[None, None]).coarsened(near, COARSE)
@@ -246,15 +249,15 @@ class Segmenter:
         probability[scaled((rows, columns), STRIDE)] = found
         return probability, present, present[0] * network.support(correlated.evidence, small)[0]
 
-    def _remember(self, tracked: _Track, features: Features, mask: Tensor) -> _Track:
-        """Take the merged mask over: it places the whole object and renews the parts."""
+    def _remember(self, tracked: _Track, features: Features, mask: Tensor, objects: int) -> _Track:
+        """Take the merged mask of one of so many objects over: it places the whole object and renews the parts."""
         whole = None if tracked.lost else main_box(mask)
         if whole is None:
             return replace(tracked, mask=mask, earlier=(), lost=True)
         parts = tracked.parts.placed(whole)
         parts = parts.without(unreliable(parts, whole))
         parts = parts.without(redundant(parts, mask))
-        parts, next_name = self._renew(tracked, features, mask, parts)
+        parts, next_name = self._renew(tracked, features, mask, parts, self._parts_each(objects))
         size = torch.maximum(tracked.size * SIZE_MEMORY, to_centre_size(whole)[1])
         age, memory, every = tracked.age + 1, tracked.memory, self.settings.memory_every
         if every and age % every == 0:
@@ -266,7 +269,7 @@ class Segmenter:
             mask=mask,
             next_name=next_name,
             memory=memory,
-            earlier=self._earlier(tracked),
+            earlier=self._earlier(tracked) if objects == 1 else (),
             age=age,
         )
 
@@ -282,9 +285,16 @@ class Segmenter:
         near = remembered_cells(whole, features)
         return memory.select(near.flatten() & ((memory.mask[0] - 0.5).abs() > SURE - 0.5))
 
-    def _renew(self, tracked: _Track, features: Features, mask: Tensor, parts: Parts) -> tuple[Parts, int]:
-        """Propose parts again where the mask is not covered."""
-        missing = self.settings.parts + 1 - len(parts)
+    def _parts_each(self, objects: int) -> int:
+        """Parts, beside the whole, of each of so many objects."""
+        return min(self.settings.parts, max(LEAST_PARTS, self.settings.parts // objects))
+
+    def _renew(
+        self, tracked: _Track, features: Features, mask: Tensor, parts: Parts, allowed: int
+    ) -> tuple[Parts, int]:
+        """At most so many parts, proposed again where the mask is not covered."""
+        parts = parts.select(list(range(min(len(parts), allowed + 1))))
+        missing = allowed + 1 - len(parts)
         boxes = propose(mask, missing, parts.boxes[1:])
         if len(boxes) == 0:
             return parts, tracked.next_name
