@@ -49,8 +49,9 @@ def reproduce() -> None:
 
 def set_parts(checkout: Path, old: int, new: int) -> None:
     path = checkout / "params.yaml"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace(f"\n  parts: {old}\n  lost", f"\n  parts: {new}\n  lost"), encoding="utf-8")
+    before, key, after = path.read_text(encoding="utf-8").partition(f"\n  parts: {old}")
+    assert key, f"params.yaml has no `parts: {old}`"
+    path.write_text(f"{before}\n  parts: {new}{after}", encoding="utf-8")
 
 
 def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) -> None:
