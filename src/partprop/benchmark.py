@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 import cv2
@@ -50,8 +50,9 @@ def run_benchmark(device: str) -> Benchmark:
         UserError: there are none, or the device cannot be used.
     """
     cv2.setNumThreads(1)
-    one, watch = _seconds(device, 1)
-    several, _ = _seconds(device, OBJECTS)
+    segmenters = {count: Segmenter(device=device) for count in (1, OBJECTS)}
+    watch = Stopwatch(segmenters[1].network)
+    one, several = _seconds(segmenters, watch)
     milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - WARM_UP) for name, spent in watch.spent.items()}
     milliseconds["the rest"] = 1000 * one - sum(milliseconds.values())
     return Benchmark(
@@ -102,19 +103,22 @@ class Stopwatch:
         return timed
 
 
-def _seconds(device: str, objects: int) -> tuple[float, Stopwatch]:
-    """Seconds for a frame on average, and where they went."""
-    segmenter = Segmenter(device=device)
-    watch = Stopwatch(segmenter.network)
-    scene = [render(number, objects) for number in range(FRAMES)]
-    segmenter.start(*scene[0])
-    for image, _ in scene[1:WARM_UP]:
-        segmenter.step(image)
-    watch.spent.clear()
-    start = time.perf_counter()
-    for image, _ in scene[WARM_UP:]:
-        segmenter.step(image)
-    return (time.perf_counter() - start) / (FRAMES - WARM_UP), watch
+def _seconds(segmenters: Mapping[int, Segmenter], watch: Stopwatch) -> list[float]:
+    """Seconds for a frame on average, of segmenters by their number of objects.
+
+    They take turns, frame by frame: whatever else the machine does slows all alike.
+    """
+    spent = dict.fromkeys(segmenters, 0.0)
+    for number in range(FRAMES):
+        if number == WARM_UP:
+            watch.spent.clear()
+        for count, segmenter in segmenters.items():
+            image, labels = render(number, count)
+            start = time.perf_counter()
+            segmenter.step(image, labels if number == 0 else None)
+            if number >= WARM_UP:
+                spent[count] += time.perf_counter() - start
+    return [seconds / (FRAMES - WARM_UP) for seconds in spent.values()]
 
 
 def render(number: int, objects: int) -> tuple[np.ndarray, np.ndarray]:

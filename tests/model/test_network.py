@@ -179,14 +179,15 @@ def test_backbones_give_four_strides(name: str, channels: list[int]):
     assert [tuple(level.shape[2:]) for level in levels] == [(64 // s, 96 // s) for s in (4, 8, 16, 32)]
 
 
-def test_folding_batch_norm_changes_nothing():
+@pytest.mark.parametrize("size", [(64, 64), (60, 107), (33, 34)])
+def test_the_backbone_is_timms(size: tuple[int, int]):
     import timm
 
     weights = imagenet_weights("lite0", "imagenet")
     plain = timm.create_model("tf_efficientnet_lite0", features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
     plain.load_state_dict({name: value for name, value in weights.state.items() if name in plain.state_dict()})
     folded = initialise_backbone("lite0", weights)
-    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    image = torch.rand(1, 3, *size) * 2 - 1
     with torch.no_grad():
         for ours, theirs in zip(folded(image), plain.eval()(image), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)

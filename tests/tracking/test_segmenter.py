@@ -1,6 +1,6 @@
 """The online loop on frames whose answer is known."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import cv2
 import numpy as np
@@ -73,6 +73,20 @@ def test_several_objects_share_the_parts(network: Network):
     assert parts_of(both, 1) == parts_of(both, 7) == 2
     more = segmenter.step(frame(), np.where(labels() == 255, 9, 0).astype(np.uint8))
     assert parts_of(more, 1) == parts_of(more, 7) == 2  # fewer show nothing of an object's parts
+
+
+def test_objects_side_by_side_come_out_as_one_by_one(network: Network):
+    results = {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        segmenter = Segmenter(network, SETTINGS)
+        segmenter.start(frame(), labels())
+        results[threads] = [segmenter.step(frame(number)) for number in range(3)]
+    torch.set_num_threads(1)
+    for alone, beside in zip(results[1], results[2], strict=True):
+        for number, probability in alone.probabilities.items():
+            np.testing.assert_allclose(beside.probabilities[number], probability, atol=1e-3)
+        assert [part[:2] for part in map(astuple, beside.boxes)] == [part[:2] for part in map(astuple, alone.boxes)]
 
 
 def parts_of(result: Result, object_id: int) -> int:

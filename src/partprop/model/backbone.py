@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import timm
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from timm.layers import BatchNormAct2d, freeze_batch_norm_2d
+from timm.layers import BatchNormAct2d, Conv2dSame, freeze_batch_norm_2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -38,6 +39,7 @@ def build_backbone(name: BackboneName) -> nn.Module:
     """
     network = timm.create_model(_TIMM_NAMES[name], features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
     _fold_batch_norm(network)
+    _pad_without_copy(network)
     return freeze_batch_norm_2d(network)
 
 
@@ -77,6 +79,7 @@ def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Modu
         detail = str(error).splitlines()[1].strip()
         raise UserError(f"backbone.weights: {weights.origin} does not fit the backbone {name} ({detail})") from None
     _fold_batch_norm(network)
+    _pad_without_copy(network)
     return freeze_batch_norm_2d(network)
 
 
@@ -112,6 +115,33 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise UserError(f"{path}: not a readable safetensors file; delete it and run its stage again") from None
     except RuntimeError:
         raise UserError(f"{path}: weights of another network; the model section of params.yaml differs") from None
+
+
+class _SameConv2d(nn.Conv2d):
+    """A convolution with stride 2, padded as TensorFlow does, as timm's `Conv2dSame`, but without a copy of the map.
+
+    Of a map with an even side TensorFlow pads the near end by one less than the far end. Here both ends are padded
+    alike, the near one by a whole stride more, whose outputs are dropped.
+    """
+
+    def __init__(self, conv: Conv2dSame) -> None:
+        super().__init__(conv.in_channels, conv.out_channels, conv.kernel_size[0], 2, groups=conv.groups)
+        self.weight, self.bias = conv.weight, conv.bias
+
+    def forward(self, features: Tensor) -> Tensor:
+        even = [1 - size % 2 for size in features.shape[2:]]
+        padding = [self.kernel_size[0] // 2 + more for more in even]
+        padded = F.conv2d(features, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        return padded[:, :, even[0] :, even[1] :]
+
+
+def _pad_without_copy(module: nn.Module) -> None:
+    """Replace timm's convolutions that copy their input to pad it."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, Conv2dSame):
+            setattr(module, name, _SameConv2d(child))
+        else:
+            _pad_without_copy(child)
 
 
 def _fold_batch_norm(module: nn.Module) -> None:

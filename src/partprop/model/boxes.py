@@ -23,8 +23,7 @@ def from_centre_size(centre: Tensor, size: Tensor) -> Tensor:
 
 def box_of_mask(mask: Tensor, threshold: float = 0.5) -> Tensor | None:
     """The tight box (4,) of the pixels of a mask (H, W) above `threshold`; None if there are none."""
-    inside = mask > threshold
-    ys, xs = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
+    ys, xs = ((mask.amax(dim) > threshold).nonzero()[:, 0] for dim in (1, 0))
     if len(xs) == 0:
         return None
     return torch.stack([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1]).float()

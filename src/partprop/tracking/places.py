@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from partprop.model.boxes import enlarge, from_centre_size, to_centre_size
+from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
 from partprop.model.network import STRIDE, Features
 
 REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
@@ -35,13 +35,15 @@ def cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
 
 def main_box(mask: Tensor) -> Tensor | None:
     """The box (4,) of a mask (H, W) without its specks: components of under a tenth of the largest."""
-    binary = (mask > 0.5).to(torch.uint8).cpu().numpy()
-    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
-    if count < 2:
+    whole = box_of_mask(mask)
+    if whole is None:
         return None
-    areas = stats[:, cv2.CC_STAT_AREA]
-    kept = [index for index in range(1, count) if areas[index] >= 0.1 * areas[1:].max()]
-    corners = stats[kept][:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
-    far = corners + stats[kept][:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    left, top, right, bottom = whole.long().tolist()
+    binary = (mask[top:bottom, left:right] > 0.5).to(torch.uint8).cpu().numpy()
+    _, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    components = stats[1:]
+    kept = components[components[:, cv2.CC_STAT_AREA] >= 0.1 * components[:, cv2.CC_STAT_AREA].max()]
+    corners = kept[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]] + (left, top)
+    far = corners + kept[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
     box = np.concatenate([corners.min(0), far.max(0)]).astype(np.float32)
     return torch.from_numpy(box).to(mask.device)

@@ -18,6 +18,7 @@ from partprop.model.readout import READOUT_EXTRA, Memory, read
 from partprop.model.windows import scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 from partprop.tracking.places import cells, main_box, remembered_cells, with_room
+from partprop.tracking.side_by_side import SideBySide
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
 PAD = 32  # the coarsest level that is used has stride 32
@@ -95,7 +96,7 @@ class Segmenter:
     """Follows objects through one video. Nothing that is kept grows with the video's length.
 
     So that many objects stay affordable, each of several has fewer parts than a single one, and their contours are
-    looked for in the previous frame alone.
+    looked for in the previous frame alone. On a processor they are computed side by side, in threads.
 
     Attributes:
         network: in evaluation mode.
@@ -107,6 +108,7 @@ class Segmenter:
         self.settings = settings
         self._tracks: list[_Track] = []
         self._before: Features  # of the previous frame
+        self._side_by_side = SideBySide(self._device)
 
     def start(self, image: np.ndarray, labels: np.ndarray) -> Result:
         """Begin with a frame and its mask; what was followed before is forgotten.
@@ -133,18 +135,20 @@ class Segmenter:
         if not known and not given:
             return Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
         count = len(known) + len(given)
-        fresh = [self._begin(features, mask, object_id, count) for object_id, mask in given.items()]
-        moved = [
-            self._search(tracked, features) if tracked.lost else self._follow(tracked, features) for tracked in known
-        ]
+        each = self._side_by_side.map
+        fresh = each(lambda new: self._begin(features, new[1], new[0], count), list(given.items()))
+        moved = each(lambda tracked: self._move(tracked, features), known)
         merged = _merged([probability for _, probability in moved] + [tracked.mask for tracked in fresh], shape)
-        followed = [
-            self._remember(tracked, features, mask, count)
-            for (tracked, _), mask in zip(moved, merged[1 : len(moved) + 1], strict=True)
-        ]
+        tracks = [tracked for tracked, _ in moved]
+        decided = list(zip(tracks, merged[1 : len(tracks) + 1], strict=True))
+        followed = each(lambda one: self._remember(one[0], features, one[1], count), decided)
         self._tracks, self._before = followed + fresh, features
         result = self._result(merged, image.shape[:2], shape)
         return result if labels is None else _with_given(result, labels)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
 
     def _given(self, labels: np.ndarray, shape: tuple[int, int]) -> dict[int, Tensor]:
         """Masks (H, W) of objects at the working resolution; without those too small to be seen there."""
@@ -160,12 +164,11 @@ class Segmenter:
         scale = min(ENLARGED, self.settings.short_side / min(height, width))
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
         padded = F.pad(normalise(_resized(image, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
-        device = next(self.network.parameters()).device
-        return self.network.encode(padded[None].to(device)), shape
+        return self.network.encode(padded[None].to(self._device)), shape
 
     def _to_working(self, mask: np.ndarray, shape: tuple[int, int]) -> Tensor:
         padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
-        return padded.to(next(self.network.parameters()).device)
+        return padded.to(self._device)
 
     def _begin(self, features: Features, mask: Tensor, object_id: int, objects: int) -> _Track:
         """An object as its given mask (H, W) shows it, one of so many objects."""
@@ -178,6 +181,10 @@ class Segmenter:
         weights = self.network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
         return _Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
+
+    def _move(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
+        """The object in the next frame, and its probability (H, W) there, before it is merged with others."""
+        return self._search(tracked, features) if tracked.lost else self._follow(tracked, features)
 
     def _follow(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
@@ -275,7 +282,7 @@ class Segmenter:
 
     def _earlier(self, tracked: _Track) -> tuple[FineFrame, ...]:
         """What will be the frames before the previous one; none if the object is seen again only now."""
-        if box_of_mask(tracked.mask) is None:  # of a lost object, merging with others leaves tiny probabilities
+        if box_of_mask(tracked.mask) is None:  # of a lost object, merging leaves tiny probabilities
             return ()
         return (self._before.seen_fine(tracked.mask[None, None]), *tracked.earlier)[:EARLIER]
 
