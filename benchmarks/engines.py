@@ -32,7 +32,7 @@ Engine = Callable[[tuple[Tensor, ...]], list[Tensor]]
 
 
 class Levels(nn.Module):
-    """The pyramid as a function of tensors: C2, C3, C4 for the keys, and P2 to P5."""
+    """The pyramid as a function of tensors: C2, C3, C4 for the keys, and P2 to P5, as of `Pyramid.levels`."""
 
     def __init__(self, pyramid: Pyramid) -> None:
         super().__init__()

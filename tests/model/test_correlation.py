@@ -57,7 +57,7 @@ def test_pixel_correlation_shapes_and_gradients():
     p3 = torch.randn(2, 16, 5, 6, requires_grad=True)
     levels = [torch.randn(2, 6, 10, 12), torch.randn(2, 12, 5, 6), torch.randn(2, 20, 3, 3)]
     p2 = torch.randn(2, 16, 10, 12)
-    fine_keys, keys = correlation.keys(levels, p2)
+    fine_keys, keys = correlation.keys(levels, torch.nn.Identity(), p2)
     torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
     memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
@@ -94,7 +94,7 @@ def test_before_training_keys_match_as_the_backbone_does(learnt: bool):
     correlation = PixelCorrelation([6, 10, 16], 16, 32, 4, learnt)
     generator = torch.Generator().manual_seed(5)
     levels = [torch.randn(1, channels, 4, 5, generator=generator) for channels in (6, 10, 16)]
-    keys = correlation.keys(levels, torch.zeros(1, 16, 4, 5))[0].flatten(2)
+    keys = correlation.keys(levels, torch.nn.Identity(), torch.zeros(1, 16, 4, 5))[0].flatten(2)
     backbone = torch.cat([F.normalize(level, dim=1) for level in levels], 1).flatten(2) / 3**0.5
     torch.testing.assert_close(keys.transpose(1, 2) @ keys, backbone.transpose(1, 2) @ backbone)
 

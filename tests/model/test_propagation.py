@@ -13,7 +13,9 @@ ONE = torch.ones(1)
 def test_decoder_shapes_and_gradients():
     decoder, parts, size = MaskDecoder(16, 4), 3, 16
     guidance = decoder.guide(torch.randn(parts, 16, size, size), torch.rand(parts, 1, size, size))
+    finest = torch.nn.Conv2d(16, 16, 3, padding=1)
     detail, features, context = decoder.prepare_frame(
+        finest,
         torch.randn(parts, 16, 2 * size, 2 * size),
         torch.randn(parts, 16, size, size),
         torch.randn(parts, 16, size // 2, size // 2),
@@ -33,7 +35,12 @@ def test_decoder_shapes_and_gradients():
     assert corrections.shape == (parts, 1, 2 * size, 2 * size)
     assert presence.shape == (parts,)
     (corrections.mean() + presence.mean()).backward()
-    assert all(parameter.grad is not None for parameter in decoder.parameters())
+    assert all(parameter.grad is not None for part in (decoder, finest) for parameter in part.parameters())
+
+
+def test_reducing_after_a_convolution_is_both():
+    layer, conv, features = Reduction(6, 8), torch.nn.Conv2d(5, 6, 3, padding=1), torch.randn(2, 5, 20, 30)
+    torch.testing.assert_close(layer.after(conv, features), layer.reduce(conv(features)))
 
 
 def test_reducing_commutes_with_roi_align():

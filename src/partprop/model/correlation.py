@@ -100,15 +100,18 @@ class PixelCorrelation(nn.Module):
             init_truncated_normal(self.learnt, std=0.001)
         init_truncated_normal(self.value)
 
-    def keys(self, levels: list[Tensor], p2: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4] and P2."""
+    def keys(self, levels: list[Tensor], finest: nn.Module, p2: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4] and P2.
+
+        P2 is without its last convolution `finest`, as of `Pyramid.levels`.
+        """
         if self.learnt is None:
             levels = [level.detach() for level in levels]  # nor does the backbone learn through them
         size = p2.shape[2:]
         projected = [project(F.normalize(level, dim=1)) for project, level in zip(self.base, levels, strict=True)]
         resized = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in projected]
         keys = torch.cat(resized, 1)
-        keys = F.normalize(keys if self.learnt is None else keys + self.learnt(p2), dim=1)
+        keys = F.normalize(keys if self.learnt is None else keys + self.learnt(finest(p2)), dim=1)
         return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
 
     @torch.no_grad()

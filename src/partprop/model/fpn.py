@@ -4,6 +4,7 @@ from collections import OrderedDict
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
@@ -32,9 +33,24 @@ class Pyramid(nn.Module):
         return self.top_down(self.backbone_levels(images))
 
     def levels(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """C2..C5 and P2..P5 of normalised images (B, 3, H, W)."""
+        """C2..C5 and P2..P5 of normalised images (B, 3, H, W), P2 without its last convolution, `finest`.
+
+        That is a third of the pyramid's time, and less together with what comes after it: see `Reduction.after`.
+        """
         backbone_levels = self.backbone_levels(images)
-        return backbone_levels, list(self.top_down(backbone_levels).values())[:4]
+        top_down: list[Tensor] = []
+        for index in reversed(range(4)):
+            merged = self.fpn.get_result_from_inner_blocks(backbone_levels[index], index)
+            if top_down:
+                merged = merged + F.interpolate(top_down[0], size=merged.shape[2:], mode="nearest")
+            top_down.insert(0, merged)
+        last = [self.fpn.get_result_from_layer_blocks(top_down[index], index) for index in range(1, 4)]
+        return backbone_levels, [top_down[0], *last]
+
+    @property
+    def finest(self) -> nn.Conv2d:
+        """The last convolution of P2."""
+        return cast(nn.Conv2d, self.fpn.layer_blocks[0][0])
 
     def backbone_levels(self, images: Tensor) -> list[Tensor]:
         """C2..C5 of normalised images (B, 3, H, W)."""

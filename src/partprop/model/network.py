@@ -18,7 +18,7 @@ from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 from partprop.model.readout import Memory
-from partprop.model.windows import Window, cut, grown, scaled
+from partprop.model.windows import Window, cut, grown, scaled, within
 
 STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
@@ -120,8 +120,8 @@ class Network(nn.Module):
     def encode(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W), H and W multiples of 32: the one pass per frame."""
         backbone_levels, (p2, p3, p4, p5) = self.pyramid.levels(images)
-        fine_keys, keys = self.correlation.keys(backbone_levels[:3], p2)
-        prepared = self.decoder.prepare_frame(p2, p3, p4)
+        fine_keys, keys = self.correlation.keys(backbone_levels[:3], self.pyramid.finest, p2)
+        prepared = self.decoder.prepare_frame(self.pyramid.finest, p2, p3, p4)
         return Features(F.avg_pool2d(images, 2), p3, p4, p5, *prepared, keys, fine_keys)
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
@@ -175,12 +175,13 @@ class Network(nn.Module):
         near = grown(window, correlation.radius, grid)
         small = F.interpolate(mask, size=grid, mode="area")
         known = correlation.know(cut(before.p3, near), cut(small, near))
-        offset = (window[0].start - near[0].start, window[1].start - near[1].start)
+        inner = within(window, near)
+        offset = (inner[0].start, inner[1].start)
         read = correlation(cut(features.keys, window), reference, cut(before.keys, near), known, offset)
         if filter_weights is None:
             found = read[:, correlation.value_channels, None]
         else:
-            found = cut(correlation.filter(features.keys, filter_weights), window)
+            found = cut(correlation.filter(cut(features.keys, near), filter_weights), inner)
         evidence = torch.cat([read, found], 1)
 
         fine = scaled(window, 2)

@@ -1,6 +1,7 @@
 """Mask propagation on parts: a U-shaped decoder of each part's mask, and joining parts and objects."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,17 @@ class Reduction(nn.Sequential):
         """The convolution: (N, inputs, h, w) to (N, outputs, h, w)."""
         return self[0](features)
 
+    def after(self, conv: nn.Conv2d, features: Tensor) -> Tensor:
+        """`reduce` of what another convolution makes of features, as one convolution: both are linear.
+
+        Args:
+            conv: with stride 1 and a bias.
+            features: its inputs.
+        """
+        weight = cast(nn.Conv2d, self[0]).weight.flatten(1)  # (outputs, inputs)
+        joint = (weight @ conv.weight.flatten(1)).unflatten(1, conv.weight.shape[1:])
+        return F.conv2d(features, joint, weight @ cast(Tensor, conv.bias), padding=conv.padding)
+
     def normalise(self, reduced: Tensor) -> Tensor:
         """The norm, for crops of what `reduce` gave."""
         return self[1](reduced)
@@ -107,9 +119,13 @@ class MaskDecoder(nn.Module):
         """Guidance (N, 24, S, S) from the reference part's features (N, C, S, S) and mask (N, 1, S, S)."""
         return self.guide_features(torch.cat([features, mask], 1))
 
-    def prepare_frame(self, p2: Tensor, p3: Tensor, p4: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the decoder sees of a frame's pyramid, (B, 24, ·, ·), (B, 48, ·, ·) and (B, 48, ·, ·), to be aligned."""
-        return self.reduce_detail.reduce(p2), self.reduce_features.reduce(p3), self.reduce_context.reduce(p4)
+    def prepare_frame(self, finest: nn.Conv2d, p2: Tensor, p3: Tensor, p4: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the decoder sees of a frame's pyramid, (B, 24, ·, ·), (B, 48, ·, ·) and (B, 48, ·, ·), to be aligned.
+
+        The levels are as of `Pyramid.levels`, P2 without its last convolution `finest`.
+        """
+        detail = self.reduce_detail.after(finest, p2)
+        return detail, self.reduce_features.reduce(p3), self.reduce_context.reduce(p4)
 
     def prepare_values(self, values: Tensor) -> Tensor:
         """What the decoder sees of values (B, 2V, h, w) that were read, (B, 32, h, w), to be aligned."""

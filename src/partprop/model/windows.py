@@ -22,6 +22,14 @@ def scaled(window: Window, factor: int) -> Window:
     return rows, columns
 
 
+def within(window: Window, holder: Window) -> Window:
+    """A window as one of the window that holds it."""
+    rows, columns = (
+        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(window, holder, strict=True)
+    )
+    return rows, columns
+
+
 def cut(cells: Tensor, window: Window) -> Tensor:
     """The window of a map (B, C, H, W)."""
     return cells[:, :, window[0], window[1]]

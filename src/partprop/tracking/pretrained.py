@@ -91,6 +91,7 @@ def _costly(network: Network) -> list[tuple[nn.Module, str]]:
     correlation = network.correlation
     return [
         (network.pyramid, "levels"),
+        (network.decoder, "prepare_frame"),
         (correlation, "forward"),
         (correlation, "read_fine"),
         (network.decoder, "forward"),
