@@ -74,7 +74,7 @@ class PixelCorrelation(nn.Module):
         value_channels: int,
         learnt_keys: bool = True,
         radius: int = 12,
-        fine_radius: int = 16,
+        fine_radius: int = 12,
     ) -> None:
         super().__init__()
         widths = [round(share * key_channels) for share in KEY_SHARES]
