@@ -1,5 +1,6 @@
 """Similarity of each cell of a window to the cells around it in another frame."""
 
+import math
 from collections.abc import Sequence as Many
 
 import torch
@@ -9,7 +10,10 @@ from torch import Tensor
 from partprop.model.readout import matches
 
 UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
-BLOCK = 8  # side of the blocks that look at their neighbourhood together
+BLOCK = 8  # side of the blocks that look at their neighbourhood together; about that, where no blocks are chosen
+
+Sides = tuple[int, int]
+"""Rows and columns of a block or a window."""
 
 
 class Surroundings:
@@ -38,13 +42,14 @@ class Surroundings:
         chosen: Tensor | None = None,
     ) -> None:
         self._batch, _, self._height, self._width = keys.shape
-        self._rows, self._columns = -(-self._height // BLOCK), -(-self._width // BLOCK)
-        self._chosen = chosen
-        self._offset, self._radius, self._side = offset, radius, BLOCK + 2 * radius
-        self._temperature = temperature
-        padding = (0, self._columns * BLOCK - self._width, 0, self._rows * BLOCK - self._height)
-        queries = _blocks(F.pad(temperature * keys, padding), BLOCK, chosen)
-        near = within_radius((BLOCK, BLOCK), (self._side, self._side), (radius, radius), radius).to(keys.device)
+        self._block = (BLOCK, BLOCK) if chosen is not None else (_block_side(self._height), _block_side(self._width))
+        rows, columns = self._block
+        self._rows, self._columns = -(-self._height // rows), -(-self._width // columns)
+        self._chosen, self._temperature = chosen, temperature
+        self._offset, self._radius, self._window = offset, radius, (rows + 2 * radius, columns + 2 * radius)
+        padding = (0, self._columns * columns - self._width, 0, self._rows * rows - self._height)
+        queries = _blocks(F.pad(temperature * keys, padding), self._block, self._block, chosen)
+        near = within_radius(self._block, self._window, (radius, radius), radius).to(keys.device)
         exists = self._around(torch.ones_like(other_keys[:, :1]))[..., 0] > 0
         similarity = queries @ self._around(other_keys).transpose(1, 2)
         self._similarity = similarity.masked_fill_(~(near & exists[:, None]), UNREACHABLE)
@@ -71,15 +76,16 @@ class Surroundings:
         return self._unblock(matches(best_object, best_ground, self._temperature))
 
     def _around(self, cells: Tensor) -> Tensor:
-        shape = (self._rows * BLOCK, self._columns * BLOCK)
-        return _blocks(_surroundings(cells, self._offset, shape, self._radius), self._side, self._chosen)
+        shape = (self._rows * self._block[0], self._columns * self._block[1])
+        surroundings = _surroundings(cells, self._offset, shape, self._radius)
+        return _blocks(surroundings, self._window, self._block, self._chosen)
 
     def _unblock(self, cells: Tensor) -> Tensor:
         if self._chosen is not None:
             some, cells = cells, cells.new_zeros(self._chosen.numel(), *cells.shape[1:])
             cells[self._chosen.flatten()] = some
-        cells = cells.view(self._batch, self._rows, self._columns, BLOCK, BLOCK, -1).permute(0, 5, 1, 3, 2, 4)
-        cells = cells.reshape(self._batch, -1, self._rows * BLOCK, self._columns * BLOCK)
+        cells = cells.view(self._batch, self._rows, self._columns, *self._block, -1).permute(0, 5, 1, 3, 2, 4)
+        cells = cells.flatten(4, 5).flatten(2, 3)
         return cells[..., : self._height, : self._width]
 
 
@@ -98,17 +104,22 @@ def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int]
     return F.pad(inner, (before[0], after[0], before[1], after[1]))
 
 
-def _blocks(cells: Tensor, side: int, chosen: Tensor | None) -> Tensor:
-    """Windows of a map (B, C, ·, ·), one for every BLOCK rows and columns, or the chosen of them: (N, side², C)."""
+def _block_side(length: int) -> int:
+    """The side of the fewest blocks of about BLOCK cells that cover a length, so that they hardly reach beyond it."""
+    return math.ceil(length / max(1, round(length / BLOCK)))
+
+
+def _blocks(cells: Tensor, window: Sides, step: Sides, chosen: Tensor | None) -> Tensor:
+    """Windows of a map (B, C, ·, ·), one for every `step` rows and columns, or the chosen of them: (N, area, C)."""
     cells = cells.permute(0, 2, 3, 1).contiguous()  # whole rows of a window are copied at once then
     if chosen is None:
-        windows = cells.unfold(1, side, BLOCK).unfold(2, side, BLOCK)
+        windows = cells.unfold(1, window[0], step[0]).unfold(2, window[1], step[1])
         return windows.permute(0, 1, 2, 4, 5, 3).flatten(3, 4).flatten(0, 2)
     places = chosen.nonzero().tolist()
-    windows = cells.new_empty(len(places), side, side, cells.shape[3])
-    for window, (video, row, column) in zip(windows, places, strict=True):  # five times faster than indexing
-        top, left = BLOCK * row, BLOCK * column
-        window.copy_(cells[video, top : top + side, left : left + side])
+    windows = cells.new_empty(len(places), *window, cells.shape[3])
+    for copied, (video, row, column) in zip(windows, places, strict=True):  # five times faster than indexing
+        top, left = step[0] * row, step[1] * column
+        copied.copy_(cells[video, top : top + window[0], left : left + window[1]])
     return windows.flatten(1, 2)
 
 
