@@ -15,7 +15,7 @@ from partprop.tracking.pretrained import Segmenter
 
 SIZE = (480, 854)  # height and width: that of DAVIS
 FRAMES = 24
-WARM_UP = 4  # frames that are not timed
+TURN = 4  # frames in a row of a segmenter, before another has its turn; the first are not timed
 OBJECTS = 3
 SIDE = 150  # pixels of an object
 PARTS = {
@@ -53,7 +53,7 @@ def run_benchmark(device: str) -> Benchmark:
     segmenters = {count: Segmenter(device=device) for count in (1, OBJECTS)}
     watch = Stopwatch(segmenters[1].network)
     one, several = _seconds(segmenters, watch)
-    milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - WARM_UP) for name, spent in watch.spent.items()}
+    milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - TURN) for name, spent in watch.spent.items()}
     milliseconds["the rest"] = 1000 * one - sum(milliseconds.values())
     return Benchmark(
         frames_per_second=1 / one,
@@ -106,19 +106,20 @@ class Stopwatch:
 def _seconds(segmenters: Mapping[int, Segmenter], watch: Stopwatch) -> list[float]:
     """Seconds for a frame on average, of segmenters by their number of objects.
 
-    They take turns, frame by frame: whatever else the machine does slows all alike.
+    They take turns: whatever else the machine does slows all alike.
     """
     spent = dict.fromkeys(segmenters, 0.0)
-    for number in range(FRAMES):
-        if number == WARM_UP:
-            watch.spent.clear()
+    for first in range(0, FRAMES, TURN):
         for count, segmenter in segmenters.items():
-            image, labels = render(number, count)
-            start = time.perf_counter()
-            segmenter.step(image, labels if number == 0 else None)
-            if number >= WARM_UP:
+            for number in range(first, first + TURN):
+                image, labels = render(number, count)
+                start = time.perf_counter()
+                segmenter.step(image, labels if number == 0 else None)
                 spent[count] += time.perf_counter() - start
-    return [seconds / (FRAMES - WARM_UP) for seconds in spent.values()]
+        if first == 0:
+            spent = dict.fromkeys(segmenters, 0.0)
+            watch.spent.clear()
+    return [seconds / (FRAMES - TURN) for seconds in spent.values()]
 
 
 def render(number: int, objects: int) -> tuple[np.ndarray, np.ndarray]:

@@ -92,7 +92,7 @@ def test_what_crowding_parts_left_uncovered_is_covered_again():
     assert covered(mask, torch.cat([kept.boxes[1:], fresh])) > 0.8
 
 
-@pytest.mark.parametrize(("side", "sizes"), [(40, [16, 16]), (60, [24, 16]), (100, [32, 20])])
+@pytest.mark.parametrize(("side", "sizes"), [(40, [16, 16]), (60, [20, 16]), (100, [32, 16])])
 def test_small_parts_are_decoded_with_fewer_cells(side: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     network = build_network("lite0", 16, 16, 8, 32).eval()

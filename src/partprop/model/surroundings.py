@@ -61,6 +61,8 @@ class Surroundings:
     @staticmethod
     def attend_together(frames: "Many[tuple[Surroundings, Tensor]]") -> Tensor:
         """What is known (B, K, H, W) of several frames, read by one attention over all of them: (B, K, h, w)."""
+        if len(frames) == 1:
+            return frames[0][0].attend(frames[0][1])
         similarity = torch.cat([around._similarity for around, _ in frames], 2)
         known = torch.cat([around._around(each) for around, each in frames], 1)
         return frames[0][0]._unblock(similarity.softmax(2) @ known)
