@@ -24,9 +24,10 @@ def test_all_are_computed_in_order(threads: int, count: int):
     assert SideBySide(CPU).map(lambda item: item * item, range(count)) == [item * item for item in range(count)]
 
 
-def test_objects_that_are_computed_at_once_share_the_threads(threads: int):
+@pytest.mark.parametrize("left_over", [0, 1])
+def test_objects_that_are_computed_at_once_share_the_threads(threads: int, left_over: int):
     used: list[int] = []
-    met = threading.Barrier(threads, timeout=60)
+    met = threading.Barrier(threads + (left_over if threads > 1 else 0), timeout=60)
 
     def work(item: int) -> None:
         met.wait()  # all at once, or this would wait for ever
@@ -34,18 +35,12 @@ def test_objects_that_are_computed_at_once_share_the_threads(threads: int):
         assert torch.is_inference_mode_enabled()
 
     with torch.inference_mode():
-        SideBySide(CPU).map(work, range(2 * threads))
-    assert used == [1] * 2 * threads
+        SideBySide(CPU).map(work, range(threads + left_over))
+    assert used == [1] * (threads + left_over)
 
 
-def test_one_that_is_left_over_has_all_threads(threads: int):
-    used: dict[int, int] = {}
-
-    def work(item: int) -> None:
-        used[item] = torch.get_num_threads()
-
-    SideBySide(CPU).map(work, range(threads + 1))
-    assert used[threads] == threads or threads == 1
+def test_one_object_has_all_threads(threads: int):
+    assert SideBySide(CPU).map(lambda _: torch.get_num_threads(), [0]) == [threads]
 
 
 def test_threads_of_others_stay_as_they_were(threads: int):

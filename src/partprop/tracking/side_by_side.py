@@ -18,7 +18,8 @@ class SideBySide:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._workers = ThreadPoolExecutor(torch.get_num_threads(), "objects") if device.type == "cpu" else None
+        self._threads = torch.get_num_threads() if device.type == "cpu" else 1
+        self._workers = ThreadPoolExecutor(2 * self._threads, "objects")
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """What the function gives for each item, in their order, without gradients.
@@ -27,23 +28,25 @@ class SideBySide:
             Exception: what the function raised for the first item for which it failed.
         """
         threads = torch.get_num_threads()
-        if self._workers is None or threads == 1 or len(items) < 2:
+        if self._threads == 1 or len(items) < 2:
             return [function(item) for item in items]
-        last = len(items) - len(items) % threads
         try:
-            return self._share(function, items[:last], threads) + self._share(function, items[last:], threads)
+            return [result for group in _groups(items, self._threads) for result in self._at_once(function, group)]
         finally:
             torch.set_num_threads(threads)  # threads that are still to come take over what was set last, by anyone
 
-    def _share(self, function: Callable[[T], R], items: Sequence[T], threads: int) -> list[R]:
-        if len(items) < 2:
-            return [function(item) for item in items]
-        each = threads // min(threads, len(items))
+    def _at_once(self, function: Callable[[T], R], group: Sequence[T]) -> list[R]:
+        each = max(1, self._threads // len(group))
 
         def run(item: T) -> R:
             torch.set_num_threads(each)  # of this worker alone
             with torch.inference_mode():  # a thread has its own mode
                 return function(item)
 
-        assert self._workers is not None
-        return list(self._workers.map(run, items))
+        return list(self._workers.map(run, group))
+
+
+def _groups(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Groups of `size` items; the last has those that are left over, too, so that no core waits for one of them."""
+    starts = range(0, max(1, len(items) // size) * size, size)
+    return [items[start : start + size] for start in starts[:-1]] + [items[starts[-1] :]]
