@@ -62,10 +62,8 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
         (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
         best cosine with the object and with any pixel, in [-1, 1].
     """
-    similarity = (temperature * keys).transpose(1, 2) @ memory.keys
-    attention = similarity.softmax(dim=2)
-    known = torch.cat([memory.values, memory.mask[:, None]], 1)
-    readout = (attention @ known.transpose(1, 2)).transpose(1, 2)
+    similarity = memory.keys.transpose(1, 2) @ (temperature * keys)
+    readout = torch.cat([memory.values, memory.mask[:, None]], 1) @ similarity.softmax(dim=1)
     with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
         best = _best_matches(similarity.detach(), memory.mask > 0.5, -temperature)
         odds = matches(*best, temperature)
@@ -73,16 +71,16 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
 
 
 def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    """The best of similarities (B, N, M) with object and background (B, M), (B, N, 1) each; uses them up."""
+    """The best of similarities (B, M, N) with object and background (B, M), (B, N, 1) each; uses them up."""
     best_object, best_ground = [], []
     least = least.to(similarity.dtype)  # in half precision, the products of matrices are, but not the temperature
     for each, inside in zip(similarity, is_object, strict=True):
-        columns = inside.nonzero()[:, 0]
-        none = least.expand(len(each), 1)
-        best_object.append(torch.cat([each[:, columns], none], 1).amax(1, keepdim=True))
-        each[:, columns] = least  # whole passes over the matrix are what takes time here
-        best_ground.append(each.amax(1, keepdim=True))
-    return torch.stack(best_object), torch.stack(best_ground)
+        rows = inside.nonzero()[:, 0]
+        none = least.expand(1, each.shape[1])
+        best_object.append(torch.cat([each[rows], none]).amax(0))
+        each[rows] = least  # whole passes over the matrix are what takes time here
+        best_ground.append(each.amax(0))
+    return torch.stack(best_object)[..., None], torch.stack(best_ground)[..., None]
 
 
 def matches(best_object: Tensor, best_ground: Tensor, temperature: Tensor) -> Tensor:
