@@ -32,7 +32,7 @@ Engine = Callable[[tuple[Tensor, ...]], list[Tensor]]
 
 
 class Levels(nn.Module):
-    """The pyramid as a function of tensors: C2, C3, C4 for the keys, and P2 to P5, as of `Pyramid.levels`."""
+    """The pyramid as a function of tensors: C2, C3, C4 for the keys, and P2 to P5."""
 
     def __init__(self, pyramid: Pyramid) -> None:
         super().__init__()
@@ -40,8 +40,8 @@ class Levels(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See `Pyramid`."""
-        backbone_levels, pyramid_levels = self.pyramid.levels(images)
-        return (*backbone_levels[:3], *pyramid_levels)
+        backbone_levels, (p2, *others) = self.pyramid.levels(images)
+        return (*backbone_levels[:3], self.pyramid.finest(p2), *others)
 
 
 class Decoder(nn.Module):

@@ -120,7 +120,7 @@ def _tuned(params: Params) -> str:
 
 
 def _stills(params: Params) -> str:
-    """What still images gave to the training clips, of all their instances."""
+    """What still images gave to the training clips."""
     shares = {
         "clips that are made of them": params.train_tracking.still_share,
         "grounds and occluders in clips of videos": params.train_tracking.paste_share,

@@ -76,6 +76,17 @@ def test_pixel_correlation_shapes_and_gradients():
     assert all(parameter.grad is not None for parameter in correlation.parameters())
 
 
+def test_learnt_keys_see_the_finest_level():
+    correlation, finest = PixelCorrelation([6, 12, 20], 16, 32, 4), torch.nn.Conv2d(16, 16, 3, padding=1)
+    torch.nn.init.normal_(correlation.learnt.weight)
+    levels = [torch.randn(2, 6, 10, 12), torch.randn(2, 12, 5, 6), torch.randn(2, 20, 3, 3)]
+    p2 = torch.randn(2, 16, 10, 12)
+    for ours, expected in zip(
+        correlation.keys(levels, finest, p2), correlation.keys(levels, torch.nn.Identity(), finest(p2)), strict=True
+    ):
+        torch.testing.assert_close(ours, expected)
+
+
 def test_a_window_is_read_as_in_the_whole_frame():
     correlation = PixelCorrelation([8, 8, 8], 8, 16, 4, radius=2).eval()
     generator = torch.Generator().manual_seed(4)

@@ -107,7 +107,7 @@ def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int]
 
 
 def _block_side(length: int) -> int:
-    """The side of the fewest blocks of about BLOCK cells that cover a length, so that they hardly reach beyond it."""
+    """The side of equal blocks of about BLOCK cells that cover a length and hardly reach beyond it."""
     return math.ceil(length / max(1, round(length / BLOCK)))
 
 

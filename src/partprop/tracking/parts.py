@@ -16,7 +16,7 @@ SCALES = (0.5,)  # sides of parts over those of the object's box
 SMALLEST = 12.0  # pixels of the working resolution below which a part shows no detail
 KEEP_SCORE = 0.35  # below it a part is dropped
 MIN_GAIN = 0.08  # share of the mask that a further part must add
-CELL = 5.0  # pixels of the working resolution, at least, of a cell of the RoIs in which masks are decoded
+CELL = 5.0  # pixels of the working resolution, or a little less, of a cell of the RoIs in which masks are decoded
 SIZE_STEP = 4  # RoIs have a multiple of so many cells a side: the decoder halves them twice
 LEAST_SIZE = 16
 

@@ -1,5 +1,6 @@
 """Objects side by side: the windows of one are too small for several cores, those of several objects are not."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -18,28 +19,32 @@ class SideBySide:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._threads = torch.get_num_threads() if device.type == "cpu" else 1
-        self._workers = ThreadPoolExecutor(2 * self._threads, "objects")
+        self._on_processor = device.type == "cpu"
+        self._workers = ThreadPoolExecutor(2 * (os.cpu_count() or 1), "objects")
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """What the function gives for each item, in their order, without gradients.
+        """What the function gives for each item, in their order; to be called in inference mode, as the threads are.
 
         Raises:
             Exception: what the function raised for the first item for which it failed.
         """
         threads = torch.get_num_threads()
-        if self._threads == 1 or len(items) < 2:
+        if not self._on_processor or threads == 1 or len(items) < 2:
             return [function(item) for item in items]
+        results: list[R] = []
         try:
-            return [result for group in _groups(items, self._threads) for result in self._at_once(function, group)]
+            for group in _groups(items, threads):
+                results += self._at_once(function, group, max(1, threads // len(group)))
         finally:
-            torch.set_num_threads(threads)  # threads that are still to come take over what was set last, by anyone
+            torch.set_num_threads(threads)  # for threads that are still to come
+        return results
 
-    def _at_once(self, function: Callable[[T], R], group: Sequence[T]) -> list[R]:
-        each = max(1, self._threads // len(group))
+    def _at_once(self, function: Callable[[T], R], group: Sequence[T], threads: int) -> list[R]:
+        """The results of a group, with so many threads for each of its items."""
 
         def run(item: T) -> R:
-            torch.set_num_threads(each)  # of this worker alone
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)  # of this worker, and of threads that are still to come
             with torch.inference_mode():  # a thread has its own mode
                 return function(item)
 
@@ -47,6 +52,6 @@ class SideBySide:
 
 
 def _groups(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Groups of `size` items; the last has those that are left over, too, so that no core waits for one of them."""
+    """Groups of `size` items; the last has those that are left over, too, so that none runs alone."""
     starts = range(0, max(1, len(items) // size) * size, size)
     return [items[start : start + size] for start in starts[:-1]] + [items[starts[-1] :]]
