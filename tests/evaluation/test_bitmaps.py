@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -50,6 +50,7 @@ def test_boundary_equals_the_slow_one(mask: np.ndarray, margin: int) -> None:
 
 
 @given(MASKS, st.integers(1, 40))
+@example(np.arange(27).reshape(9, 3) == 0, 9)
 def test_what_is_near_lies_within_the_radius(mask: np.ndarray, radius: int) -> None:
     grid = Grid(*mask.shape, margin=radius)
     if mask.any():

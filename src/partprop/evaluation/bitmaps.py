@@ -48,14 +48,14 @@ class Grid:
 
         A disk is made of rows: from its upper and lower end to its middle, the mask spread to the width of each.
         """
-        spread, reach = mask, 0
+        spread, reach = mask << radius, 0  # what is widened to the left of the first pixel needs bits, too
         above = below = 0
         for row in range(radius, 0, -1):
             half = isqrt(radius * radius - row * row)
             spread, reach = _widened(spread, reach, half), half
             above = (above | spread) << self.stride
             below = (below | spread) >> self.stride
-        return above | below | _widened(spread, reach, radius)
+        return (above | below | _widened(spread, reach, radius)) >> radius
 
     @cached_property
     def _left_of_last(self) -> int:
