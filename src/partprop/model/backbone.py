@@ -38,9 +38,7 @@ def build_backbone(name: BackboneName) -> nn.Module:
     frozen. The weights are random; see `load_backbone`.
     """
     network = timm.create_model(_TIMM_NAMES[name], features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
-    _fold_batch_norm(network)
-    _pad_without_copy(network)
-    return freeze_batch_norm_2d(network)
+    return _made_fast(network)
 
 
 def normalise(image: np.ndarray) -> Tensor:
@@ -78,9 +76,7 @@ def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Modu
     except RuntimeError as error:
         detail = str(error).splitlines()[1].strip()
         raise UserError(f"backbone.weights: {weights.origin} does not fit the backbone {name} ({detail})") from None
-    _fold_batch_norm(network)
-    _pad_without_copy(network)
-    return freeze_batch_norm_2d(network)
+    return _made_fast(network)
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
@@ -115,6 +111,13 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise UserError(f"{path}: not a readable safetensors file; delete it and run its stage again") from None
     except RuntimeError:
         raise UserError(f"{path}: weights of another network; the model section of params.yaml differs") from None
+
+
+def _made_fast(network: nn.Module) -> nn.Module:
+    """The same network with batch norms folded or frozen, and without copies of maps."""
+    _fold_batch_norm(network)
+    _pad_without_copy(network)
+    return freeze_batch_norm_2d(network)
 
 
 class _SameConv2d(nn.Conv2d):

@@ -1,6 +1,5 @@
 """Objects side by side: the windows of one are too small for several cores, those of several objects are not."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -20,7 +19,7 @@ class SideBySide:
 
     def __init__(self, device: torch.device) -> None:
         self._on_processor = device.type == "cpu"
-        self._workers = ThreadPoolExecutor(2 * (os.cpu_count() or 1), "objects")
+        self._workers = ThreadPoolExecutor(2 * torch.get_num_threads(), "objects")
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """What the function gives for each item, in their order; to be called in inference mode, as the threads are.
