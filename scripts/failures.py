@@ -24,7 +24,8 @@ from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.report.overlays import overlay
 from partprop.stages.train_tracking import split_sequences
-from partprop.tracking.segmenter import Result, Settings
+from partprop.tracking.result import Result
+from partprop.tracking.segmenter import Settings
 from partprop.tracking.videos import segment_sequence
 from partprop.trained import load_trained
 

@@ -9,7 +9,7 @@ import torch
 
 from partprop import benchmark
 from partprop.benchmark import FRAMES, OBJECTS, PARTS, SIZE, Stopwatch, describe, render, run_benchmark
-from partprop.model.network import build_network
+from partprop.model.building import build_network
 from partprop.tracking import pretrained
 from partprop.tracking.pretrained import save_pretrained
 from partprop.tracking.segmenter import Settings

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.model.network import build_network
+from partprop.model.building import build_network
 from partprop.tracking.pretrained import save_pretrained
 from partprop.tracking.segmenter import Settings
 

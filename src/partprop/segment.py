@@ -19,7 +19,7 @@ from partprop.media.reading import Frame, Frames, open_frames
 from partprop.media.writing import film_writer
 from partprop.report.overlays import overlay
 from partprop.tracking.pretrained import LITE0, Segmenter
-from partprop.tracking.segmenter import Result
+from partprop.tracking.result import Result
 from partprop.tracking.videos import TRACK_COLUMNS, track_rows
 
 Watch = Callable[[int, int | None], None]

@@ -1,7 +1,8 @@
 """The network that the pipeline in the current folder trained, for scripts and benchmarks."""
 
 from partprop import paths
-from partprop.model.network import Network, build_network, load_network
+from partprop.model.building import build_network, load_network
+from partprop.model.network import Network
 from partprop.params import Params
 from partprop.tracking.segmenter import Settings
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from partprop.errors import UserError
 from partprop.model.backbone import build_backbone, imagenet_weights, initialise_backbone, load_backbone, save_weights
+from partprop.model.building import build_network
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
-from partprop.model.network import Network, build_network, load_network
+from partprop.model.network import Network
 
 SIZE, PARTS = 96, 2
 
@@ -134,31 +134,6 @@ def test_without_the_previous_frame_its_mask_changes_nothing():
         network = build_network("lite0", 16, 16, 8, 16, previous_frame=not alone)
         priors = [propagate(network, mask, before) for before in (mask, mask.flip(3))]
         assert torch.equal(*priors) == alone
-
-
-def test_weights_survive_the_disk(network: Network, tmp_path: Path):
-    file = tmp_path / "tracker.safetensors"
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, file)
-    loaded = load_network(file, build_network("lite0", 16, 16, 8, 16))
-    images = video()[0][0]
-    with torch.no_grad():
-        torch.testing.assert_close(loaded.encode(images).keys, network.encode(images).keys)
-
-
-@pytest.mark.parametrize("content", [None, b"no weights"])
-def test_bad_weights_are_one_line(content: bytes | None, tmp_path: Path):
-    file = tmp_path / "tracker.safetensors"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(UserError, match=r"tracker\.safetensors"):
-        load_network(file, build_network("lite0", 16, 16, 8, 16))
-
-
-def test_other_network_is_one_line(network: Network, tmp_path: Path):
-    file = tmp_path / "tracker.safetensors"
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, file)
-    with pytest.raises(UserError, match="another network"):
-        load_network(file, build_network("lite0", 24, 16, 8, 16))
 
 
 def test_imagenet_weights_from_the_package(tmp_path: Path):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from partprop.model.boxes import enlarge
-from partprop.model.network import CONTEXT, build_network
+from partprop.model.building import build_network
+from partprop.model.network import CONTEXT
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, unreliable
 
 

@@ -9,7 +9,7 @@ import torch
 import partprop
 from partprop.errors import UserError
 from partprop.model.backbone import save_weights
-from partprop.model.network import build_network
+from partprop.model.building import build_network
 from partprop.tracking.pretrained import load_pretrained, save_pretrained
 from partprop.tracking.segmenter import Settings
 from tiny import MODEL

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from partprop.model.backbone import imagenet_weights, initialise_backbone
-from partprop.model.network import Network, build_network
-from partprop.tracking.segmenter import Result, Segmenter, Settings
+from partprop.model.building import build_network
+from partprop.model.network import Network
+from partprop.tracking.result import Result
+from partprop.tracking.segmenter import Segmenter, Settings
 
 SETTINGS = Settings(short_side=96, parts=3, lost_score=0.0, memory_every=2)
 

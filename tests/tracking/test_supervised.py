@@ -10,7 +10,7 @@ from PIL import Image
 
 from partprop.data.video import Sequence, write_labels
 from partprop.tracking import supervised
-from partprop.tracking.segmenter import PartBox
+from partprop.tracking.result import PartBox
 
 FRAMES = 30
 

@@ -1,18 +1,16 @@
 """The whole network: encode a frame once, track its parts, correlate its pixels, propagate the parts' masks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partprop.model.backbone import BackboneName, build_backbone, load_weights
 from partprop.model.boxes import enlarge, roi_align
 from partprop.model.correlation import FineFrame, PixelCorrelation, bounded_log_odds
 from partprop.model.evidence import Correlated, believed, lead, masks_of, split_readouts
+from partprop.model.features import STRIDE, Features
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
@@ -20,42 +18,9 @@ from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 from partprop.model.readout import Memory
 from partprop.model.windows import Window, cut, grown, scaled, within
 
-STRIDE = 8  # of the keys
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
 STRICTNESS = 0.1  # cosine by which the memory must be the more similar for the decoder, beyond what the prior asks
 MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame to frame
-
-
-@dataclass(frozen=True)
-class Features:
-    """A frame's image (B, 3, ·, ·) at stride 2, pyramid levels (B, C, ·, ·), unit keys (B, K, ·, ·) at strides 8, 4.
-
-    detail, body and context are what the decoder sees of P2, P3 and P4, as of `MaskDecoder.prepare_frame`.
-    """
-
-    image: Tensor
-    p3: Tensor
-    p4: Tensor
-    p5: Tensor
-    detail: Tensor
-    body: Tensor
-    context: Tensor
-    keys: Tensor
-    fine_keys: Tensor
-
-    @property
-    def tracking_levels(self) -> list[Tensor]:
-        """P3, P4, P5."""
-        return [self.p3, self.p4, self.p5]
-
-    def seen_fine(self, mask: Tensor) -> FineFrame:
-        """The frame at stride 4 with a mask (B, 1, ·, ·) in [0, 1] of any resolution."""
-        return FineFrame(self.fine_keys, F.interpolate(mask, size=self.fine_keys.shape[2:], mode="area"))
-
-    def split(self, batch: int) -> "list[Features]":
-        """Features of `batch` frames each."""
-        maps = (getattr(self, field.name).split(batch) for field in fields(self))
-        return [Features(*frame) for frame in zip(*maps, strict=True)]
 
 
 class FrameOutput(NamedTuple):
@@ -309,44 +274,3 @@ class Network(nn.Module):
             for index in range(len(prior))
         ]
         return torch.stack(joined)[:, None]
-
-
-def build_network(
-    backbone: BackboneName,
-    fpn_channels: int,
-    key_channels: int,
-    value_channels: int,
-    roi_size: int,
-    training_roi_size: int | None = None,
-    learnt_keys: bool = True,
-    pixel_correlation: bool = True,
-    correlation_filter: bool = True,
-    previous_frame: bool = True,
-) -> Network:
-    """A network with random weights; the arguments are the `model` section of params.yaml, see `Network`.
-
-    By default it is trained with RoIs of the size that it is used with.
-    """
-    pyramid = Pyramid(build_backbone(backbone), fpn_channels)
-    network = Network(
-        pyramid,
-        key_channels,
-        value_channels,
-        roi_size,
-        training_roi_size or roi_size,
-        learnt_keys=learnt_keys,
-        pixel_correlation=pixel_correlation,
-        correlation_filter=correlation_filter,
-        previous_frame=previous_frame,
-    )
-    return network.to(memory_format=torch.channels_last)
-
-
-def load_network(path: Path, network: Network) -> Network:
-    """Load models/tracker.safetensors into a network and set it to evaluation.
-
-    Raises:
-        UserError: the file is missing, damaged or of another network.
-    """
-    load_weights(network, path)
-    return network.eval()

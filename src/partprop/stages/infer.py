@@ -18,7 +18,8 @@ from partprop.evaluation.boxes import Tracks
 from partprop.evaluation.vot import write_supervised
 from partprop.files import replacing_folder, write_json
 from partprop.memory import peak_memory_mb
-from partprop.model.network import Network, build_network, load_network
+from partprop.model.building import build_network, load_network
+from partprop.model.network import Network
 from partprop.tracking.segmenter import Settings
 from partprop.tracking.supervised import supervise_sequence
 from partprop.tracking.videos import TRACK_COLUMNS, TrackRow, object_boxes, segment_sequence, track_rows

@@ -25,11 +25,12 @@ from partprop.data.video import Sequence, open_davis
 from partprop.errors import UserError
 from partprop.files import write_json
 from partprop.model.backbone import load_weights, save_weights
+from partprop.model.building import build_network
 from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.history import History
 from partprop.model.lesson import Lesson, MaskErrors
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
-from partprop.model.network import Network, build_network
+from partprop.model.network import Network
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
 from partprop.tracking.segmenter import Settings
 from partprop.tracking.validation import Validation, validate

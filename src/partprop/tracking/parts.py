@@ -9,7 +9,8 @@ from torch import Tensor
 
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
 from partprop.model.evidence import Correlated
-from partprop.model.network import CONTEXT, Features, Network
+from partprop.model.features import Features
+from partprop.model.network import CONTEXT, Network
 from partprop.model.part_tracker import best_boxes
 
 SCALES = (0.5,)  # sides of parts over those of the object's box

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
-from partprop.model.network import STRIDE, Features
+from partprop.model.features import STRIDE, Features
 
 REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
 

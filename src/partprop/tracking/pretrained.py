@@ -13,7 +13,8 @@ from torch import nn
 from partprop.device import choose_device, compute_in_half
 from partprop.errors import UserError
 from partprop.files import replacing
-from partprop.model.network import Network, build_network, load_network
+from partprop.model.building import build_network, load_network
+from partprop.model.network import Network
 from partprop.tracking import segmenter
 from partprop.tracking.segmenter import Settings
 

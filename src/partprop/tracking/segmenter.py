@@ -12,12 +12,14 @@ from partprop.evaluation.frames import object_ids
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
 from partprop.model.correlation import FineFrame
-from partprop.model.network import CONTEXT, STRIDE, Features, Network
+from partprop.model.features import STRIDE, Features
+from partprop.model.network import CONTEXT, Network
 from partprop.model.propagation import join_parts, soft_aggregate
 from partprop.model.readout import READOUT_EXTRA, Memory, read
 from partprop.model.windows import scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 from partprop.tracking.places import cells, main_box, remembered_cells, with_room
+from partprop.tracking.result import PartBox, Result, with_given
 from partprop.tracking.side_by_side import SideBySide
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
@@ -30,33 +32,6 @@ LEAST_PARTS = 2  # of each of several objects, which share the number of parts
 COARSE = 4  # cells a side of what is remembered as one of the first frame beyond it
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
-
-
-@dataclass(frozen=True)
-class PartBox:
-    """A part in a frame: box xyxy in pixels of the input; part 0 is the whole object.
-
-    score in [0, 1] is the confidence in the object, and for its parts presence times similarity to the template.
-    """
-
-    object_id: int
-    part: int
-    box: tuple[float, float, float, float]
-    score: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What is known of a frame; arrays at the input's resolution.
-
-    labels: uint8 (H, W), object ids. boxes: of all objects and parts that are seen. probabilities: float32 (H, W) in
-    [0, 1] of each object. confidence: in each object, in [0, 1]; 0 where it is lost.
-    """
-
-    labels: np.ndarray
-    boxes: list[PartBox]
-    probabilities: dict[int, np.ndarray]
-    confidence: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -144,7 +119,7 @@ class Segmenter:
         followed = each(lambda one: self._remember(one[0], features, one[1], count), decided)
         self._tracks, self._before = followed + fresh, features
         result = self._result(merged, image.shape[:2], shape)
-        return result if labels is None else _with_given(result, labels)
+        return result if labels is None else with_given(result, labels)
 
     @property
     def _device(self) -> torch.device:
@@ -336,17 +311,6 @@ def _merged(probabilities: list[Tensor], shape: tuple[int, int]) -> Tensor:
     merged = soft_aggregate(torch.stack(probabilities))
     merged[1:, shape[0] :] = merged[1:, :, shape[1] :] = 0
     return merged
-
-
-def _with_given(result: Result, given: np.ndarray) -> Result:
-    """A result with the given masks as they are."""
-    labels, probabilities = result.labels, dict(result.probabilities)
-    for number in object_ids(given):
-        mask = given == number
-        labels[labels == number] = 0
-        labels[mask] = number
-        probabilities[number] = mask.astype(np.float32)
-    return replace(result, labels=labels, probabilities=probabilities)
 
 
 def _resized(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,45 @@
+"""What the online loop says of a frame."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from partprop.evaluation.frames import object_ids
+
+
+@dataclass(frozen=True)
+class PartBox:
+    """A part in a frame: box xyxy in pixels of the input; part 0 is the whole object.
+
+    score in [0, 1] is the confidence in the object, and for its parts presence times similarity to the template.
+    """
+
+    object_id: int
+    part: int
+    box: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of a frame; arrays at the input's resolution.
+
+    labels: uint8 (H, W), object ids. boxes: of all objects and parts that are seen. probabilities: float32 (H, W) in
+    [0, 1] of each object. confidence: in each object, in [0, 1]; 0 where it is lost.
+    """
+
+    labels: np.ndarray
+    boxes: list[PartBox]
+    probabilities: dict[int, np.ndarray]
+    confidence: dict[int, float]
+
+
+def with_given(result: Result, given: np.ndarray) -> Result:
+    """A result with the given masks as they are."""
+    labels, probabilities = result.labels, dict(result.probabilities)
+    for number in object_ids(given):
+        mask = given == number
+        labels[labels == number] = 0
+        labels[mask] = number
+        probabilities[number] = mask.astype(np.float32)
+    return replace(result, labels=labels, probabilities=probabilities)
