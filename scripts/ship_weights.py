@@ -1,10 +1,12 @@
-"""Make the weights that come with the package, and their model card, from the run that is in the work tree.
+"""Write trained weights in half precision, with all that `partprop segment` needs to use them.
 
+    .venv/bin/python scripts/ship_weights.py mine.safetensors
     .venv/bin/python scripts/ship_weights.py
 
-Reads models/tracker.safetensors, params.yaml and reports/metrics.json, which DVC must call up to date, so that they are
-of one run on real data; writes src/partprop/weights/lite0.safetensors in half precision and README.md beside it. Run it
-from the root of the checkout at the commit that trained. Then
+The first writes models/tracker.safetensors with the settings of params.yaml, for `partprop segment --weights`. The
+second makes the weights that come with the package, src/partprop/weights/lite0.safetensors, and their model card. For
+that, DVC must call weights, params.yaml and reports/metrics.json up to date, so that they are of one run, on real data.
+Run it from the root of the checkout at the commit that trained. Then
 `benchmarks/accuracy.py data/davis --split val --shipped` says whether they do as well as the run.
 """
 
@@ -58,20 +60,34 @@ look-alikes of the object are where it fails; docs/experiments.md shows how.
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, nargs="?", help="the weights of the package without")
+    output: Path | None = parser.parse_args().output
     try:
         params = load_params(Path("params.yaml"))
-        require_one_run(params)
-        network, settings = load_trained(params)
+        if output is None:
+            require_one_run(params)
+        write(params, output or LITE0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
-    LITE0.parent.mkdir(exist_ok=True)
-    save_pretrained(network, params.model.model_dump(), settings, LITE0)
-    with replacing(LITE0.with_name("README.md")) as temporary:
-        temporary.write_text(describe(params, metrics), encoding="utf-8")
-    print(f"{LITE0}: {LITE0.stat().st_size / 1e6:.1f} MB")
+    if output is None:
+        metrics = json.loads(METRICS.read_text(encoding="utf-8"))
+        with replacing(LITE0.with_name("README.md")) as temporary:
+            temporary.write_text(describe(params, metrics), encoding="utf-8")
+
+
+def write(params: Params, path: Path) -> None:
+    """Write models/tracker.safetensors with the settings of `params`.
+
+    Raises:
+        UserError: the weights are missing or of another network, or there is no such folder.
+    """
+    network, settings = load_trained(params)
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: no such folder; make it first")
+    save_pretrained(network, params.model.model_dump(), settings, path)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 def require_one_run(params: Params) -> None:

@@ -64,7 +64,12 @@ class Backbone(Section):
 
 
 class Model(Section):
-    """The network's sizes; the same for every stage that builds it."""
+    """The network's sizes; the same for every stage that builds it.
+
+    fpn_channels, key_channels, value_channels: of the pyramid, of the keys by which pixels are compared, and of what is
+    remembered beside a mask. roi_size, training_roi_size: cells a side of a part's RoIAlign, in use and in training.
+    The switches are those of `partprop.model.network.Network`.
+    """
 
     backbone: Literal["lite0", "resnet50v2"]
     fpn_channels: Annotated[int, Field(ge=16, multiple_of=8)]
@@ -79,7 +84,12 @@ class Model(Section):
 
 
 class PretrainFpn(Section):
-    """Mask R-CNN pre-training of the feature pyramid on COCO."""
+    """Mask R-CNN pre-training of the feature pyramid on COCO.
+
+    steps: 0 leaves the pyramid random above the backbone. batch: images a step. image_size: pixels of an image's longer
+    side. lr: peak of the learning rate, reached after warmup_steps; the backbone's is backbone_lr_scale times that, and
+    0 freezes it. log_every, checkpoint_every: steps.
+    """
 
     steps: Whole
     batch: Count
@@ -94,7 +104,15 @@ class PretrainFpn(Section):
 
 
 class TrainTracking(Section):
-    """Training of part tracking, pixel correlation and mask propagation on clips."""
+    """Training of part tracking, pixel correlation and mask propagation on clips.
+
+    held_out: training sequences on which the weights are chosen. steps, lr, warmup_steps, backbone_lr_scale: as for the
+    pyramid. batch: clips of four frames a step. crop: pixels a side. still_share: of clips made of still images.
+    paste_share: of video clips that get another ground, and of those that get an occluder. max_gap: annotated frames
+    between reference and next frame, at the end of the curriculum. parts: of each clip's object, beside the whole.
+    ema_decay: of the moving average of the weights, which is what is validated and kept. validate_every: steps, on the
+    first validate_frames frames of each held-out sequence.
+    """
 
     held_out: Annotated[list[Name], Field(min_length=1)]
     steps: Count
@@ -123,7 +141,10 @@ class TrainTracking(Section):
 
 
 class Segmentation(Section):
-    """The online loop over a video: the same settings in validation during training and in inference."""
+    """The online loop over a video: the same settings in validation during training and in inference.
+
+    The keys are those of `partprop.tracking.segmenter.Settings`.
+    """
 
     short_side: Annotated[int, Field(ge=64)]
     parts: Whole
@@ -145,7 +166,12 @@ class Infer(Section):
 
 
 class Baselines(Section):
-    """Label propagation with the untrained backbone: the strongest baseline's settings (Vondrick et al. 2018)."""
+    """Label propagation with ImageNet's features: the strongest baseline's settings (Vondrick et al. 2018).
+
+    short_side: pixels of the shorter side of resized frames. context_frames: previous frames beside the first that
+    labels come from. radius: reach in cells of the features. neighbours: best matches that vote, weighed by a softmax
+    of this temperature.
+    """
 
     short_side: Annotated[int, Field(ge=64)]
     context_frames: Count

@@ -142,7 +142,7 @@ class PixelCorrelation(nn.Module):
         round. Where nothing is remembered of the previous frame, they speak for all.
 
         Args:
-            masks: (B, 3, h, w), as of `Network.masks`. fine: (B, 1, 2h, 2w), the previous mask as of `read_fine`.
+            masks: (B, 3, h, w), as of `evidence.masks_of`. fine: (B, 1, 2h, 2w), the previous mask as of `read_fine`.
             trust: (B, 1, h, w), in memory and filter. remembered: (B,), 0 where no previous frame is known, else 1.
         """
         coarse = torch.cat([masks, trust], 1)

@@ -13,6 +13,7 @@ import torch
 
 from partprop import paths
 from partprop.data.video import Sequence, open_davis, write_labels
+from partprop.device import choose_device
 from partprop.errors import UserError
 from partprop.evaluation.boxes import Tracks
 from partprop.evaluation.vot import write_supervised
@@ -34,7 +35,7 @@ def run(params: Params, log: Run, shard: int) -> None:
     torch.set_num_threads(params.infer.threads)
     cv2.setNumThreads(1)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
-    network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
+    network = load_network(paths.TRACKER, build_network(**params.model.model_dump())).to(choose_device("auto"))
     settings = Settings(**params.segmentation.model_dump())
     seconds, frames = 0.0, 0
     with replacing_folder(paths.RESULTS / str(shard)) as folder:

@@ -13,7 +13,7 @@ from partprop.model.features import Features
 from partprop.model.network import CONTEXT, Network
 from partprop.model.part_tracker import best_boxes
 
-SCALES = (0.5,)  # sides of parts over those of the object's box
+SCALE = 0.5  # sides of parts over those of the object's box
 SMALLEST = 12.0  # pixels of the working resolution below which a part shows no detail
 KEEP_SCORE = 0.35  # below it a part is dropped
 MIN_GAIN = 0.08  # share of the mask that a further part must add
@@ -189,17 +189,14 @@ def _resized(maps: Tensor, size: int) -> Tensor:
 
 
 def _candidates(mask: Tensor, whole: Tensor) -> Tensor:
-    """Boxes of each scale centred on a grid of the mask's pixels."""
+    """Boxes centred on a grid of the mask's pixels; none if they would be too small to be tracked."""
     _, size = to_centre_size(whole)
+    if (size * SCALE).min() < SMALLEST:
+        return mask.new_zeros(0, 4)
     step = max(2, int(size.max() / 12))
     ys, xs = (mask[::step, ::step] > 0.5).nonzero(as_tuple=True)
     centres = torch.stack([xs, ys], 1).to(mask.dtype) * step + 0.5
-    boxes = [
-        from_centre_size(centres, (size * scale).expand_as(centres))
-        for scale in SCALES
-        if (size * scale).min() >= SMALLEST
-    ]
-    return torch.cat(boxes) if boxes else mask.new_zeros(0, 4)
+    return from_centre_size(centres, (size * SCALE).expand_as(centres))
 
 
 def _box_sums(values: Tensor, boxes: Tensor) -> Tensor:

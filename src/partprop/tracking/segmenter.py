@@ -39,9 +39,9 @@ class Settings:
     """How a video is run.
 
     short_side: the working resolution, pixels of the frame's shorter side, which is at most doubled for it. parts: at
-    most so many beside the whole objects, which share them. lost_score: confidence in [0, 1] below which an object
-    counts as lost. memory_every: the object is remembered from every so many frames, the last of which is kept; 0
-    remembers the first frame alone.
+    most so many beside the whole object; several objects share them, but each has at least two. lost_score: confidence
+    in [0, 1] below which an object counts as lost. memory_every: the object is remembered from every so many frames,
+    the last of which is kept; 0 remembers the first frame alone.
     """
 
     short_side: int
