@@ -44,3 +44,27 @@ def test_who_is_wholly_hidden_is_lost_and_found_again(seed: int) -> None:
     assert hidden <= lost
     assert all(not results[number - 1].labels.any() for number in hidden)
     assert jaccard(results[-1].labels == 1, masks[-1]) > 0.7
+
+
+def ground_with(box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A smooth frame with a bright box x1, y1, x2, y2, and its mask."""
+    ys, xs = np.mgrid[:420, :560]
+    image = np.stack([90 + 40 * np.sin(xs / 50), 110 + 40 * np.cos(ys / 60), 100 + 0 * xs], -1)
+    mask = np.zeros((420, 560), np.uint8)
+    mask[box[1] : box[3], box[0] : box[2]] = 1
+    image[mask > 0] = (230, 60, 40)
+    return image.astype(np.uint8), mask
+
+
+@pytest.mark.parametrize("left", [104, 108, 109])  # within a column of cells of the keys, and astride two
+def test_an_object_thinner_than_a_cell_is_followed(left: int) -> None:
+    image, mask = ground_with((left, 100, left + 7, 260))
+    segmenter = Segmenter(device="cpu")
+    segmenter.start(image, mask)
+    assert jaccard(segmenter.step(image).labels == 1, mask > 0) > 0.4
+
+
+def test_an_object_too_small_to_be_seen_keeps_its_given_mask() -> None:
+    image, mask = np.zeros((2160, 3840, 3), np.uint8), np.zeros((2160, 3840), np.uint8)
+    mask[1000:1003, 2000:2003] = 1
+    assert (Segmenter(device="cpu").start(image, mask).labels == mask).all()

@@ -1,5 +1,7 @@
 """Decoding and joining parts, merging objects."""
 
+import math
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,7 +95,11 @@ def test_aggregation_is_a_distribution_that_keeps_the_order(values):
                 assert merged[1 + first] >= merged[1 + second]
 
 
-def test_one_object_keeps_its_side_of_one_half():
-    probabilities = torch.tensor([0.05, 0.3, 0.49, 0.51, 0.8])[None, None]
-    merged = soft_aggregate(probabilities)
-    assert (merged[1] > 0.5).tolist() == (probabilities[0] > 0.5).tolist()
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4))
+def test_aggregation_is_what_independent_objects_are_if_at_most_one_is_there(values):
+    def likelihood(present: int | None) -> float:
+        return math.prod(value if number == present else 1 - value for number, value in enumerate(values))
+
+    likelihoods = torch.tensor([likelihood(present) for present in (None, *range(len(values)))], dtype=torch.float64)
+    merged = soft_aggregate(torch.tensor(values, dtype=torch.float64)[:, None, None])[:, 0, 0]
+    torch.testing.assert_close(merged, likelihoods / likelihoods.sum())

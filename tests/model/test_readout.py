@@ -17,6 +17,14 @@ def test_reading_a_frame_with_its_own_keys_gives_its_mask():
     assert readout[0, 4][mask[0] > 0.5].min() > 0.999
 
 
+def test_an_object_that_fills_no_cell_is_matched():
+    keys, mask = unit(1, 32, 50), torch.zeros(1, 50)
+    mask[0, :5] = 0.4
+    readout = read(Memory(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
+    assert readout[0, 3, :5].min() > 0.99
+    assert readout[0, 3, 5:].max() < 0.01
+
+
 def test_attention_of_equal_keys_is_the_mean():
     keys = unit(1, 8, 1).expand(-1, -1, 10)
     values = torch.randn(1, 3, 10, generator=torch.Generator().manual_seed(2))

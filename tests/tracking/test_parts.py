@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from partprop.model.boxes import enlarge
+from partprop.model.boxes import box_of_mask, enlarge
 from partprop.model.building import build_network
 from partprop.model.network import CONTEXT
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, unreliable
@@ -14,6 +14,12 @@ def disc(size: int = 96, radius: int = 30) -> torch.Tensor:
     return (((xs - size / 2) ** 2 + (ys - size / 2) ** 2) < radius**2).float()
 
 
+def proposed(mask: torch.Tensor, count: int, taken: torch.Tensor | None = None) -> torch.Tensor:
+    whole = box_of_mask(mask)
+    assert whole is not None
+    return propose(mask, whole.float(), count, taken)
+
+
 def covered(mask: torch.Tensor, boxes: torch.Tensor) -> float:
     seen = torch.zeros_like(mask)
     for x1, y1, x2, y2 in boxes.round().long().clamp(min=0).tolist():
@@ -22,28 +28,37 @@ def covered(mask: torch.Tensor, boxes: torch.Tensor) -> float:
 
 
 def test_parts_cover_the_mask():
-    boxes = propose(disc(), 6)
+    boxes = proposed(disc(), 6)
     assert 2 <= len(boxes) <= 6
     assert covered(disc(), boxes) > 0.8
 
 
 def test_each_part_adds_something():
-    boxes = propose(disc(), 6)
+    boxes = proposed(disc(), 6)
     for index in range(1, len(boxes)):
         assert covered(disc(), boxes[: index + 1]) > covered(disc(), boxes[:index]) + 0.05
 
 
 def test_existing_parts_are_not_proposed_again():
-    boxes = propose(disc(), 6)
-    assert len(propose(disc(), 6, boxes)) <= 1
-    again = propose(disc(), 6, boxes[:1])
+    boxes = proposed(disc(), 6)
+    assert len(proposed(disc(), 6, boxes)) <= 1
+    again = proposed(disc(), 6, boxes[:1])
     assert covered(disc(), torch.cat([boxes[:1], again])) > 0.8
 
 
 def test_nothing_to_propose():
-    assert propose(torch.zeros(20, 20), 4).shape == (0, 4)
-    assert propose(disc(), 0).shape == (0, 4)
-    assert propose(disc(16, 5), 4).shape == (0, 4)  # too small for detail
+    assert propose(torch.zeros(20, 20), torch.tensor([0.0, 0, 20, 20]), 4).shape == (0, 4)
+    assert proposed(disc(), 0).shape == (0, 4)
+    assert proposed(disc(16, 5), 4).shape == (0, 4)  # too small for detail
+
+
+def test_a_speck_does_not_change_the_size_of_parts():
+    mask = disc(192, 30)
+    whole = box_of_mask(mask)
+    assert whole is not None
+    specked = mask.clone()
+    specked[2:4, 188:190] = 1
+    assert torch.equal(propose(specked, whole.float(), 6), propose(mask, whole.float(), 6))
 
 
 def parts_at(boxes: list[list[float]], scores: list[float]) -> Parts:
@@ -89,7 +104,7 @@ def test_what_crowding_parts_left_uncovered_is_covered_again():
     parts = parts_at([[18.0, 18, 78, 78], *crowd], [0.9] * 7)
     assert covered(mask, parts.boxes[1:]) < 0.7
     kept = parts.without(redundant(parts, mask))
-    fresh = propose(mask, 7 - len(kept), kept.boxes[1:])
+    fresh = proposed(mask, 7 - len(kept), kept.boxes[1:])
     assert covered(mask, torch.cat([kept.boxes[1:], fresh])) > 0.8
 
 

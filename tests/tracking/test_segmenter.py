@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from partprop.errors import UserError
 from partprop.model.backbone import imagenet_weights, initialise_backbone
 from partprop.model.building import build_network
 from partprop.model.network import Network
@@ -133,6 +134,14 @@ def test_frames_are_brought_to_the_working_resolution(network: Network, size: tu
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(size=size), cv2.resize(labels(), size[::-1], interpolation=cv2.INTER_NEAREST))
     assert segmenter._before.keys.shape[2:] == cells
+
+
+def test_a_frame_of_another_size_is_one_line(network: Network):
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(), labels())
+    with pytest.raises(UserError, match="64x96 follows others of 128x96"):
+        segmenter.step(frame(size=(96, 64)))
+    segmenter.start(frame(size=(96, 64)), labels((96, 64)))  # another video
 
 
 def test_two_segmenters_do_not_disturb_each_other(network: Network):

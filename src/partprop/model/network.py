@@ -190,7 +190,7 @@ class Network(nn.Module):
             correlated: of a window whose origin is at row and column `offset` of the stride-8 grid.
             boxes: (B, P, 4) of the parts.
             previous: (B, P, 1, 2S, 2S), the previous mask in the parts' previous windows.
-            guidance: (B, P, G, S, S); S may be any even number here.
+            guidance: (B, P, G, S, S); S may be any multiple of 4 here.
 
         Returns:
             Mask logits (B, P, 1, 2S, 2S) in the enlarged boxes; how they correct the prior; presence logits (B, P).

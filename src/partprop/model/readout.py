@@ -65,9 +65,14 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
     similarity = memory.keys.transpose(1, 2) @ (temperature * keys)
     readout = torch.cat([memory.values, memory.mask[:, None]], 1) @ similarity.softmax(dim=1)
     with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
-        best = _best_matches(similarity.detach(), memory.mask > 0.5, -temperature)
+        best = _best_matches(similarity.detach(), object_cells(memory.mask, 1), -temperature)
         odds = matches(*best, temperature)
     return torch.cat([readout, odds.transpose(1, 2)], 1)
+
+
+def object_cells(mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """Which cells of masks in [0, 1] count as object: the half, or of an object that fills no cell half of the most."""
+    return mask > 0.5 * mask.amax(dim, keepdim=True)
 
 
 def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.model.readout import matches
+from partprop.model.readout import matches, object_cells
 
 UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
 BLOCK = 8  # side of the blocks that look at their neighbourhood together; about that, where no blocks are chosen
@@ -70,10 +70,10 @@ class Surroundings:
     @torch.no_grad()
     def best_matches(self, mask: Tensor) -> Tensor:
         """Match and best cosines (B, 3, h, w), as of `read`, with the other frame's mask (B, 1, H, W)."""
-        is_object = (self._around(mask)[..., 0] > 0.5)[:, None]
+        inside = self._around(object_cells(mask, (1, 2, 3)).to(mask.dtype))[..., 0][:, None] > 0
         best_object, best_ground = (
             self._similarity.masked_fill(hidden, UNREACHABLE).amax(2, keepdim=True).maximum(-self._temperature)
-            for hidden in (~is_object, is_object)
+            for hidden in (~inside, inside)
         )
         return self._unblock(matches(best_object, best_ground, self._temperature))
 

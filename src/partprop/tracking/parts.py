@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, roi_align, to_centre_size
+from partprop.model.boxes import enlarge, from_centre_size, roi_align, to_centre_size
 from partprop.model.evidence import Correlated
 from partprop.model.features import Features
 from partprop.model.network import CONTEXT, Network
@@ -121,15 +121,15 @@ def decode(
     return corrections, presence
 
 
-def propose(mask: Tensor, count: int, taken: Tensor | None = None) -> Tensor:
+def propose(mask: Tensor, whole: Tensor, count: int, taken: Tensor | None = None) -> Tensor:
     """Boxes (≤ count, 4) over a mask, chosen one by one for the share of the mask that they newly cover.
 
     Args:
         mask: (H, W) in [0, 1].
+        whole: (4,), the object's box; what the mask has outside is not covered.
         taken: (K, 4) boxes of parts that exist already.
     """
-    whole = box_of_mask(mask)
-    if whole is None or count == 0:
+    if count == 0:
         return mask.new_zeros(0, 4)
     candidates = _candidates(mask, whole)
     left, corner = _inside(mask, whole)
@@ -159,11 +159,10 @@ def unreliable(parts: Parts, whole: Tensor) -> list[int]:
 def redundant(parts: Parts, mask: Tensor) -> list[int]:
     """Indices of parts that show too little of a mask (H, W) beside those that are more similar to their template.
 
-    Parts of an object that grows or turns crowd where it still looks as it did, and what is new would have none.
+    Parts of an object that grows or turns crowd where it still looks as it did, and what is new would have none. What
+    the mask has outside the whole object's box does not count.
     """
-    whole = box_of_mask(mask)
-    if whole is None:
-        return []
+    whole = parts.boxes[0]
     left, corner = _inside(mask, whole)
     least, found = MIN_GAIN * left.sum(), []
     for index in (1 + parts.scores[1:].argsort(descending=True)).tolist():
@@ -194,8 +193,9 @@ def _candidates(mask: Tensor, whole: Tensor) -> Tensor:
     if (size * SCALE).min() < SMALLEST:
         return mask.new_zeros(0, 4)
     step = max(2, int(size.max() / 12))
-    ys, xs = (mask[::step, ::step] > 0.5).nonzero(as_tuple=True)
-    centres = torch.stack([xs, ys], 1).to(mask.dtype) * step + 0.5
+    inside, corner = _inside(mask, whole)
+    ys, xs = inside[::step, ::step].nonzero(as_tuple=True)
+    centres = torch.stack([xs, ys], 1).to(mask.dtype) * step + 0.5 + corner[:2]
     return from_centre_size(centres, (size * SCALE).expand_as(centres))
 
 

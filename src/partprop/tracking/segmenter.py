@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from partprop.errors import UserError
 from partprop.evaluation.frames import object_ids
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
@@ -83,6 +84,7 @@ class Segmenter:
         self.settings = settings
         self._tracks: list[_Track] = []
         self._before: Features  # of the previous frame
+        self._size: tuple[int, ...]  # its height and width
         self._side_by_side = SideBySide(self._device)
 
     def start(self, image: np.ndarray, labels: np.ndarray) -> Result:
@@ -103,12 +105,20 @@ class Segmenter:
             image: uint8 (H, W, 3), RGB.
             labels: true masks in it, as for `start`: of objects that appear, which are followed from here on, and of
                 known ones, which are corrected: they are followed as they look here.
+
+        Raises:
+            UserError: the frame has another size than those before.
         """
+        if self._tracks and image.shape[:2] != self._size:
+            height, width = image.shape[:2]
+            raise UserError(f"a frame of {width}x{height} follows others of {self._size[1]}x{self._size[0]}; resize it")
+        self._size = image.shape[:2]
         features, shape = self._encode(image)
         given = {} if labels is None else self._given(labels, shape)
         known = [tracked for tracked in self._tracks if tracked.object_id not in given]
         if not known and not given:
-            return Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
+            empty = Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
+            return empty if labels is None else with_given(empty, labels)
         count = len(known) + len(given)
         each = self._side_by_side.map
         fresh = each(lambda new: self._begin(features, new[1], new[0], count), list(given.items()))
@@ -149,7 +159,7 @@ class Segmenter:
         """An object as its given mask (H, W) shows it, one of so many objects."""
         whole = box_of_mask(mask)
         assert whole is not None
-        boxes = torch.cat([whole[None].to(mask), propose(mask, self._parts_each(objects))])
+        boxes = torch.cat([whole[None].to(mask), propose(mask, whole.to(mask), self._parts_each(objects))])
         parts = describe(self.network, features, mask, boxes, 0)
         near = remembered_cells(whole, features)
         reference = self.network.memorise(features, mask[None, None]).coarsened(near, COARSE)
@@ -172,7 +182,8 @@ class Segmenter:
 
     def _search(self, tracked: _Track, features: Features) -> tuple[_Track, Tensor]:
         """Look for a lost object in the whole frame: where the reference's pixels match, and where it was last."""
-        blank = replace(tracked, mask=torch.zeros_like(tracked.mask))
+        # the reference alone: what is remembered of late may be what the object was lost to
+        blank = replace(tracked, mask=torch.zeros_like(tracked.mask), memory=tracked.reference)
         whole, best, found = tracked.parts.select([0]), self.settings.lost_score + HYSTERESIS, None
         for box in self._candidates(tracked, features):
             parts = whole.moved(box[None], torch.ones_like(whole.scores))
@@ -277,7 +288,7 @@ class Segmenter:
         """At most so many parts, proposed again where the mask is not covered."""
         parts = parts.select(list(range(min(len(parts), allowed + 1))))
         missing = allowed + 1 - len(parts)
-        boxes = propose(mask, missing, parts.boxes[1:])
+        boxes = propose(mask, parts.boxes[0], missing, parts.boxes[1:])
         if len(boxes) == 0:
             return parts, tracked.next_name
         fresh = describe(self.network, features, mask, boxes, tracked.next_name)
