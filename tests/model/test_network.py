@@ -34,7 +34,7 @@ def video() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def losses_of(network: Network) -> torch.Tensor:
     images, mask, boxes = video()
     outputs = network(images, mask, boxes, boxes, torch.ones(1, 3))
-    targets = FrameTargets(mask, boxes[:, 1], torch.ones(1, PARTS), boxes[:, 1], boxes[:, 1])
+    targets = FrameTargets(mask, boxes[:, 1], torch.ones(1, PARTS), boxes[:, 1], boxes[:, 1], torch.ones(1))
     return torch.stack([total_loss(frame_losses(output, targets)) for output in outputs]).mean()
 
 

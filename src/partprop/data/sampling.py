@@ -9,6 +9,7 @@ import numpy as np
 from partprop.data import augment
 from partprop.data.clips import FRAMES, Clip, finish, move_with, random_parts
 from partprop.data.labels import VOID, mask_box
+from partprop.data.part_motion import follow
 from partprop.data.scenery import Motion, Scenery, Setting
 from partprop.data.video import Sequence
 
@@ -63,7 +64,7 @@ class VideoClips:
         views, masks = self._crop(rng, [video.image(index) for index in indices], masks, far)
         if masks[0].sum() < FEWEST:  # the object is hidden by an occluder
             return self.draw(rng, progress)
-        return finish(rng, views, masks, *self._boxes(rng, masks), far)
+        return finish(rng, views, masks, *self._boxes(rng, views, masks, far), far)
 
     def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> tuple[list[int], bool]:
         """Numbers of the frames, and whether the reference lies far from the others."""
@@ -118,8 +119,10 @@ class VideoClips:
         first = (_middle(rng, [reference], 0.3 * self.crop / zoom), zoom)
         return [first] + [(_middle(rng, later, 0.3 * self.crop / other), other)] * (FRAMES - 1)
 
-    def _boxes(self, rng: np.random.Generator, masks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """The object's box where it is seen, else the last; the parts move with it, their true places are unknown."""
+    def _boxes(
+        self, rng: np.random.Generator, views: list[np.ndarray], masks: list[np.ndarray], far: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The object's box where it is seen, else the last; its parts' by optical flow, or moved with it."""
         parts = random_parts(rng, masks[0], self.parts)
         reference = mask_box(masks[0])
         assert reference is not None
@@ -131,6 +134,10 @@ class VideoClips:
             last = last if box is None else box
             boxes[time, 0] = last
             boxes[time, 1:] = move_with(parts, reference, last).reshape(-1, 4)
+        if not far:
+            followed, known = follow(parts, views, masks)
+            boxes[:, 1:] = np.where(known[..., None], followed, boxes[:, 1:])
+            tracked[:, 1:] = known
         return boxes, tracked
 
 

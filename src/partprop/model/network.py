@@ -233,7 +233,8 @@ class Network(nn.Module):
             images: (B, T, 3, H, W), frame 0 the reference.
             mask: (B, 1, H, W) of frame 0, in [0, 1].
             boxes: (B, T, P, 4) where the parts' masks are decoded, part 0 the whole object.
-            last_boxes: (B, T, P, 4) around which the part tracker searches; frame 0's are not used.
+            last_boxes: (B, T, P, 4) where the parts were in the frame before, as far as is known: the part tracker
+                searches around them, and the previous mask is seen there; frame 0's are not used.
             remembered: (B, T) 0 where the previous mask is blanked, as for an object that had been lost, else 1.
             lesson: what is done to the previous masks before that, while training.
 
@@ -256,8 +257,8 @@ class Network(nn.Module):
             grid = (current.keys.shape[2], current.keys.shape[3])
             window = (slice(0, grid[0]), slice(0, grid[1]))
             correlated = self.correlate(current, memory, filter_weights, previous, previous_mask, window)
-            windows = enlarge(boxes[:, time - 1], CONTEXT)
-            crops = roi_align(previous_mask, windows, 2 * self.roi_size, MASK_STRIDE)
+            before = enlarge(last_boxes[:, time], CONTEXT)
+            crops = roi_align(previous_mask, before, 2 * self.roi_size, MASK_STRIDE)
             masks, corrections, presence = self.decode(current, correlated, (0, 0), boxes[:, time], crops, guidance)
             joined = self._join(correlated.prior, corrections, boxes[:, time], presence)
             found = masks_of(correlated.evidence)
