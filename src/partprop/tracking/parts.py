@@ -15,7 +15,7 @@ from partprop.model.part_tracker import best_boxes
 
 SCALE = 0.5  # sides of parts over those of the object's box
 SMALLEST = 12.0  # pixels of the working resolution below which a part shows no detail
-KEEP_SCORE = 0.35  # below it a part is dropped
+KEEP_SCORE = 0.35  # similarity times presence, below which a part is dropped
 MIN_GAIN = 0.08  # share of the mask that a further part must add
 CELL = 5.0  # pixels of the working resolution, or a little less, of a cell of the RoIs in which masks are decoded
 SIZE_STEP = 4  # RoIs have a multiple of so many cells a side: the decoder halves them twice
@@ -27,7 +27,8 @@ class Parts:
     """K parts of an object; part 0 is the whole object.
 
     boxes: (K, 4) in pixels of the working resolution. templates: (K, C, 8, 8). guidance: (K, G, S, S).
-    scores: (K,) in [0, 1], the similarity to the template. names: a number that stays with each part.
+    scores: (K,) in [0, 1], the similarity to the template; once masks are decoded, times the presence, and that of part
+    0 is the confidence in the object. names: a number that stays with each part.
     """
 
     boxes: Tensor
