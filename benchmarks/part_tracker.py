@@ -9,7 +9,8 @@ for them, errors as shares of a part's sides:
 - displaced: in the same frame, from a box that is up to 0.3 of its sides off, without the window that favours small
   motion. The truth is known exactly.
 - next frame: as in use. The truth is the median DIS optical flow of the part's pixels, so that errors below 0.05 say
-  little. Beside it, what it takes to leave the parts where they were, or to shift them as the object's box shifts.
+  little. Beside it, the parts searched for from where the tracked whole object's shift takes them, left where they
+  were, and shifted as the object's true box shifts.
 """
 
 import argparse
@@ -32,7 +33,6 @@ from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, to_centre_size
 from partprop.model.network import Network
 from partprop.model.part_tracker import best_boxes
-from partprop.stages.train_tracking import split_sequences
 from partprop.tracking.parts import propose
 from partprop.tracking.pretrained import LITE0, load_pretrained
 
@@ -62,7 +62,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     try:
         network, settings = load_pretrained(arguments.weights)
-        _, chosen = split_sequences(open_davis(arguments.davis, "train", 2016), arguments.sequences)
+        chosen = named(open_davis(arguments.davis, "train", 2016), arguments.sequences)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -77,6 +77,18 @@ def main() -> None:
         values = torch.cat(parts)
         far = (values > 0.25).float().mean()
         print(f"{name:37s}  {values.median():6.3f} {values.mean():6.3f}  {far:10.2f}  {len(values):6d}")
+
+
+def named(sequences: list[Sequence], names: list[str]) -> list[Sequence]:
+    """The sequences of these names.
+
+    Raises:
+        UserError: one is not there.
+    """
+    by_name = {sequence.name: sequence for sequence in sequences}
+    if unknown := [name for name in names if name not in by_name]:
+        raise UserError(f"{', '.join(unknown)}: no such training sequence; name one of {', '.join(by_name)}")
+    return [by_name[name] for name in names]
 
 
 @torch.inference_mode()
@@ -104,13 +116,13 @@ def measure(network: Network, now: Frame, following: Frame, random: torch.Genera
     whole, ahead = box_of_mask(now.mask), box_of_mask(following.mask)
     assert whole is not None
     assert ahead is not None
-    boxes = torch.cat([whole[None].float(), propose(now.mask, whole.float(), PARTS)])
+    boxes = torch.cat([whole[None], propose(now.mask, whole, PARTS)])
     templates = network.tracker.embed(now.levels, boxes[None])
     shift = DISPLACED * (2 * torch.rand(len(boxes), 2, generator=random) - 1) * to_centre_size(boxes)[1]
     start = boxes + shift.repeat(1, 2)
     found, _ = best_boxes(network.tracker(now.levels, templates, start[None]), start[None], window_weight=0)
     tracked, _ = best_boxes(network.tracker(following.levels, templates, boxes[None]), boxes[None])
-    with_whole = (to_centre_size(ahead.float())[0] - to_centre_size(boxes[0])[0]).repeat(2)
+    with_whole = (to_centre_size(ahead)[0] - to_centre_size(boxes[0])[0]).repeat(2)
     along = boxes + (tracked[0, :1] - boxes[:1])
     nearer, _ = best_boxes(network.tracker(following.levels, templates, along[None]), along[None])
     truth = boxes + flow_of(now, following, boxes).repeat(1, 2)

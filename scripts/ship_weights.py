@@ -61,20 +61,23 @@ look-alikes of the object are where it fails; docs/experiments.md shows how.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path, nargs="?", help="the weights of the package without")
+    parser.add_argument(
+        "output", type=Path, nargs="?", help="file to write; without it the package's own weights and model card"
+    )
     output: Path | None = parser.parse_args().output
     try:
         params = load_params(Path("params.yaml"))
+        card = None
         if output is None:
             require_one_run(params)
+            card = describe(params, json.loads(METRICS.read_text(encoding="utf-8")))
         write(params, output or LITE0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    if output is None:
-        metrics = json.loads(METRICS.read_text(encoding="utf-8"))
+    if card is not None:
         with replacing(LITE0.with_name("README.md")) as temporary:
-            temporary.write_text(describe(params, metrics), encoding="utf-8")
+            temporary.write_text(card, encoding="utf-8")
 
 
 def write(params: Params, path: Path) -> None:

@@ -56,7 +56,7 @@ def ground_with(box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]
     return image.astype(np.uint8), mask
 
 
-@pytest.mark.parametrize("left", [104, 108, 109])  # within a column of cells of the keys, and astride two
+@pytest.mark.parametrize("left", [108, 109])  # astride two columns of cells of the keys
 def test_an_object_thinner_than_a_cell_is_followed(left: int) -> None:
     image, mask = ground_with((left, 100, left + 7, 260))
     segmenter = Segmenter(device="cpu")
@@ -67,4 +67,6 @@ def test_an_object_thinner_than_a_cell_is_followed(left: int) -> None:
 def test_an_object_too_small_to_be_seen_keeps_its_given_mask() -> None:
     image, mask = np.zeros((2160, 3840, 3), np.uint8), np.zeros((2160, 3840), np.uint8)
     mask[1000:1003, 2000:2003] = 1
-    assert (Segmenter(device="cpu").start(image, mask).labels == mask).all()
+    result = Segmenter(device="cpu").start(image, mask)
+    assert (result.labels == mask).all()
+    assert result.confidence == {1: 0.0}

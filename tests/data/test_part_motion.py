@@ -19,7 +19,7 @@ def scene(left: int, top: int, hidden: bool = False) -> tuple[np.ndarray, np.nda
     """A textured object of 60 pixels a side on another ground, and its mask."""
     image, mask = texture(1), np.zeros((SIZE, SIZE), np.uint8)
     if not hidden:
-        image[top : top + 60, left : left + 60] = texture(2)[:60, :60]
+        image[top : top + 60, left : left + 60] = texture(2)[:60, : min(60, SIZE - left)]
         mask[top : top + 60, left : left + 60] = 1
     return image, mask
 
@@ -42,6 +42,13 @@ def test_what_vanishes_is_unknown_from_there_on():
     assert known[:2].all()
     assert not known[2:].any()
     np.testing.assert_array_equal(boxes[3], boxes[1])
+
+
+@pytest.mark.parametrize(("left", "step"), [(10, 30), (96, 12)])  # by half its size; over the picture's border
+def test_what_flow_cannot_follow_is_unknown(left: int, step: int):
+    images, masks = zip(*(scene(left + step * time, 40) for time in range(4)), strict=True)
+    _, known = follow(PARTS + np.array([left - 30, 0] * 2, np.float32), images, masks)
+    assert not known[1:].any()
 
 
 def test_a_part_without_the_object_is_unknown():

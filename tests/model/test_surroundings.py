@@ -47,7 +47,8 @@ def test_surroundings_are_the_pairs_within_the_radius(shape, margins, radius, se
     around = Surroundings(keys, other_keys, (top, left), radius, temperature)
     expected = (attention @ known.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, shape)
     torch.testing.assert_close(around.attend(known), expected)
-    is_object = known[:, :1].flatten(2) > 0.5 * known[:, :1].amax((2, 3), keepdim=True)[..., 0]
+    most = known[:, :1].amax((2, 3), keepdim=True)[..., 0]
+    is_object = known[:, :1].flatten(2) > torch.where(most > 0.5, 0.5, 0.5 * most).clamp(min=1 / 32)
     best = [cosine.masked_fill(hidden, -1).amax(2).clamp(min=-1) for hidden in (~is_object, is_object)]
     match, closest, best_of_all = around.best_matches(known[:, :1]).flatten(2).unbind(1)
     torch.testing.assert_close(match, torch.sigmoid(temperature * (best[0] - best[1])))

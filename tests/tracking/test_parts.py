@@ -47,7 +47,7 @@ def test_existing_parts_are_not_proposed_again():
 
 
 def test_nothing_to_propose():
-    assert propose(torch.zeros(20, 20), torch.tensor([0.0, 0, 20, 20]), 4).shape == (0, 4)
+    assert propose(torch.zeros(60, 60), torch.tensor([0.0, 0, 60, 60]), 4).shape == (0, 4)
     assert proposed(disc(), 0).shape == (0, 4)
     assert proposed(disc(16, 5), 4).shape == (0, 4)  # too small for detail
 

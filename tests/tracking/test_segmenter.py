@@ -205,6 +205,9 @@ def test_an_object_that_vanished_is_found_again():
     segmenter = Segmenter(network, Settings(short_side=96, parts=2, lost_score=0.5, memory_every=2))
     segmenter.start(scene, mask.astype(np.uint8))
     for _ in range(2):
+        segmenter.step(scene)
+    assert segmenter._tracks[0].memory is not segmenter._tracks[0].reference
+    for _ in range(2):
         gone = segmenter.step(np.full_like(scene, 120))
         assert not gone.labels.any()
         assert gone.boxes == []
@@ -212,6 +215,7 @@ def test_an_object_that_vanished_is_found_again():
     assert (mask & (found.labels == 1)).sum() / (mask | (found.labels == 1)).sum() > 0.6
     assert [box.part for box in found.boxes][:1] == [0]
     assert segmenter._tracks[0].earlier == ()  # frames without the object would speak against it
+    assert segmenter._tracks[0].memory is segmenter._tracks[0].reference  # what it was lost to is forgotten
 
 
 def test_no_object_gives_background(network: Network):

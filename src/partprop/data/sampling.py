@@ -14,7 +14,7 @@ from partprop.data.scenery import Motion, Scenery, Setting
 from partprop.data.video import Sequence
 
 NEAR = 2  # annotated frames from the reference up to which a frame counts as the one right after it
-NEAR_SHARE = 0.4  # of clips that are drawn to be so
+NEAR_SHARE = 0.4  # of clips of videos that are drawn to be so; others may be by chance
 STEP = 2  # annotated frames between the later frames of a clip, at most
 FEWEST = 64  # pixels of the object that the reference must show
 OCCLUDER_SHARE = 0.35  # of still clips
@@ -136,7 +136,7 @@ class VideoClips:
             last = last if box is None else box
             boxes[time, 0] = last
             boxes[time, 1:] = move_with(parts, reference, last).reshape(-1, 4)
-        if not far:
+        if self.parts and not far:
             followed, known = follow(parts, views, masks)
             boxes[:, 1:] = np.where(known[..., None], followed, boxes[:, 1:])
             tracked[:, 1:] = known

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.fpn import init_truncated_normal
-from partprop.model.readout import READOUT_EXTRA, Memory, read
+from partprop.model.readout import READOUT_EXTRA, Memory, object_cells, read
 from partprop.model.surroundings import BLOCK, Surroundings
 
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
@@ -173,7 +173,7 @@ class PixelCorrelation(nn.Module):
     def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known."""
         known = self.know(p3, mask).flatten(2)
-        return Memory(keys.flatten(2), known[:, :-1], known[:, -1])
+        return Memory(keys.flatten(2), known[:, :-1], known[:, -1], object_cells(known[:, -1], 1))
 
     def forward(
         self, keys: Tensor, reference: Memory, before_keys: Tensor, before: Tensor, offset: tuple[int, int]

@@ -26,7 +26,8 @@ MASK_STRIDE = 2  # pixels per cell of the masks that training carries from frame
 class FrameOutput(NamedTuple):
     """What `Network.forward` predicts for a frame of B videos with P parts.
 
-    scores: (B, P, R, R) logits of the part tracker. correlation: (B, 3, h, w) masks at stride 8, as of `masks`.
+    scores: (B, P, R, R) logits of the part tracker. correlation: (B, 3, h, w) masks at stride 8, as of
+    `evidence.masks_of`.
     masks: (B, P, 1, 2S, 2S) logits inside the enlarged boxes. presence: (B, P) logits. joined: (B, 1, H/2, W/2)
     probability.
     """

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FAINT = 1 / 16  # a mask with less in every cell shows no object
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
 
 
@@ -14,12 +15,13 @@ class Memory:
     """Pixels of frames whose mask is known, per video of the batch.
 
     keys: (B, C, M), unit length, or shorter where they are to count less. values: (B, V, M). mask: (B, M) in [0, 1].
-    M is the pixels of all frames.
+    is_object: (B, M), as of `object_cells` of each frame. M is the pixels of all frames.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor
+    is_object: Tensor
 
     def joined(self, others: "Memory", weight: float) -> "Memory":
         """This memory and another, whose cosines count `weight` in [0, 1]: where in doubt, this one is believed."""
@@ -27,23 +29,28 @@ class Memory:
             torch.cat([self.keys, weight * others.keys], 2),
             torch.cat([self.values, others.values], 2),
             torch.cat([self.mask, others.mask], 1),
+            torch.cat([self.is_object, others.is_object], 1),
         )
 
     def select(self, pixels: Tensor) -> "Memory":
         """The pixels where (M,) is true."""
-        return Memory(self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels])
+        return Memory(
+            self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels], self.is_object[:, pixels]
+        )
 
     def coarsened(self, near: Tensor, side: int) -> "Memory":
         """One frame's memory with blocks of `side` rows and columns as one pixel, where none of them is `near` (h, w).
 
-        Such a pixel has the mean value and mask, and the direction of the mean key.
+        Such a pixel has the mean value and mask, the direction of the mean key, and is what most of them are.
         """
         blocks = F.max_pool2d(near[None, None].to(self.mask.dtype), side, ceil_mode=True) > 0
         kept = blocks[0, 0].repeat_interleave(side, 0).repeat_interleave(side, 1)[: near.shape[0], : near.shape[1]]
-        maps = torch.cat([self.keys, self.values, self.mask[:, None]], 1).unflatten(2, near.shape)
+        shares = torch.stack([self.mask, self.is_object.to(self.mask.dtype)], 1)
+        maps = torch.cat([self.keys, self.values, shares], 1).unflatten(2, near.shape)
         means = F.avg_pool2d(maps, side, ceil_mode=True, count_include_pad=False).flatten(2)
-        keys, values, mask = means.split([self.keys.shape[1], self.values.shape[1], 1], 1)
-        far = Memory(F.normalize(keys, dim=1), values, mask[:, 0]).select(~blocks.flatten())
+        keys, values, shares = means.split([self.keys.shape[1], self.values.shape[1], 2], 1)
+        mask, is_object = shares[:, 0], shares[:, 1] > 0.5
+        far = Memory(F.normalize(keys, dim=1), values, mask, is_object).select(~blocks.flatten())
         return self.select(kept.flatten()).joined(far, 1.0)
 
 
@@ -65,14 +72,21 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
     similarity = memory.keys.transpose(1, 2) @ (temperature * keys)
     readout = torch.cat([memory.values, memory.mask[:, None]], 1) @ similarity.softmax(dim=1)
     with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
-        best = _best_matches(similarity.detach(), object_cells(memory.mask, 1), -temperature)
+        best = _best_matches(similarity.detach(), memory.is_object, -temperature)
         odds = matches(*best, temperature)
     return torch.cat([readout, odds.transpose(1, 2)], 1)
 
 
 def object_cells(mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    """Which cells of masks in [0, 1] count as object: the half, or of an object that fills no cell half of the most."""
-    return mask > 0.5 * mask.amax(dim, keepdim=True)
+    """Which cells of a mask in [0, 1] count as object: those that it fills by half.
+
+    Where it fills none by half, as that of a thin object, those that it fills by half of the most.
+
+    Args:
+        dim: of the cells.
+    """
+    most = mask.amax(dim, keepdim=True)
+    return mask > 0.5 * torch.where(most > 0.5, 1.0, most).clamp(min=FAINT)
 
 
 def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:

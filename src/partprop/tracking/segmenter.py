@@ -40,9 +40,9 @@ class Settings:
     """How a video is run.
 
     short_side: the working resolution, pixels of the frame's shorter side, which is at most doubled for it. parts: at
-    most so many beside the whole object; several objects share them, but each has at least two. lost_score: confidence
-    in [0, 1] below which an object counts as lost. memory_every: the object is remembered from every so many frames,
-    the last of which is kept; 0 remembers the first frame alone.
+    most so many beside the whole object; several objects share them, but each has two, if so many are allowed.
+    lost_score: confidence in [0, 1] below which an object counts as lost. memory_every: the object is remembered from
+    every so many frames, the last of which is kept; 0 remembers the first frame alone.
     """
 
     short_side: int
@@ -157,9 +157,9 @@ class Segmenter:
 
     def _begin(self, features: Features, mask: Tensor, object_id: int, objects: int) -> _Track:
         """An object as its given mask (H, W) shows it, one of so many objects."""
-        whole = box_of_mask(mask)
+        whole = main_box(mask)
         assert whole is not None
-        boxes = torch.cat([whole[None].to(mask), propose(mask, whole.to(mask), self._parts_each(objects))])
+        boxes = torch.cat([whole[None], propose(mask, whole, self._parts_each(objects))])
         parts = describe(self.network, features, mask, boxes, 0)
         near = remembered_cells(whole, features)
         reference = self.network.memorise(features, mask[None, None]).coarsened(near, COARSE)
@@ -192,7 +192,7 @@ class Segmenter:
                 best, found = float(confidence), (parts.moved(box[None], confidence[None]), probability)
         if found is None:
             return tracked, torch.zeros_like(tracked.mask)
-        return replace(tracked, parts=found[0], lost=False), found[1]
+        return replace(tracked, parts=found[0], lost=False, memory=tracked.reference), found[1]
 
     def _candidates(self, tracked: _Track, features: Features) -> list[Tensor]:
         """Boxes of the object's size where it was last, and where correlation with the reference finds most of it."""
