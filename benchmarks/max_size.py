@@ -6,18 +6,12 @@ Segments the named training sequences, which the weights that come with the pack
 model card says which), at several sizes, as `partprop segment` does.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
-import cv2
-import torch
+from training_videos import named_sequences, parser_of, prepare
 
-from partprop.data.video import open_davis
 from partprop.errors import UserError
-from partprop.memory import keep_freed_memory
 from partprop.segment import short_side_of
-from partprop.stages.train_tracking import split_sequences
 from partprop.tracking.pretrained import Segmenter
 from partprop.tracking.validation import validate
 
@@ -25,16 +19,10 @@ SIZES = (256, 320, 400, 480, 560, 640, 720, None)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("davis", type=Path, help="DAVIS folder")
-    parser.add_argument("sequences", nargs="+", help="names of training sequences")
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    keep_freed_memory()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(arguments.threads)
+    arguments = parser_of(__doc__).parse_args()
+    prepare(arguments.threads)
     try:
-        _, chosen = split_sequences(open_davis(arguments.davis, "train", 2016), arguments.sequences)
+        chosen = named_sequences(arguments.davis, arguments.sequences)
         height, width = chosen[0].image(0).shape[:2]
         print(f"{len(chosen)} videos of {width}x{height} pixels; frames per second include reading")
         print("max-size     J&F      J      F  frames/s")

@@ -13,7 +13,6 @@ for them, errors as shares of a part's sides:
   were, and shifted as the object's true box shifts.
 """
 
-import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,10 +24,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from training_videos import named_sequences, parser_of, prepare
 
-from partprop.data.video import Sequence, open_davis
+from partprop.data.video import Sequence
 from partprop.errors import UserError
-from partprop.memory import keep_freed_memory
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, to_centre_size
 from partprop.model.network import Network
@@ -50,19 +49,14 @@ class Frame(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("davis", type=Path, help="DAVIS folder")
-    parser.add_argument("sequences", nargs="+", help="names of training sequences")
+    parser = parser_of(__doc__)
     parser.add_argument("--weights", type=Path, default=LITE0, help="as of scripts/ship_weights.py")
     parser.add_argument("--every", type=int, default=5, help="frames between those that are looked at")
-    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    keep_freed_memory()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(arguments.threads)
+    prepare(arguments.threads)
     try:
         network, settings = load_pretrained(arguments.weights)
-        chosen = named(open_davis(arguments.davis, "train", 2016), arguments.sequences)
+        chosen = named_sequences(arguments.davis, arguments.sequences)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -77,18 +71,6 @@ def main() -> None:
         values = torch.cat(parts)
         far = (values > 0.25).float().mean()
         print(f"{name:37s}  {values.median():6.3f} {values.mean():6.3f}  {far:10.2f}  {len(values):6d}")
-
-
-def named(sequences: list[Sequence], names: list[str]) -> list[Sequence]:
-    """The sequences of these names.
-
-    Raises:
-        UserError: one is not there.
-    """
-    by_name = {sequence.name: sequence for sequence in sequences}
-    if unknown := [name for name in names if name not in by_name]:
-        raise UserError(f"{', '.join(unknown)}: no such training sequence; name one of {', '.join(by_name)}")
-    return [by_name[name] for name in names]
 
 
 @torch.inference_mode()

@@ -132,8 +132,8 @@ def propose(mask: Tensor, whole: Tensor, count: int, taken: Tensor | None = None
     """
     if count == 0:
         return mask.new_zeros(0, 4)
-    candidates = _candidates(mask, whole)
     left, corner = _inside(mask, whole)
+    candidates = _candidates(left, whole)
     area = left.sum()
     for box in taken if taken is not None else []:
         _clear(left, box - corner)
@@ -188,15 +188,14 @@ def _resized(maps: Tensor, size: int) -> Tensor:
     return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _candidates(mask: Tensor, whole: Tensor) -> Tensor:
-    """Boxes centred on a grid of the mask's pixels; none if they would be too small to be tracked."""
+def _candidates(inside: Tensor, whole: Tensor) -> Tensor:
+    """Boxes centred on a grid of the pixels inside the object's box; none if they would be too small to be tracked."""
     _, size = to_centre_size(whole)
     if (size * SCALE).min() < SMALLEST:
-        return mask.new_zeros(0, 4)
+        return inside.new_zeros(0, 4)
     step = max(2, int(size.max() / 12))
-    inside, corner = _inside(mask, whole)
     ys, xs = inside[::step, ::step].nonzero(as_tuple=True)
-    centres = torch.stack([xs, ys], 1).to(mask.dtype) * step + 0.5 + corner[:2]
+    centres = torch.stack([xs, ys], 1).to(inside.dtype) * step + 0.5 + whole[:2]
     return from_centre_size(centres, (size * SCALE).expand_as(centres))
 
 

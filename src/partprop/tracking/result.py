@@ -37,10 +37,11 @@ class Result:
 def with_given(result: Result, given: np.ndarray) -> Result:
     """A result with the given masks as they are."""
     labels, probabilities = result.labels.copy(), dict(result.probabilities)
-    for number in object_ids(given):
+    ids = object_ids(given)
+    for number in ids:
         mask = given == number
         labels[labels == number] = 0
         labels[mask] = number
         probabilities[number] = mask.astype(np.float32)
-    unseen = dict.fromkeys(object_ids(given), 0.0)  # too small for the working resolution
+    unseen = dict.fromkeys(ids, 0.0)  # too small for the working resolution
     return replace(result, labels=labels, probabilities=probabilities, confidence=unseen | result.confidence)

@@ -1,0 +1,39 @@
+"""The arguments of benchmarks on named training sequences, and what they stand for."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import torch
+
+from partprop.data.video import Sequence, open_davis
+from partprop.errors import UserError
+from partprop.memory import keep_freed_memory
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A parser of the folder, the names and the number of threads."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("davis", type=Path, help="DAVIS folder")
+    parser.add_argument("sequences", nargs="+", help="names of training sequences")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+def prepare(threads: int) -> None:
+    """Compute with so many threads, as the stages do."""
+    keep_freed_memory()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(threads)
+
+
+def named_sequences(davis: Path, names: list[str]) -> list[Sequence]:
+    """The training sequences of these names.
+
+    Raises:
+        UserError: one is not there.
+    """
+    by_name = {sequence.name: sequence for sequence in open_davis(davis, "train", 2016)}
+    if unknown := [name for name in names if name not in by_name]:
+        raise UserError(f"{', '.join(unknown)}: no such training sequence; name one of {', '.join(by_name)}")
+    return [by_name[name] for name in names]
