@@ -52,10 +52,11 @@ def test_what_is_computed_in_half_comes_out_single(monkeypatch: pytest.MonkeyPat
         torch.testing.assert_close(found, exact, rtol=0.02, atol=0.02)
 
 
-def test_half_precision_changes_little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_changes_little(half: torch.dtype, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = write_tiny_weights(tmp_path / "tiny.safetensors")
     found = []
-    for dtype in (None, torch.bfloat16):
+    for dtype in (None, half):
         monkeypatch.setattr(device, "half_precision", lambda _, dtype=dtype: dtype)
         segmenter = Segmenter(path, "cpu")
         segmenter.start(*render(0, 1))
