@@ -144,3 +144,82 @@ def test_gradients_stop_between_frames(network: Network):
     assert first.joined.grad is None
     first.joined.sum().backward()
     assert first.joined.grad is not None
+
+
+def test_the_previous_mask_is_seen_where_the_parts_were_last(network: Network):
+    images, mask, boxes = video()
+    with torch.no_grad():
+        masks = [network(images, mask, boxes, last, torch.ones(1, 3))[0].masks for last in (boxes, boxes + 8)]
+    assert not torch.allclose(*masks)
+
+
+def test_the_local_mask_of_a_blanked_frame_does_not_count():
+    truth, masks = torch.ones(1, 1, 64, 64), torch.full((1, 3, 8, 8), 0.7)
+    blanked = masks.clone()
+    blanked[:, 2] = 0
+    expected = correlation_loss(masks[:, :2].repeat(1, 2, 1, 1)[:, :3], truth, torch.ones(1))
+    torch.testing.assert_close(correlation_loss(blanked, truth, torch.zeros(1)), expected)
+    assert correlation_loss(blanked, truth, torch.ones(1)) > expected
+
+
+def test_imagenet_weights_from_the_package(tmp_path: Path):
+    backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
+    save_weights(backbone, tmp_path / "backbone.safetensors")
+    loaded = load_backbone(tmp_path / "backbone.safetensors", "lite0")
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        for ours, theirs in zip(loaded(image), backbone(image), strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("lite0", [24, 40, 112, 320]), ("resnet50v2", [256, 512, 1024, 2048])])
+def test_backbones_give_four_strides(name: str, channels: list[int]):
+    with torch.no_grad():
+        levels = build_backbone(name)(torch.zeros(1, 3, 64, 96))
+    assert [level.shape[1] for level in levels] == channels
+    assert [tuple(level.shape[2:]) for level in levels] == [(64 // s, 96 // s) for s in (4, 8, 16, 32)]
+
+
+@pytest.mark.parametrize("size", [(64, 64), (60, 107), (33, 34)])
+def test_the_backbone_is_timms(size: tuple[int, int]):
+    import timm
+
+    weights = imagenet_weights("lite0", "imagenet")
+    plain = timm.create_model("tf_efficientnet_lite0", features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
+    plain.load_state_dict({name: value for name, value in weights.state.items() if name in plain.state_dict()})
+    folded = initialise_backbone("lite0", weights)
+    image = torch.rand(1, 3, *size) * 2 - 1
+    with torch.no_grad():
+        for ours, theirs in zip(folded(image), plain.eval()(image), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+
+
+def test_weights_of_another_backbone_are_one_line():
+    with pytest.raises(UserError, match="does not fit the backbone resnet50v2"):
+        initialise_backbone("resnet50v2", imagenet_weights("lite0", "imagenet"))
+
+
+def test_missing_weights_file_is_one_line():
+    with pytest.raises(UserError, match=r"backbone\.weights: /nowhere\.pth: no such file"):
+        imagenet_weights("lite0", "/nowhere.pth")
+
+
+def test_only_in_use_does_trust_keep_the_memory_from_the_decoder(network: Network):
+    images, mask, boxes = video()
+    reference, current = network.encode(images[0, :2]).split(1)
+    window = (slice(0, SIZE // 8), slice(0, SIZE // 8))
+    correlated = network.correlate(
+        current, network.memorise(reference, mask), network.fit_filter(reference, mask), reference, mask, window
+    )
+    inputs = (boxes[:, 1], torch.ones(1, PARTS, 1, 32, 32), network.guide(reference, mask, boxes[:, 0], 1))
+
+    def masks(trust: float, training: bool) -> torch.Tensor:
+        network.train(training)
+        given = correlated._replace(trust=torch.full_like(correlated.trust, trust))
+        return network.decode(current, given, (0, 0), *inputs)[0]
+
+    with torch.no_grad():
+        torch.testing.assert_close(masks(0, training=True), masks(1, training=True))
+        torch.testing.assert_close(masks(1, training=False), masks(1, training=True))
+        assert not torch.equal(masks(0, training=False), masks(1, training=False))
+    network.train()
