@@ -33,12 +33,15 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_leavings_of_a_killed_process_are_cleared(tmp_path: Path) -> None:
-    (tmp_path / ".out-abc").mkdir()
-    (tmp_path / ".out-abc" / "half").write_text("half")
-    (tmp_path / ".out2-abc").mkdir()
-    with replacing_folder(tmp_path / "out"):
+    for name in ("out", "a.csv"):
+        with replacing_folder(tmp_path / name) if name == "out" else replacing(tmp_path / name) as temporary:
+            left = temporary
+        left.mkdir()
+        (left / "half").write_text("half")
+    with replacing_folder(tmp_path / "out"), replacing(tmp_path / "a.csv"):
         pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".out2-abc", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "out"]
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:

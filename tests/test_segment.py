@@ -1,20 +1,27 @@
 """`partprop segment` as a whole, with an untrained network: what is written, and what is refused."""
 
 import csv
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from media.conftest import SIZE
 from media.conftest import write_video as write_video
 from partprop import segment
 from partprop.data.labels import read_labels, write_labels
 from partprop.errors import UserError
-from partprop.media.prompts import Prompt, parse_box
+from partprop.media.prompts import Prompt, parse_box, parse_mask
 from partprop.media.reading import open_frames
-from partprop.segment import Absences, Request, segment_video
+from partprop.segment import Events, Request, segment_video
 from tiny import write_tiny_weights
 
 
@@ -57,36 +64,108 @@ def test_masks_tracks_and_film(request_of, tmp_path: Path, mask: Path):
     assert [frame.time for frame in film] == [frame.time for frame in original]
 
 
-def test_some_of_the_frames(request_of):
-    request = request_of(start=2, end=7, every=2)
+def test_some_of_the_frames(request_of, tmp_path: Path):
+    request = request_of(start=2, end=7, every=2, overlay=tmp_path / "film.mp4")
     segment_video(request)
     assert sorted(file.name for file in request.output.iterdir()) == ["00002.png", "00004.png", "00006.png"]
+    assert [frame.time for frame in open_frames(tmp_path / "film.mp4")] == [0, Fraction(2, 25), Fraction(4, 25)]
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        heard = sum(frame.samples for frame in container.decode(audio=0))
+    assert heard == pytest.approx(8000 * 4 / 25, abs=1024)  # from the first of them to the last
 
 
 def test_objects_that_appear_later(request_of, mask: Path):
     request = request_of(prompts=[Prompt(None, mask=mask), parse_box("3:2,2,18,40"), parse_box("5:46,4,60,40")])
-    segment_video(request)
+    lines = segment_video(request)
+    assert {"object 3 is new in frame 3", "object 4 is new in frame 5"} < set(lines)
     ids = [set(np.unique(read_labels(file))) - {0, 2} for file in sorted(request.output.iterdir())]
     assert ids[:3] == [set()] * 3
     assert 3 in ids[3]
     assert 4 in ids[5]
 
 
-def test_what_is_finished_stays_after_ctrl_c(request_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    class Interrupted(segment.Segmenter):
+def test_black_and_white_masks_are_given_the_objects_that_they_show(request_of, tmp_path: Path):
+    for name, columns in (("first.png", slice(5, 25)), ("second.png", slice(35, 55))):
+        white = np.zeros(SIZE, np.uint8)
+        white[10:30, columns] = 255
+        Image.fromarray(white).save(tmp_path / name)
+    prompts = [parse_mask(f"{place}{tmp_path / name}") for place, name in (("", "first.png"), ("2:7=", "second.png"))]
+    request = request_of(prompts=[*prompts, parse_mask(f"4:{tmp_path / 'second.png'}")])
+    lines = segment_video(request)
+    assert lines[1:3] == ["object 7 is new in frame 2", "object 1 is corrected in frame 4"]
+    assert read_labels(request.output / "00002.png")[20, 45] == 7
+    assert read_labels(request.output / "00004.png")[20, 45] == 1
+
+
+def ending(error: type[BaseException], after: int) -> type[segment.Segmenter]:
+    """A segmenter that fails after some frames."""
+
+    class Ending(segment.Segmenter):
+        count = 0
+
         def step(self, image, labels=None):
-            self.count = getattr(self, "count", 0) + 1
-            if self.count > 3:
-                raise KeyboardInterrupt
+            self.count += 1
+            if self.count > after:
+                raise error("in the middle")
             return super().step(image, labels)
 
-    monkeypatch.setattr(segment, "Segmenter", Interrupted)
+    return Ending
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])
+def test_what_is_finished_stays(request_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error):
+    monkeypatch.setattr(segment, "Segmenter", ending(error, 3))
     request = request_of(overlay=tmp_path / "film.mp4", tracks=tmp_path / "tracks.csv")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error, match="3 frames segmented"):
         segment_video(request)
     assert len(list(request.output.iterdir())) == 3
     assert len(list(open_frames(tmp_path / "film.mp4"))) == 3
     assert (tmp_path / "tracks.csv").read_text().count("\n") > 3
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])
+def test_a_former_film_stays_where_nothing_is_finished(request_of, tmp_path: Path, monkeypatch, error):
+    monkeypatch.setattr(segment, "Segmenter", ending(error, 0))
+    (tmp_path / "film.mp4").write_text("former")
+    with pytest.raises(error):
+        segment_video(request_of(overlay=tmp_path / "film.mp4"))
+    assert (tmp_path / "film.mp4").read_text() == "former"
+
+
+def test_ctrl_c_on_the_command_line(request_of, tmp_path: Path, mask: Path, weights: Path, write_video):
+    clip, film = write_video("long.mp4", frames=40, times=list(range(40))), tmp_path / "film.mp4"
+    command = [sys.executable, "-m", "partprop", "segment", str(clip), "--mask", str(mask), "-o", str(tmp_path / "out")]
+    options = ["--overlay", str(film), "--weights", str(weights), "--device", "cpu"]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None and not (tmp_path / "out/00002.png").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert (said, errors.startswith("interrupted; ")) == ("", True), errors
+    finished = int(errors.split()[1])
+    for kept in (list((tmp_path / "out").iterdir()), list(open_frames(film))):
+        assert len(kept) - finished in (0, 1)  # it may have come while a frame was being written
+
+
+def test_a_lost_object_has_a_row_without_a_box(request_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Losing(segment.Segmenter):
+        def step(self, image, labels=None):
+            return replace(super().step(image, labels), boxes=[], confidence={2: 0.0 if labels is None else 0.9})
+
+    monkeypatch.setattr(segment, "Segmenter", Losing)
+    lines = segment_video(request_of(tracks=tmp_path / "tracks.csv"))
+    assert (tmp_path / "tracks.csv").read_text().splitlines()[1:3] == ["00001,2,0,,,,,0.0", "00002,2,0,,,,,0.0"]
+    assert "object 2 lost in the frames 1 to 7" in lines
+
+
+def test_objects_too_small_to_be_followed_are_named(request_of, tmp_path: Path, mask: Path):
+    labels = read_labels(mask)
+    labels[2, 60] = 5
+    write_labels(tmp_path / "speck.png", labels)
+    lines = segment_video(request_of(prompts=[Prompt(None, mask=tmp_path / "speck.png")], max_size=32))
+    assert "object 5 is too small in frame 0 to be followed at this size" in lines
+    assert not any(line.startswith("object 5 lost") for line in lines)
 
 
 def test_what_is_refused_leaves_nothing(request_of, tmp_path: Path, mask: Path):
@@ -118,11 +197,28 @@ def test_a_device_that_is_not_there(request_of):
 
 
 def test_when_objects_were_lost():
-    absences = Absences()
+    events = Events()
     for frame, lost in enumerate([(), (1,), (1, 2), (1,), (), (2,)]):
-        absences.note(frame, {number: 0.0 if number in lost else 0.9 for number in (1, 2)})
-    assert absences.highest == 2
-    assert absences.report() == [
+        events.note(frame, {number: 0.0 if number in lost else 0.9 for number in (1, 2)}, [])
+    assert events.highest == 2
+    assert events.report() == [
         "object 1 lost in the frames 1 to 3",
         "object 2 lost in the frames 2 to 2, 5 to 5",
     ]
+
+
+def test_no_file_of_the_command_is_overwritten(request_of, tmp_path: Path, mask: Path):
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "file").write_text("")
+    clip, film = tmp_path / "clip.mp4", tmp_path / "film.mp4"
+    for changes, message in (
+        ({"overlay": clip}, r"--overlay .*clip\.mp4: would overwrite another file"),
+        ({"tracks": mask}, r"--tracks .*first\.png: would overwrite another file"),
+        ({"overlay": film, "tracks": film}, r"--tracks .*film\.mp4: would overwrite"),
+        ({"overlay": tmp_path / "folder.mp4"}, r"--overlay .*folder\.mp4: is a folder"),
+        ({"tracks": tmp_path / "out"}, r"--tracks .*out: is a folder"),
+        ({"tracks": tmp_path / "file/tracks.csv"}, r"file: cannot be made .*; choose another place"),
+    ):
+        with pytest.raises(UserError, match=message):
+            segment_video(request_of(**changes))
+    assert len(list(open_frames(clip))) == 8

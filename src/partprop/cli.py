@@ -44,7 +44,9 @@ def segment(
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the masks.")],
     mask: Annotated[
         list[str] | None,
-        typer.Option(help="[FRAME:]PNG, a mask in the first frame or in frame FRAME: for new objects and to correct."),
+        typer.Option(
+            help="[FRAME:][ID=]PNG, a mask in the first frame or in FRAME, where it shows new or known objects."
+        ),
     ] = None,
     box: Annotated[
         list[str] | None, typer.Option(help="[FRAME:]X1,Y1,X2,Y2, a box; a mask is made in it with GrabCut.")
@@ -70,13 +72,18 @@ def segment(
     request = Request(
         video, output, prompts, overlay, tracks, weights or LITE0, device, max_size, start, end, every, resize
     )
-    for line in segment_video(request):
+    try:
+        lines = segment_video(request)
+    except KeyboardInterrupt as error:
+        print(error, file=sys.stderr)
+        raise
+    for line in lines:
         print(line)
 
 
 @app.command()
 def demo(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On this computer alone.")] = 7860,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On this computer alone.")] = 7860,
     weights: Annotated[Path | None, typer.Option(help="Other weights than those that come with the package.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:

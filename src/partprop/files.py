@@ -1,11 +1,8 @@
 """Files and folders that appear under their final name only when they are complete."""
 
 import csv
-import glob
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +13,10 @@ from typing import Any
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file path beside `path`; rename it to `path` if the block succeeds, else delete it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _clear_leavings(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary(path)
+    temporary.touch()
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -32,11 +26,10 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it replaces `path` if the block succeeds, else it is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _clear_leavings(path)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    temporary = _temporary(path)
+    temporary.mkdir()
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         if path.exists():
             shutil.rmtree(path)
         temporary.rename(path)
@@ -58,16 +51,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows(rows)
 
 
-def _clear_leavings(path: Path) -> None:
-    """Delete what a process that was killed left behind; a path has one writer at a time."""
-    for leaving in path.parent.glob(f".{glob.escape(path.name)}-*"):
-        if leaving.is_dir():
-            shutil.rmtree(leaving, ignore_errors=True)
-        else:
-            leaving.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _temporary(path: Path) -> Path:
+    """A name beside `path`, cleared of what a process that was killed left there; a path has one writer at a time."""
+    temporary = path.with_name(f".{path.name}-part{path.suffix}")
+    if temporary.is_dir():
+        shutil.rmtree(temporary)
+    else:
+        temporary.unlink(missing_ok=True)
+    return temporary

@@ -13,10 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from partprop.data.labels import write_labels
 from partprop.errors import UserError
+from partprop.evaluation.frames import object_ids
 from partprop.files import replacing
 from partprop.media.prompts import Prompt, draw_prompts, require_prompts
 from partprop.media.reading import Frame, Frames, open_frames
-from partprop.media.writing import film_writer
+from partprop.media.writing import Soundtrack, film_writer
 from partprop.report.overlays import overlay
 from partprop.tracking.pretrained import LITE0, Segmenter
 from partprop.tracking.result import Result
@@ -61,7 +62,8 @@ class Request:
 def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     """Segment a video; gives what the user should know of it, a line each.
 
-    Interrupted with Ctrl-C, it leaves masks, tracks and overlay of the frames so far.
+    Interrupted with Ctrl-C, or by an error of the user's files, it leaves masks, tracks and overlay of the frames so
+    far, if there are any.
 
     Args:
         watch: called after each frame with the number of those that are done and of all, None where it is not known;
@@ -69,17 +71,16 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
 
     Raises:
         UserError: video, prompts, weights or places to write to are not usable.
-        KeyboardInterrupt: Ctrl-C, after everything has been closed.
+        KeyboardInterrupt: Ctrl-C, after everything has been closed; says how much is done.
     """
     frames = open_frames(request.video)
     prompts = _by_frame(request)
-    require_prompts(request.prompts, frames.size, request.resize)
-    require_empty(request.output)
-    if request.overlay is not None and request.overlay.suffix.lower() != ".mp4":
-        raise UserError(f"--overlay {request.overlay}: films are written as MP4; let the name end in .mp4")
+    for of_frame in prompts.values():
+        require_prompts(of_frame, frames.size, request.resize)
+    _require_places(request)
     segmenter = _segmenter(request, frames.size)
-    absences = Absences()
-    done, interrupted = 0, False
+    events = Events()
+    done, ended = 0, None
     with ExitStack() as stack:
         writers = _writers(request, frames, stack)
         total = _expected(request, frames)
@@ -88,20 +89,25 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
         try:
             for frame in _chosen(request, frames):
                 given = prompts.pop(frame.number, None)
-                labels = None if given is None else draw_prompts(given, frame.image, absences.highest)
+                labels = None if given is None else draw_prompts(given, frame.image, events.highest)
                 result = segmenter.step(frame.image, labels)
                 for write in writers:
                     write(frame, result)
-                absences.note(frame.number, result.confidence)
+                events.note(frame.number, result.confidence, [] if labels is None else object_ids(labels))
                 done += 1
                 watch(done, total)
-        except KeyboardInterrupt:  # the writers are closed first
-            interrupted = True
-        if not done and not interrupted:
+        except (KeyboardInterrupt, UserError) as error:  # the writers are closed first
+            if not done:
+                raise
+            ended = error
+        if not done:
             raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
-    if interrupted:
-        raise KeyboardInterrupt
-    return [f"{done} frames segmented", *absences.report(), *_unused(prompts), *frames.complaints]
+    lines = [f"{done} frames segmented", *events.report(), *_unused(prompts), *frames.complaints]
+    if isinstance(ended, KeyboardInterrupt):
+        raise KeyboardInterrupt(f"interrupted; {'; '.join(lines)}")
+    if ended is not None:
+        raise UserError(f"{ended} (after {lines[0]})")
+    return lines
 
 
 def short_side_of(max_size: int, size: tuple[int, int]) -> int:
@@ -121,21 +127,30 @@ def require_empty(output: Path) -> None:
         raise UserError(f"{output}: holds other files already; name a new folder, or empty it")
 
 
-class Absences:
-    """From when to when each object was lost."""
+class Events:
+    """What the user should know of the objects: who appeared or was corrected, and from when to when each was lost."""
 
     def __init__(self) -> None:
-        self._spans: dict[int, list[list[int]]] = {}
+        self._first: int | None = None  # frame
+        self._spans: dict[int, list[list[int]]] = {}  # lost, by object
         self._before: set[int] = set()  # lost in the frame before
+        self._lines: list[str] = []
 
     @property
     def highest(self) -> int:
         """The highest id so far, 0 before any object."""
         return max(self._spans, default=0)
 
-    def note(self, frame: int, confidence: dict[int, float]) -> None:
-        """Take down who is lost in a frame; frames come in order."""
-        lost = {number for number, value in confidence.items() if value == 0}
+    def note(self, frame: int, confidence: dict[int, float], given: list[int]) -> None:
+        """Take down who is lost in a frame, and of whom it had a mask; frames come in order."""
+        self._first = frame if self._first is None else self._first
+        for number in given:
+            if confidence[number] == 0:
+                self._lines.append(f"object {number} is too small in frame {frame} to be followed at this size")
+            elif frame != self._first:
+                done = "is corrected" if number in self._spans else "is new"
+                self._lines.append(f"object {number} {done} in frame {frame}")
+        lost = {number for number, value in confidence.items() if value == 0} - set(given)
         for number in confidence:
             spans = self._spans.setdefault(number, [])
             if number in lost & self._before:
@@ -145,12 +160,38 @@ class Absences:
         self._before = lost
 
     def report(self) -> list[str]:
-        """A line for each object that was lost at some time."""
-        return [
+        """A line for each mask after the first frame, and for each object that was lost at some time."""
+        return self._lines + [
             f"object {number} lost in the frames " + ", ".join(f"{first} to {last}" for first, last in spans)
             for number, spans in self._spans.items()
             if spans
         ]
+
+
+def _require_places(request: Request) -> None:
+    """Check that everything can be written where it is wanted, and that nothing that is read is overwritten.
+
+    Raises:
+        UserError: it cannot.
+    """
+    require_empty(request.output)
+    files = {"--overlay": request.overlay, "--tracks": request.tracks}
+    taken = {path.resolve() for path in (request.video, *(prompt.mask for prompt in request.prompts)) if path}
+    for option, path in files.items():
+        if path is None:
+            continue
+        if path.is_dir() or path.resolve() == request.output.resolve():
+            raise UserError(f"{option} {path}: is a folder; name a file")
+        if path.resolve() in taken:
+            raise UserError(f"{option} {path}: would overwrite another file of this command; name a new one")
+        taken.add(path.resolve())
+    if request.overlay is not None and request.overlay.suffix.lower() != ".mp4":
+        raise UserError(f"--overlay {request.overlay}: films are written as MP4; let the name end in .mp4")
+    for folder in (request.output, *(path.parent for path in files.values() if path)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
 
 
 def _writers(request: Request, frames: Frames, stack: ExitStack) -> list[Write]:
@@ -168,18 +209,24 @@ def _mask_writer(output: Path) -> Write:
 
 @contextmanager
 def _track_writer(path: Path) -> Iterator[Write]:
-    """The boxes of what is seen, a row each."""
+    """The boxes of what is seen, a row each; lost objects have a row without a box."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(TRACK_COLUMNS)
-        yield lambda frame, result: writer.writerows(track_rows(frame.name, result))
+
+        def write(frame: Frame, result: Result) -> None:
+            lost = [number for number, confidence in result.confidence.items() if confidence == 0]
+            writer.writerows(track_rows(frame.name, result))
+            writer.writerows((frame.name, number, 0, "", "", "", "", 0.0) for number in lost)
+
+        yield write
 
 
 @contextmanager
 def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Write]:
-    """A film in the time of the input, with its sound where every frame is shown."""
-    sound = request.video if request.video.is_file() and request.every == 1 else None
-    with film_writer(path, frames.size, frames.rate, sound) as add:
+    """A film in the time of the input, with its sound."""
+    sound = Soundtrack(request.video, frames.origin) if request.video.is_file() else None
+    with film_writer(path, frames.size, frames.rate, sound, frames.pixel_aspect) as add:
 
         def write(frame: Frame, result: Result) -> None:
             boxes = pd.DataFrame(track_rows(frame.name, result), columns=list(TRACK_COLUMNS))

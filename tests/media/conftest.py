@@ -26,37 +26,43 @@ def write_video(tmp_path: Path) -> Callable[..., Path]:
         times: list[int] | None = None,
         rotation: int = 0,
         codec: str = "libx264",
-        sound: bool = False,
+        sound: str | bool = False,
         options: dict[str, str] | None = None,
+        size: tuple[int, int] = SIZE,
+        start: int = 0,
     ) -> Path:
-        """times: when the frames are shown, in 1/100 s; 25 frames per second without."""
+        """times: when frames are shown, in 1/100 s; 25 frames per second without. start: when the first is, in s."""
         path = tmp_path / name
         with av.open(str(path), "w", options=options or {}) as container:
             stream = container.add_stream(codec, rate=25)
-            stream.height, stream.width = SIZE
+            stream.height, stream.width = size
             stream.bit_rate = 4_000_000
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
             unit = Fraction(1, 25) if times is None else Fraction(1, 100)
             stream.codec_context.time_base = unit
             if rotation:
                 stream.set_display_rotation(rotation)
-            voice = container.add_stream("aac", rate=8000, layout="mono") if sound else None
+            voice = container.add_stream("aac" if sound is True else sound, rate=8000, layout="mono") if sound else None
             for number in range(frames):
-                frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(picture(number, size), format="rgb24")
                 frame.pts, frame.time_base = number if times is None else times[number], unit
+                frame.pts += round(start / unit)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
             if voice is not None:
-                _hum(container, voice, frames * 320)
+                _hum(container, voice, frames * 320, start * 8000)
         return path
 
     return write
 
 
-def _hum(container: av.container.OutputContainer, voice: av.AudioStream, samples: int) -> None:
+def _hum(container: av.container.OutputContainer, voice: av.AudioStream, samples: int, origin: int) -> None:
     wave = (0.5 * np.sin(np.arange(samples) * 0.3)).astype(np.float32)[None]
+    if voice.codec_context.name == "pcm_s16le":
+        wave = (wave * 32767).astype(np.int16)
     for start in range(0, samples, 1024):
-        sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[:, start : start + 1024]), "fltp", "mono")
-        sound.sample_rate, sound.pts = 8000, start
+        piece = np.ascontiguousarray(wave[:, start : start + 1024])
+        sound = av.AudioFrame.from_ndarray(piece, "s16" if wave.dtype == np.int16 else "fltp", "mono")
+        sound.sample_rate, sound.pts = 8000, origin + start
         container.mux(voice.encode(sound))
     container.mux(voice.encode())

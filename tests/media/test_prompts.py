@@ -27,12 +27,19 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 def test_what_is_written_on_the_command_line():
     assert parse_mask("first.png") == Prompt(None, mask=Path("first.png"))
     assert parse_mask("40:late.png") == Prompt(40, mask=Path("late.png"))
+    assert parse_mask("40:2=late.png") == Prompt(40, mask=Path("late.png"), object_id=2)
+    assert parse_mask("2=a=b.png") == Prompt(None, mask=Path("a=b.png"), object_id=2)
     assert parse_box("1,2,30.5,40") == Prompt(None, box=(1, 2, 30.5, 40))
     assert parse_box("7:1,2,30,40") == Prompt(7, box=(1, 2, 30, 40))
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("1,2,3", "not a box"), ("a,b,c,d", "not a box"), ("5,5,5,9", "empty"), ("9,9,1,1", "empty")]
+    ("text", "message"),
+    [
+        ("1,2,3", "not a box"),
+        ("a,b,c,d", "not a box"),
+        *((text, "empty") for text in ("5,5,5,9", "9,9,1,1", "nan,0,9,9", "0,0,inf,9")),
+    ],
 )
 def test_what_is_no_box_is_one_line(text: str, message: str):
     with pytest.raises(UserError, match=message):
@@ -54,6 +61,13 @@ def test_where_nothing_stands_out_the_whole_box_is_taken(box: tuple[float, float
     assert found.sum() == (x2 - x1) * (y2 - y1)
 
 
+@pytest.mark.parametrize("box", [(5.0, 30.5, 115.0, 31.5), (0.0, 41.0, 120.0, 42.0)])
+def test_a_box_too_thin_for_grabcut_is_taken_whole(box: tuple[float, float, float, float]):
+    image = np.random.default_rng(0).integers(0, 255, (90, 1800, 3)).astype(np.uint8)
+    found = mask_in_box(image, (box[0], box[1], 15 * box[2], box[3]))
+    assert found[int(box[1]), 50:1700].all()
+
+
 def test_objects_of_boxes_get_the_next_free_ids(tmp_path: Path, scene: tuple[np.ndarray, np.ndarray]):
     labels = np.zeros(SIZE, np.uint8)
     labels[60:80, 10:30], labels[:5] = 3, 255
@@ -63,6 +77,42 @@ def test_objects_of_boxes_get_the_next_free_ids(tmp_path: Path, scene: tuple[np.
     assert set(np.unique(drawn)) == {0, 3, 4}
     np.testing.assert_array_equal(drawn == 3, labels == 3)
     assert set(np.unique(draw_prompts(prompts[:1], scene[0], 8))) == {0, 9}
+
+
+def test_white_is_the_object_in_a_palette_of_black_and_white(tmp_path: Path):
+    grey = np.zeros(SIZE, np.uint8)
+    grey[20:30, 40:60] = 255
+    Image.fromarray(grey).convert("P").save(tmp_path / "web.png")  # white is not the first index
+    image = Image.fromarray((grey == 0).astype(np.uint8), mode="P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.save(tmp_path / "white_first.png")
+    for name in ("web.png", "white_first.png"):
+        prompt = Prompt(None, mask=tmp_path / name)
+        require_prompts([prompt], SIZE, resize=False)
+        np.testing.assert_array_equal(draw_prompts([prompt], np.zeros((*SIZE, 3), np.uint8), 0), grey // 255)
+
+
+def test_all_of_a_mask_is_the_object_that_is_named(tmp_path: Path):
+    labels = np.zeros(SIZE, np.uint8)
+    labels[5:9, 5:9], labels[20:30, 40:60], labels[50:52] = 1, 2, 255
+    write_labels(tmp_path / "two.png", labels)
+    drawn = draw_prompts([parse_mask(f"6={tmp_path / 'two.png'}")], np.zeros((*SIZE, 3), np.uint8), 0)
+    np.testing.assert_array_equal(drawn, np.where((labels == 1) | (labels == 2), 6, 0))
+
+
+def test_numbers_that_are_taken_or_not_there(tmp_path: Path):
+    for name, number in (("a.png", 1), ("b.png", 1), ("last.png", 254)):
+        write_labels(tmp_path / name, np.full(SIZE, number, np.uint8))
+    masks = [Prompt(None, mask=tmp_path / name) for name in ("a.png", "b.png")]
+    with pytest.raises(UserError, match=r"b\.png: shows object 1, as .*a\.png does; .*--mask 2="):
+        require_prompts(masks, SIZE, resize=False)
+    require_prompts([masks[0], parse_mask(f"2={tmp_path / 'b.png'}")], SIZE, resize=False)
+    for text in ("0=a.png", "255=a.png"):
+        with pytest.raises(UserError, match="no object has the number"):
+            parse_mask(text)
+    crowded = [Prompt(None, mask=tmp_path / "last.png"), Prompt(None, box=(1, 1, 9, 9))]
+    with pytest.raises(UserError, match="no number is left"):
+        draw_prompts(crowded, np.zeros((*SIZE, 3), np.uint8), 0)
 
 
 def test_a_mask_of_other_size_is_stretched_on_request(tmp_path: Path, scene: tuple[np.ndarray, np.ndarray]):
@@ -80,7 +130,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path):
     Image.fromarray(np.zeros(SIZE, np.uint8)).save(tmp_path / "black.png")
     for prompt, message in (
         (Prompt(None, mask=tmp_path / "black.png"), r"black\.png: shows no object"),
-        (Prompt(None, mask=tmp_path / "absent.png"), r"absent\.png: no such image"),
+        (Prompt(None, mask=tmp_path / "absent.png"), r"--mask .*absent\.png: no such file"),
         (Prompt(None, box=(5, 5, 121, 20)), "5,5,121,20: reaches outside the frames, which have 120x90"),
     ):
         with pytest.raises(UserError, match=message):

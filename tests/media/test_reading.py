@@ -1,7 +1,7 @@
 """Videos and folders come out as frames in order, the right way up, whatever is wrong with some of them."""
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,28 +61,81 @@ def test_a_video_that_ends_early_gives_what_there_is(write_video):
     seen = numbers(frames)
     assert 2 < len(seen) < 40
     assert seen == list(range(len(seen)))
-    assert frames.complaints[-1] == f"the video ends after {len(seen)} of 40 frames"
+    assert frames.complaints[-1] == f"only {len(seen)} of 40 frames were found: the file is cut or damaged"
 
 
-def test_frames_that_cannot_be_decoded_are_skipped_and_reported(write_video):
-    path = write_video("clip.avi", codec="mjpeg", frames=12)
+def spoil(path: Path) -> None:
+    """Overwrite the fifth and sixth frame."""
     content = bytearray(path.read_bytes())
     starts = [index for index in range(len(content) - 1) if content[index : index + 3] == b"\xff\xd8\xff"]
     for start, following in pairwise(starts[4:7]):
         content[start : following - 10] = bytes(following - 10 - start)  # all but the header of the next
     path.write_bytes(content)
+
+
+def test_frames_that_cannot_be_decoded_are_skipped_and_reported(write_video):
+    path = write_video("clip.avi", codec="mjpeg", frames=12)
+    spoil(path)
     frames = open_frames(path)
     assert numbers(frames) == [0, 1, 2, 3, 6, 7, 8, 9, 10, 11]
     assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+    stopped = iter(frames)
+    assert numbers(islice(stopped, 6))[-1] == 7
+    del stopped  # no more frames are wanted
+    assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+
+
+@pytest.mark.parametrize(("name", "count"), [("clip.mkv", 12), ("clip.ts", None), ("clip.mp4", 12)])
+def test_a_clock_that_does_not_start_at_zero(write_video, name: str, count: int | None):
+    frames = open_frames(write_video(name, start=10))
+    assert frames.origin == pytest.approx(10, abs=1.5)  # MPEG-TS adds a delay
+    assert [frame.time for frame in frames] == pytest.approx([number / 25 for number in range(12)], abs=0.002)
+    assert count is None or frames.count == count
+
+
+def test_frames_without_times_follow_each_other(write_video):
+    frames = open_frames(write_video("clip.h264"))
+    assert [frame.time for frame in frames] == [number / frames.rate for number in range(12)]
+
+
+def test_frames_of_another_size_are_stretched_and_reported(write_video):
+    small = write_video("small.h264", frames=3, size=(24, 32)).read_bytes()
+    path = write_video("clip.h264", frames=5)
+    path.write_bytes(path.read_bytes() + small)
+    frames = open_frames(path)
+    assert [frame.image.shape[:2] for frame in frames] == [SIZE] * 8
+    assert frames.complaints == ["3 frames have another size than the first and were stretched to it"]
+
+
+def test_images_are_turned_as_they_are_shown(tmp_path: Path):
+    tag = Image.Exif()
+    tag[0x0112] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(picture(1)).save(tmp_path / "0.jpg", exif=tag, quality=95)
+    frames = open_frames(tmp_path)
+    image = next(iter(frames)).image
+    assert frames.size == image.shape[:2] == SIZE[::-1]
+    red, green, _ = image[2, -3].astype(int)
+    assert red > 150 > green
+
+
+def test_images_that_cannot_be_read_are_skipped_and_reported(tmp_path: Path):
+    for number in range(4):
+        Image.fromarray(picture(number)).save(tmp_path / f"{number}.png")
+    (tmp_path / "0.png").write_bytes(b"no image")
+    (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:60])
+    frames = open_frames(tmp_path)
+    assert [(frame.number, frame.name) for frame in frames] == [(1, "1"), (3, "3")]
+    assert len(frames.complaints) == 2
+    assert "2.png: not a readable image" in frames.complaints[1]
 
 
 def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path):
     for number in (2, 10, 1):
-        Image.fromarray(picture(number)).save(tmp_path / f"{number}.png")
+        Image.fromarray(picture(number)).save(tmp_path / f"img_{number}.png")
     (tmp_path / "notes.txt").write_text("no frame")
     frames = open_frames(tmp_path)
     assert frames.count == 3
-    assert [frame.name for frame in frames] == ["1", "2", "10"]
+    assert [frame.name for frame in frames] == ["img_1", "img_2", "img_10"]
     np.testing.assert_array_equal(next(iter(frames)).image, picture(1))
 
 
@@ -98,4 +151,11 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, write_video):
     Image.fromarray(picture(0)).save(tmp_path / "empty/0.png")
     Image.fromarray(picture(1, (20, 30))).save(tmp_path / "empty/1.png")
     with pytest.raises(UserError, match=r"1\.png: 30x20 pixels, but the first frame has 64x48"):
-        list(open_frames(tmp_path / "empty"))
+        open_frames(tmp_path / "empty")
+    (tmp_path / "empty/1.png").unlink()
+    Image.fromarray(picture(0)).save(tmp_path / "empty/0.jpg")
+    with pytest.raises(UserError, match=r"0\.png: 0\.jpg is there, too"):
+        open_frames(tmp_path / "empty")
+    (tmp_path / "notes.txt").write_text("these are notes\n" * 50)
+    with pytest.raises(UserError, match=r"notes\.txt: holds no video"):
+        open_frames(tmp_path / "notes.txt")

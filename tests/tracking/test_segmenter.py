@@ -136,6 +136,20 @@ def test_frames_are_brought_to_the_working_resolution(network: Network, size: tu
     assert segmenter._before.keys.shape[2:] == cells
 
 
+@pytest.mark.parametrize(
+    ("image", "masks", "message"),
+    [
+        (frame(), labels((48, 64)), r"masks of 64x48 pixels on a frame of 128x96; resize them: cv2\.resize"),
+        (frame(), labels().astype(np.int64), r"masks are int64 \(96, 128\); give uint8"),
+        (frame()[..., 0], labels(), r"a frame is uint8 \(96, 128\); give uint8 \(height, width, 3\)"),
+        (frame().astype(np.float32), labels(), "a frame is float32"),
+    ],
+)
+def test_other_arrays_are_one_line(network: Network, image: np.ndarray, masks: np.ndarray, message: str):
+    with pytest.raises(UserError, match=message):
+        Segmenter(network, SETTINGS).start(image, masks)
+
+
 def test_a_frame_of_another_size_is_one_line(network: Network):
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(), labels())

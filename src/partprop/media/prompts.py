@@ -1,5 +1,6 @@
 """What a user shows of the objects: masks and boxes in some frames."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from partprop.data.images import opened_image
 from partprop.data.labels import VOID, read_labels
 from partprop.errors import UserError
+from partprop.evaluation.frames import object_ids
 
 GRABCUT_SIDE = 320  # pixels of the longer side of what GrabCut looks at; its time grows with the area
 GRABCUT_ROUNDS = 5
@@ -19,17 +22,28 @@ LEAST = 0.02  # share of a box that its object must fill; else the whole box is 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A mask file, or a box, of a frame; frame None is the first that is segmented."""
+    """A mask file, or a box, of a frame; frame None is the first that is segmented.
+
+    object_id: of all that the mask shows; None keeps the ids in it.
+    """
 
     frame: int | None
     mask: Path | None = None
     box: tuple[float, float, float, float] | None = None
+    object_id: int | None = None
 
 
 def parse_mask(text: str) -> Prompt:
-    """`[FRAME:]PNG`."""
-    frame, file = _parse_frame(text)
-    return Prompt(frame, mask=Path(file))
+    """`[FRAME:][ID=]PNG`.
+
+    Raises:
+        UserError: nothing is written, or no object can have that id.
+    """
+    frame, rest = _parse_frame(text)
+    number, file = re.fullmatch(r"(?:(\d+)=)?(.+)", rest).groups()  # type: ignore[union-attr]  # it matches anything
+    if number is not None and not 0 < int(number) < VOID:
+        raise UserError(f"--mask {text}: no object has the number {number}; choose one from 1 to {VOID - 1}")
+    return Prompt(frame, mask=Path(file), object_id=None if number is None else int(number))
 
 
 def parse_box(text: str) -> Prompt:
@@ -43,29 +57,37 @@ def parse_box(text: str) -> Prompt:
         x1, y1, x2, y2 = map(float, numbers.split(","))
     except ValueError:
         raise UserError(f"--box {text}: not a box; write its left, top, right and bottom as X1,Y1,X2,Y2") from None
-    if x2 - x1 < 1 or y2 - y1 < 1:
+    if not (x2 - x1 >= 1 and y2 - y1 >= 1 and math.isfinite(x2 - x1 + y2 - y1)):
         raise UserError(f"--box {text}: the box is empty; write its left, top, right and bottom as X1,Y1,X2,Y2")
     return Prompt(frame, box=(x1, y1, x2, y2))
 
 
 def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bool) -> None:
-    """Check, before anything is computed, that masks and boxes fit frames of size (height, width).
+    """Check, before anything is computed, that masks and boxes of one frame fit frames of size (height, width).
 
     Raises:
-        UserError: a mask is missing, unreadable, empty or of other size (unless it may be resized), or a box lies
-            outside the frame.
+        UserError: a mask is missing, unreadable, empty or of other size (unless it may be resized), two masks show the
+            same object, or a box lies outside the frame.
     """
+    shown: dict[int, Path] = {}
     for prompt in prompts:
         if prompt.mask is not None:
-            labels = read_labels(prompt.mask)
+            labels = _read_mask(prompt)
             height, width = labels.shape
-            if not ((labels != 0) & (labels != VOID)).any():
+            if not object_ids(labels):
                 raise UserError(f"{prompt.mask}: shows no object; paint it in white, or in one colour for each object")
             if (height, width) != size and not resize:
                 raise UserError(
                     f"{prompt.mask}: mask of {width}x{height} pixels on frames of {size[1]}x{size[0]}; make it of that "
                     "size, or add --resize to have it stretched"
                 )
+            for number in object_ids(labels):
+                other = shown.setdefault(number, prompt.mask)
+                if other is not prompt.mask:
+                    raise UserError(
+                        f"{prompt.mask}: shows object {number}, as {other} does; give it another number: "
+                        f"--mask {number + 1}={prompt.mask}"
+                    )
         if prompt.box is not None:
             x1, y1, x2, y2 = prompt.box
             if x1 < 0 or y1 < 0 or x2 > size[1] or y2 > size[0]:
@@ -80,17 +102,37 @@ def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, used: int) -> np.
         prompts: masks keep their ids; the objects of boxes get the next free ones, in order.
         image: the frame, uint8 (H, W, 3), RGB.
         used: the highest id of earlier frames.
+
+    Raises:
+        UserError: no id is left for a box.
     """
     labels = np.zeros(image.shape[:2], np.uint8)
     for prompt in sorted(prompts, key=lambda prompt: prompt.mask is None):
         if prompt.mask is not None:
-            given = read_labels(prompt.mask)
-            given = cv2.resize(given, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            given = cv2.resize(_read_mask(prompt), labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
             shown = (given != 0) & (given != VOID)
             labels[shown] = given[shown]
         if prompt.box is not None:
             used = max(used, int(labels.max())) + 1
+            if used >= VOID:
+                raise UserError(f"--box: no number is left for its object; masks may have ids up to {VOID - 2} then")
             labels[mask_in_box(image, prompt.box)] = used
+    return labels
+
+
+def _read_mask(prompt: Prompt) -> np.ndarray:
+    """The label map (H, W) of a mask file; of a palette that has but black and white, white is the object."""
+    assert prompt.mask is not None
+    if not prompt.mask.exists():
+        raise UserError(f"--mask {prompt.mask}: no such file; name a PNG that shows the object")
+    labels = read_labels(prompt.mask)
+    with opened_image(prompt.mask) as image:
+        if image.mode == "P":
+            colours = np.array(image.convert("RGB"))
+            if np.isin(colours, (0, 255)).all() and (colours == colours[..., :1]).all():
+                labels = (colours[..., 0] == 255).astype(np.uint8)
+    if prompt.object_id is not None:
+        labels[(labels != 0) & (labels != VOID)] = prompt.object_id
     return labels
 
 
@@ -104,7 +146,8 @@ def mask_in_box(image: np.ndarray, box: tuple[float, float, float, float]) -> np
     left, top = max(0, int(x1 - ROOM * (x2 - x1))), max(0, int(y1 - ROOM * (y2 - y1)))
     right, bottom = min(width, int(x2 + ROOM * (x2 - x1)) + 1), min(height, int(y2 + ROOM * (y2 - y1)) + 1)
     scale = min(1.0, GRABCUT_SIDE / max(right - left, bottom - top))
-    near = cv2.resize(image[top:bottom, left:right], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    near = cv2.resize(image[top:bottom, left:right], small, interpolation=cv2.INTER_AREA)
     rectangle = [round((side - origin) * scale) for side, origin in zip((x1, y1, x2, y2), (left, top) * 2, strict=True)]
     kinds = np.full(near.shape[:2], cv2.GC_BGD, np.uint8)
     kinds[rectangle[1] : rectangle[3], rectangle[0] : rectangle[2]] = cv2.GC_PR_FGD
@@ -113,12 +156,13 @@ def mask_in_box(image: np.ndarray, box: tuple[float, float, float, float]) -> np
     shape = (right - left, bottom - top)
     mask[top:bottom, left:right] = cv2.resize(found.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR) > 0.5
     if mask.sum() < LEAST * (x2 - x1) * (y2 - y1):
-        mask[round(y1) : round(y2), round(x1) : round(x2)] = True
+        mask[math.floor(y1) : math.ceil(y2), math.floor(x1) : math.ceil(x2)] = True
     return mask
 
 
 def _grabcut(image: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    if not (kinds == cv2.GC_BGD).any():  # the box is the whole frame, and there is no background to learn
+    # the box is the whole frame, and there is no background to learn, or it is too thin to hold a pixel
+    if len(np.unique(kinds)) == 1:
         return kinds == cv2.GC_PR_FGD
     cv2.setRNGSeed(0)  # the same box gives the same mask
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))

@@ -1,23 +1,29 @@
 """Frames of a video file, or of a folder of images, one at a time and the way up that a player shows them."""
 
+import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
+from PIL import ImageOps
 
-from partprop.data.images import image_size, read_rgb
-from partprop.data.video import frame_order
+from partprop.data.images import opened_image
 from partprop.errors import UserError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of EXIF
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Frames(Protocol):
         size: (height, width) in pixels, as shown.
         count: how many there are, so far as the input says; None where it does not.
         rate: frames per second, on average.
+        origin: seconds at which the first frame is shown by the clock of the file, which its sound follows, too.
+        pixel_aspect: width of a pixel as shown, over its height.
         complaints: what could not be read in the last pass, in words.
     """
 
@@ -49,6 +57,8 @@ class Frames(Protocol):
     size: tuple[int, int]
     count: int | None
     rate: Fraction
+    origin: Fraction
+    pixel_aspect: Fraction
     complaints: list[str]
 
     def __iter__(self) -> Iterator[Frame]: ...
@@ -68,36 +78,53 @@ def open_frames(path: Path) -> Frames:
 
 
 class FolderFrames:
-    """Images of one size; see `Frames`."""
+    """Images of one size, turned as their EXIF tag says; see `Frames`.
+
+    Raises:
+        UserError: there is none, two have one name, or they differ in size.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")),
-            key=lambda file: frame_order(file.stem),
+            key=lambda file: _natural_order(file.stem),
         )
         if not self._files:
             raise UserError(f"{path}: holds no images; expected frames as {', '.join(IMAGES[:3])} files")
-        width, height = image_size(self._files[0])
-        self.size, self.rate = (height, width), FOLDER_RATE
+        for file, following in pairwise(self._files):
+            if file.stem == following.stem:
+                raise UserError(f"{following}: {file.name} is there, too, and would have the same mask; remove one")
+        self.size = self._common_size()
+        self.rate, self.origin, self.pixel_aspect = FOLDER_RATE, Fraction(0), Fraction(1)
         self.count: int | None = len(self._files)
         self.complaints: list[str] = []
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames.
-
-        Raises:
-            UserError: an image is corrupt or of other size than the first.
-        """
+        """The frames; images that cannot be read are left out and noted in `complaints`."""
+        self.complaints = []
         for number, file in enumerate(self._files):
-            image = read_rgb(file)
-            if image.shape[:2] != self.size:
-                height, width = image.shape[:2]
+            try:
+                with opened_image(file) as image:
+                    pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+            except UserError as error:
+                self.complaints.append(f"skipped {error}")
+                continue
+            yield Frame(number, file.stem, number / FOLDER_RATE, pixels)
+
+    def _common_size(self) -> tuple[int, int]:
+        """(height, width), from the headers of all that have one."""
+        sizes = {file: size for file in self._files if (size := _shown_size(file)) is not None}
+        if not sizes:
+            raise UserError(f"{self._files[0]}: no readable image, nor is another in the folder; replace the files")
+        height, width = next(iter(sizes.values()))
+        for file, size in sizes.items():
+            if size != (height, width):
                 raise UserError(
-                    f"{file}: {width}x{height} pixels, but the first frame has {self.size[1]}x{self.size[0]}; make "
-                    "all frames equal in size"
+                    f"{file}: {size[1]}x{size[0]} pixels, but the first frame has {width}x{height}; make all frames "
+                    "equal in size"
                 )
-            yield Frame(number, file.stem, number / FOLDER_RATE, image)
+        return height, width
 
 
 class VideoFrames:
@@ -113,19 +140,50 @@ class VideoFrames:
             turned = first.rotation % 180 != 0
             self.size = (first.width, first.height) if turned else (first.height, first.width)
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or FOLDER_RATE)
+            self.origin = _shown(first) or Fraction(0)
+            aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
+            self.pixel_aspect = 1 / aspect if turned else aspect
             self.count = stream.frames or _estimated_count(container, stream, self.rate)
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames; what cannot be decoded is left out and noted in `complaints`."""
         self.complaints = []
+        last, stretched = -1 / self.rate, 0
         with _opened(self.path) as (container, stream):
             stream.thread_type = "AUTO"
-            start: Fraction | None = None
             for number, decoded in enumerate(_decoded(container, stream, self.complaints)):
-                assert decoded.time_base is not None
-                shown = Fraction(0) if decoded.pts is None else decoded.pts * decoded.time_base
-                start = shown if start is None else start
-                yield Frame(number, f"{number:05d}", shown - start, _upright(decoded))
+                shown, image = _shown(decoded), _upright(decoded)
+                if image.shape[:2] != self.size:
+                    stretched += 1
+                    image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
+                # without a time, or with that of another frame, as long after the last as on average
+                time = last + 1 / self.rate if shown is None or shown - self.origin <= last else shown - self.origin
+                last = time
+                yield Frame(number, f"{number:05d}", time, image)
+        if stretched:
+            self.complaints.append(f"{stretched} frames have another size than the first and were stretched to it")
+
+
+def _natural_order(name: str) -> list[tuple[int, str]]:
+    """Sorts names by the numbers in them, whatever the leading zeros: img_2 before img_10; last by the name itself."""
+    pieces = re.split(r"(\d+)", name)
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces] + [(-1, name)]
+
+
+def _shown_size(file: Path) -> tuple[int, int] | None:
+    """(height, width) of an image the way up that it is shown, from its header; None where it is not readable."""
+    try:
+        with opened_image(file) as image:
+            width, height = image.size
+            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+    except UserError:
+        return None
+    return (width, height) if turned else (height, width)
+
+
+def _shown(frame: av.VideoFrame) -> Fraction | None:
+    """When a frame is shown, in seconds by the clock of the file."""
+    return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
 
 
 def _decoded(container: InputContainer, stream: VideoStream, complaints: list[str]) -> Iterator[av.VideoFrame]:
@@ -141,10 +199,19 @@ def _decoded(container: InputContainer, stream: VideoStream, complaints: list[st
                 skipped += 1
     except av.error.FFmpegError as error:
         complaints.append(f"the file is damaged after {decoded} frames ({error.strerror})")
-    if skipped:
-        complaints.append(f"{skipped} frames cannot be decoded and were skipped")
-    if decoded + skipped < stream.frames:
-        complaints.append(f"the video ends after {decoded} of {stream.frames} frames")
+    finally:  # also where no more frames are wanted
+        if skipped:
+            complaints.append(f"{skipped} frames cannot be decoded and were skipped")
+    expected = _expected_count(stream)
+    if decoded + skipped < expected:
+        complaints.append(f"only {decoded} of {expected} frames were found: the file is cut or damaged")
+
+
+def _expected_count(stream: VideoStream) -> int:
+    """Frames that are to be shown, 0 if unknown: all that are stored, but for those that an edit has trimmed away."""
+    if stream.duration is None or stream.time_base is None or stream.average_rate is None:
+        return stream.frames
+    return min(stream.frames, math.floor(stream.duration * stream.time_base * stream.average_rate))
 
 
 @contextmanager
@@ -154,16 +221,17 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: not a readable video ({error.strerror}); convert it to MP4 first") from None
     with container:
-        if not container.streams.video:
+        streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+        if not streams or container.format.name == "tty":  # FFmpeg plays text files as films of a terminal
             raise UserError(f"{path}: holds no video; name another file")
-        yield container, container.streams.video[0]
+        yield container, streams[0]
 
 
 def _estimated_count(container: InputContainer, stream: VideoStream, rate: Fraction) -> int | None:
     if stream.duration is not None and stream.time_base is not None:
         return round(stream.duration * stream.time_base * rate)
-    if container.duration is not None:
-        return round(Fraction(container.duration, av.time_base) * rate)
+    if container.duration is not None:  # of Matroska; when it ends
+        return round(Fraction(container.duration - max(0, container.start_time or 0), av.time_base) * rate)
     return None
 
 

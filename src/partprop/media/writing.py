@@ -15,11 +15,25 @@ from partprop.files import replacing
 
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input
 CLOCK = Fraction(1, 90000)  # of the frames' times: that of MPEG, in which all usual frame rates are whole
+USUAL_RATE = 48000  # samples per second of sound that has more, or a number that AAC does not know
+RATES = [rate for rate in av.codec.Codec("aac", "w").audio_rates or () if rate <= USUAL_RATE]
+
+
+@dataclass(frozen=True)
+class Soundtrack:
+    """The video whose sound a film takes over, if it has any, and when its first frame is shown (`Frames.origin`)."""
+
+    path: Path
+    origin: Fraction
 
 
 @contextmanager
 def film_writer(
-    path: Path, size: tuple[int, int], rate: Fraction, sound_of: Path | None = None
+    path: Path,
+    size: tuple[int, int],
+    rate: Fraction,
+    sound: Soundtrack | None = None,
+    pixel_aspect: Fraction = Fraction(1),
 ) -> Iterator[Callable[[np.ndarray, Fraction], None]]:
     """Write a film; it appears under its name when the block ends, and not at all where an error ends it.
 
@@ -27,7 +41,8 @@ def film_writer(
         path: ending in .mp4.
         size: (height, width) of the frames; an odd last row or column is cut off, since H.264 has none.
         rate: frames per second, on average.
-        sound_of: the video of which the frames are, whose sound is taken over, if it has any; None: a silent film.
+        sound: of the video of which the frames are; as far as it can be decoded. None: a silent film.
+        pixel_aspect: width of a pixel as shown, over its height.
 
     Yields:
         A function to call with each frame, uint8 (H, W, 3), RGB, and its time in seconds in that video. The film begins
@@ -38,8 +53,8 @@ def film_writer(
         container = stack.enter_context(av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}))
         stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        stream.codec_context.time_base = CLOCK
-        sound = None if sound_of is None else _Sound.of(container, stack.enter_context(av.open(str(sound_of))))
+        stream.codec_context.time_base, stream.codec_context.sample_aspect_ratio = CLOCK, pixel_aspect
+        voice = None if sound is None else _Voice.of(container, stack.enter_context(av.open(str(sound.path))), sound)
         start: Fraction | None = None
 
         def add(image: np.ndarray, time: Fraction) -> None:
@@ -48,56 +63,61 @@ def film_writer(
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
             frame.pts, frame.time_base = round((time - start) / CLOCK), CLOCK
             container.mux(stream.encode(frame))
-            if sound is not None:
-                sound.write(start, time)
+            if voice is not None:
+                voice.write(start, time)
 
         yield add
         container.mux(stream.encode())
-        if sound is not None:
-            sound.finish()
+        if voice is not None:
+            voice.finish()
 
 
 @dataclass
-class _Sound:
+class _Voice:
     """What is heard in the original, taken over piece by piece."""
 
     container: OutputContainer
     stream: AudioStream
     pieces: Iterator[av.AudioFrame]
     waiting: av.AudioFrame | None
+    origin: Fraction
 
     @classmethod
-    def of(cls, container: OutputContainer, original: InputContainer) -> "_Sound | None":
+    def of(cls, container: OutputContainer, original: InputContainer, sound: Soundtrack) -> "_Voice | None":
         if not original.streams.audio:
             return None
         voice = original.streams.audio[0]
-        stream = container.add_stream("aac", rate=voice.rate, layout=voice.layout.name)
-        pieces = _decoded(original)
-        return cls(container, stream, pieces, next(pieces, None))
+        layout = "mono" if voice.channels == 1 else "stereo"
+        rate = voice.rate if voice.rate in RATES else USUAL_RATE
+        stream = container.add_stream("aac", rate=rate, layout=layout)
+        pieces = _resampled(original, av.AudioResampler("fltp", layout, rate))
+        return cls(container, stream, pieces, next(pieces, None), sound.origin)
 
     def write(self, start: Fraction, until: Fraction) -> None:
-        """Write what is heard between two times of the original and is not written yet."""
-        while self.waiting is not None and _time(self.waiting) <= until:
-            if _time(self.waiting) >= start:
+        """Write what is heard between two times after the first frame and is not written yet."""
+        while self.waiting is not None and self._time(self.waiting) <= until:
+            if self._time(self.waiting) >= start:
                 assert self.waiting.pts is not None
                 assert self.waiting.time_base is not None
-                self.waiting.pts -= round(start / self.waiting.time_base)
+                self.waiting.pts -= round((self.origin + start) / self.waiting.time_base)
                 self.container.mux(self.stream.encode(self.waiting))
             self.waiting = next(self.pieces, None)
 
     def finish(self) -> None:
         self.container.mux(self.stream.encode())
 
+    def _time(self, piece: av.AudioFrame) -> Fraction:
+        """Seconds after the first frame of the video."""
+        assert piece.pts is not None
+        assert piece.time_base is not None
+        return piece.pts * piece.time_base - self.origin
 
-def _decoded(original: InputContainer) -> Iterator[av.AudioFrame]:
-    """As far as it can be decoded; without pieces of no time."""
+
+def _resampled(original: InputContainer, resampler: av.AudioResampler) -> Iterator[av.AudioFrame]:
+    """The sound as far as it can be decoded, as AAC takes it; without pieces of no time."""
     try:
-        yield from (piece for piece in original.decode(audio=0) if piece.pts is not None)
+        for piece in original.decode(audio=0):
+            if piece.pts is not None:
+                yield from resampler.resample(piece)
     except av.error.FFmpegError:
         return
-
-
-def _time(piece: av.AudioFrame) -> Fraction:
-    assert piece.pts is not None
-    assert piece.time_base is not None
-    return piece.pts * piece.time_base

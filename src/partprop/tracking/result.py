@@ -1,9 +1,10 @@
-"""What the online loop says of a frame."""
+"""What the online loop takes and says of a frame."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from partprop.errors import UserError
 from partprop.evaluation.frames import object_ids
 
 
@@ -32,6 +33,26 @@ class Result:
     boxes: list[PartBox]
     probabilities: dict[int, np.ndarray]
     confidence: dict[int, float]
+
+
+def require_arrays(image: np.ndarray, labels: np.ndarray | None) -> None:
+    """Check that a frame is uint8 (H, W, 3), and its masks, if any, uint8 or bool (H, W).
+
+    Raises:
+        UserError: they are not.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(f"a frame is {image.dtype} {image.shape}; give uint8 (height, width, 3), RGB")
+    if labels is None:
+        return
+    if labels.dtype not in (np.uint8, np.bool_) or labels.ndim != 2:
+        raise UserError(f"masks are {labels.dtype} {labels.shape}; give uint8 (height, width) with object ids")
+    if labels.shape != image.shape[:2]:
+        (height, width), (high, wide) = labels.shape, image.shape[:2]
+        raise UserError(
+            f"masks of {width}x{height} pixels on a frame of {wide}x{high}; resize them: "
+            f"cv2.resize(labels, ({wide}, {high}), interpolation=cv2.INTER_NEAREST)"
+        )
 
 
 def with_given(result: Result, given: np.ndarray) -> Result:

@@ -20,7 +20,7 @@ from partprop.model.readout import READOUT_EXTRA, Memory, read
 from partprop.model.windows import scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 from partprop.tracking.places import cells, main_box, remembered_cells, with_room
-from partprop.tracking.result import PartBox, Result, with_given
+from partprop.tracking.result import PartBox, Result, require_arrays, with_given
 from partprop.tracking.side_by_side import SideBySide
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
@@ -107,8 +107,10 @@ class Segmenter:
                 known ones, which are corrected: they are followed as they look here.
 
         Raises:
-            UserError: the frame has another size than those before.
+            UserError: the frame has another size than those before, the masks have another than the frame, or these are
+                no such arrays.
         """
+        require_arrays(image, labels)
         if self._tracks and image.shape[:2] != self._size:
             height, width = image.shape[:2]
             raise UserError(f"a frame of {width}x{height} follows others of {self._size[1]}x{self._size[0]}; resize it")
