@@ -200,8 +200,8 @@ def test_when_objects_were_lost():
     events = Events()
     for frame, lost in enumerate([(), (1,), (1, 2), (1,), (), (2,)]):
         events.note(frame, {number: 0.0 if number in lost else 0.9 for number in (1, 2)}, [])
-    assert events.highest == 2
     assert events.report() == [
+        "6 frames segmented",
         "object 1 lost in the frames 1 to 3",
         "object 2 lost in the frames 2 to 2, 5 to 5",
     ]

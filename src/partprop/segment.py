@@ -75,39 +75,46 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     """
     frames = open_frames(request.video)
     prompts = _by_frame(request)
-    for of_frame in prompts.values():
-        require_prompts(of_frame, frames.size, request.resize)
+    for given in prompts.values():
+        require_prompts(given, frames.size, request.resize)
     _require_places(request)
-    segmenter = _segmenter(request, frames.size)
-    events = Events()
-    done, ended = 0, None
+    followed, events, ended = _follow(request, frames, prompts), Events(), None
     with ExitStack() as stack:
         writers = _writers(request, frames, stack)
         total = _expected(request, frames)
         if watch is None:
             watch = stack.enter_context(_progress())
         try:
-            for frame in _chosen(request, frames):
-                given = prompts.pop(frame.number, None)
-                labels = None if given is None else draw_prompts(given, frame.image, events.highest)
-                result = segmenter.step(frame.image, labels)
+            for frame, result, ids in followed:
                 for write in writers:
                     write(frame, result)
-                events.note(frame.number, result.confidence, [] if labels is None else object_ids(labels))
-                done += 1
-                watch(done, total)
+                events.note(frame.number, result.confidence, ids)
+                watch(events.frames, total)
         except (KeyboardInterrupt, UserError) as error:  # the writers are closed first
-            if not done:
+            if not events.frames:
                 raise
             ended = error
-        if not done:
+        if not events.frames:
             raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
-    lines = [f"{done} frames segmented", *events.report(), *_unused(prompts), *frames.complaints]
+    lines = [*events.report(), *_unused(prompts), *frames.complaints]
     if isinstance(ended, KeyboardInterrupt):
         raise KeyboardInterrupt(f"interrupted; {'; '.join(lines)}")
     if ended is not None:
         raise UserError(f"{ended} (after {lines[0]})")
     return lines
+
+
+def _follow(
+    request: Request, frames: Frames, prompts: dict[int, list[Prompt]]
+) -> Iterator[tuple[Frame, Result, list[int]]]:
+    """Each frame that is wanted, its result, and the ids of objects shown in it; prompts that are used are removed."""
+    segmenter, highest = _segmenter(request, frames.size), 0
+    for frame in _chosen(request, frames):
+        given = prompts.pop(frame.number, None)
+        labels = None if given is None else draw_prompts(given, frame.image, highest)
+        ids = [] if labels is None else object_ids(labels)
+        highest = max([highest, *ids])
+        yield frame, segmenter.step(frame.image, labels), ids
 
 
 def short_side_of(max_size: int, size: tuple[int, int]) -> int:
@@ -128,26 +135,24 @@ def require_empty(output: Path) -> None:
 
 
 class Events:
-    """What the user should know of the objects: who appeared or was corrected, and from when to when each was lost."""
+    """What the user should know of the objects: who appeared or was corrected, and from when to when each was lost.
+
+    Attributes:
+        frames: so many were noted.
+    """
 
     def __init__(self) -> None:
-        self._first: int | None = None  # frame
+        self.frames = 0
         self._spans: dict[int, list[list[int]]] = {}  # lost, by object
         self._before: set[int] = set()  # lost in the frame before
         self._lines: list[str] = []
 
-    @property
-    def highest(self) -> int:
-        """The highest id so far, 0 before any object."""
-        return max(self._spans, default=0)
-
     def note(self, frame: int, confidence: dict[int, float], given: list[int]) -> None:
         """Take down who is lost in a frame, and of whom it had a mask; frames come in order."""
-        self._first = frame if self._first is None else self._first
         for number in given:
             if confidence[number] == 0:
                 self._lines.append(f"object {number} is too small in frame {frame} to be followed at this size")
-            elif frame != self._first:
+            elif self.frames:
                 done = "is corrected" if number in self._spans else "is new"
                 self._lines.append(f"object {number} {done} in frame {frame}")
         lost = {number for number, value in confidence.items() if value == 0} - set(given)
@@ -158,10 +163,11 @@ class Events:
             elif number in lost:
                 spans.append([frame, frame])
         self._before = lost
+        self.frames += 1
 
     def report(self) -> list[str]:
-        """A line for each mask after the first frame, and for each object that was lost at some time."""
-        return self._lines + [
+        """How many frames; a line for each mask after the first, and for each object that was lost at some time."""
+        return [f"{self.frames} frames segmented", *self._lines] + [
             f"object {number} lost in the frames " + ", ".join(f"{first} to {last}" for first, last in spans)
             for number, spans in self._spans.items()
             if spans
