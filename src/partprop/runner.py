@@ -44,7 +44,7 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     keys = declared_keys(name, PIPELINE)
     if shard is not None and shard not in params.infer.shards:
         raise UserError(f"--shard {shard}: not in infer.shards of {PARAMS}")
-    if name.startswith("download_"):
+    if name.startswith("download_") or name == "backbone":
         note_sources(params)  # for plain dvc, which cannot look at a source before it starts the stage
     set_threads(threads_of(name, params))
 

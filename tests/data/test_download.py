@@ -145,7 +145,15 @@ def _full(folder: Path, size: int) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["truncated frame", "mask of another size", "frame of another size", "no split", "no first mask", "two masks"],
+    [
+        "truncated frame",
+        "mask of another size",
+        "frame of another size",
+        "no split",
+        "no first mask",
+        "two masks",
+        "in both splits",
+    ],
 )
 def test_a_broken_data_set_keeps_the_old_one_and_names_the_source(
     tmp_path: Path, target: Path, make_davis: Callable[[Path], Path], damage: str
@@ -167,6 +175,10 @@ def test_a_broken_data_set_keeps_the_old_one_and_names_the_source(
     elif damage == "two masks":
         culprit = frame.parent
         mask.unlink()
+    elif damage == "in both splits":
+        culprit = source
+        split = source / "ImageSets/2017/val.txt"
+        split.write_text(split.read_text() + (split.with_name("train.txt")).read_text())
     else:
         culprit = source / "ImageSets/2017/val.txt"
         culprit.unlink()

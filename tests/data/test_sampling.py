@@ -1,13 +1,13 @@
 """Training clips: masks and boxes belong together, parts are known where the motion is."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from partprop.data.clips import Clip, move_with, random_parts
+from partprop.data.clips import TOLD, Clip, move_with, random_parts
 from partprop.data.coco import open_coco
 from partprop.data.labels import mask_box
 from partprop.data.sampling import MixedClips, StillClips, VideoClips
@@ -99,8 +99,8 @@ def test_the_object_is_in_the_reference_and_its_box_is_tight(clips):
 
 def test_the_same_seed_draws_the_same(clips):
     for first, second in zip(drawn(clips, 3), drawn(clips, 3), strict=True):
-        for name in ("images", "masks", "boxes", "windows", "last", "remembered"):
-            np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+        for field in fields(Clip):
+            np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
 
 
 def test_a_far_reference_is_all_there_is_to_start_from(videos: VideoClips):
@@ -144,14 +144,27 @@ def test_parts_of_videos_are_known_only_where_the_reference_is_near(videos: Vide
     for far in (False, True):
         boxes, tracked = videos._boxes(np.random.default_rng(0), views, masks, far)
         assert tracked[:, 0].all()
-        assert tracked[1:, 1:].all() == (not far)
+        assert (tracked[1:, 1:] == (not far)).all()
         np.testing.assert_allclose(boxes[3], boxes[0], atol=0.5)
 
 
-def test_the_reference_is_near_in_two_of_the_gaps_that_are_drawn_alike(videos: VideoClips):
+@pytest.mark.parametrize(("progress", "reach"), [(0.0, 2), (0.25, 4), (0.5, 6), (1.0, 6)])
+def test_the_reference_comes_to_lie_further_away(videos: VideoClips, progress: float, reach: int):
+    """A quarter of `max_gap`, rounded, at first, all of it from the middle on; gaps are drawn alike, two are near."""
     generator = np.random.default_rng(1)
-    far = [videos._pick_frames(generator, videos.videos[0], 1.0)[1] for _ in range(400)]
-    assert 1 - np.mean(far) == pytest.approx(2 / 6, abs=0.08)
+    drawn = [videos._pick_frames(generator, videos.videos[0], progress) for _ in range(400)]
+    gaps = [abs(indices[1] - indices[0]) for indices, _ in drawn]
+    assert max(gaps) == reach
+    assert 1 - np.mean([far for _, far in drawn]) == pytest.approx(2 / reach, abs=0.08)
+
+
+def test_true_masks_are_told_after_the_first_frame_of_far_clips(videos: VideoClips):
+    clips = drawn(videos, 80)
+    far = np.array([clip.remembered[1] == 0 for clip in clips])
+    told = np.array([clip.told for clip in clips])
+    assert not told[:, [0, 1, 3]].any()
+    assert not told[~far].any()
+    assert told[far, 2].mean() == pytest.approx(TOLD, abs=0.2)
 
 
 def test_a_clip_may_have_no_parts(videos: VideoClips):

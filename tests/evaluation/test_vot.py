@@ -80,6 +80,8 @@ def test_means_are_over_the_objects() -> None:
     short = supervise([TRUE] * 5, Tracker(5, set()))  # all burn-in
     long, failing = (supervise([TRUE] * 40, Tracker(40, failures)) for failures in (set(), {15}))
     assert accuracy([short, long]) == 0.5
+    perfect = supervise([TRUE] * 20, lambda start: iter([TRUE] * 19))  # ten frames that count, thirty of `long`
+    assert accuracy([long, perfect]) == 0.75
     assert accuracy([short]) is None
     assert robustness([long, failing]) == 0.5
 

@@ -1,19 +1,27 @@
 """Training stages: resuming ends where an unbroken training ends, and names that are wrong are one line."""
 
+import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from partprop import paths
+from partprop.data.sampling import VideoClips
 from partprop.data.synthetic import write_coco, write_davis
+from partprop.data.video import Sequence as Video
 from partprop.data.video import open_davis
 from partprop.errors import UserError
+from partprop.model.network import Network
 from partprop.params import Params
 from partprop.stages import backbone, pretrain_fpn, train_tracking
 from partprop.stages.train_tracking import split_sequences
+from partprop.tracking.segmenter import Settings
+from partprop.tracking.validation import Validation
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,15 +99,64 @@ def test_a_resumed_training_ends_as_an_unbroken_one(
     if stage is train_tracking.run:
         pretrain_fpn.run(parameters, recorder)
     stage(parameters, recorder)
-    unbroken = weights.read_bytes()
+    written = [weights, *sorted(paths.REPORTS.glob(f"{stage.__module__.rsplit('.')[-1]}/*.csv"))]
+    unbroken = [file.read_bytes() for file in written]
+    assert len(written) >= 2
     weights.unlink()
     with pytest.raises(KilledError):
         stage(parameters, kill_at(recorder, 3))
     assert not weights.exists()
     assert list((checkout / "cache").rglob("last.pt"))
     stage(parameters, recorder)
-    assert weights.read_bytes() == unbroken
+    assert [file.read_bytes() for file in written] == unbroken
     assert not list((checkout / "cache").rglob("last.pt"))
+
+
+class Validating:
+    """Takes the place of `validate`: gives scores by turn, and keeps what it was asked to measure."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        self.scores, self.weights, self.sequences, self.frames = (
+            iter(scores),
+            list[dict](),
+            set[str](),
+            list[int | None](),
+        )
+
+    def __call__(self, network: Network, settings: Settings, sequences: list, frames: int | None) -> Validation:
+        self.weights.append({name: value.clone() for name, value in network.state_dict().items()})
+        self.sequences |= {sequence.name for sequence in sequences}
+        self.frames.append(frames)
+        return Validation({"J&F": next(self.scores)}, 0.1)
+
+
+@pytest.mark.parametrize("scores", [(0.6, 0.4, 0.7), (0.4, 0.6, 0.7)])
+def test_the_weights_that_validate_best_are_kept_through_a_kill(
+    scores: tuple[float, ...], parameters: Params, checkout: Path, recorder, monkeypatch: pytest.MonkeyPatch
+):
+    backbone.run(parameters, recorder)
+    pretrain_fpn.run(parameters, recorder)
+    validating, shown = Validating(scores), set[str]()
+    monkeypatch.setattr(train_tracking, "validate", validating)
+
+    def clips_of(videos: list[Video], *others) -> VideoClips:
+        shown.update(video.name for video in videos)
+        return VideoClips(videos, *others)
+
+    monkeypatch.setattr(train_tracking, "VideoClips", clips_of)
+    with pytest.raises(KilledError):
+        train_tracking.run(parameters, kill_at(recorder, 3))
+    train_tracking.run(parameters, recorder)
+
+    assert validating.frames == [3, 3, None]
+    assert (validating.sequences, shown) == ({"train-00"}, {"train-01", "train-02"})
+    best, written = validating.weights[scores.index(0.6)], load_file(paths.TRACKER)
+    other = validating.weights[scores.index(0.4)]
+    assert all(torch.equal(written[name], best[name]) for name in written)
+    assert not all(torch.equal(written[name], other[name]) for name in written)
+    assert json.loads((train_tracking.REPORT / "metrics.json").read_text()) == {"J&F": 0.7}
+    table = (train_tracking.REPORT / "validation.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in table[1:]] == [["2", str(scores[0])], ["4", str(scores[1])]]
 
 
 def test_other_parameters_do_not_resume(parameters: Params, checkout: Path, recorder):

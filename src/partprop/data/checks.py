@@ -48,9 +48,13 @@ def check_davis(root: Path, year: int) -> DavisCounts:
     """Read every frame and every mask of the splits train and val.
 
     Raises:
-        UserError: what is missing, corrupt or inconsistent.
+        UserError: what is missing, corrupt or inconsistent, or a sequence that is in both.
     """
-    sequences = [sequence for split in ("train", "val") for sequence in open_davis(root, split, year)]
+    train, val = (open_davis(root, split, year) for split in ("train", "val"))
+    both = sorted({sequence.name for sequence in train} & {sequence.name for sequence in val})
+    if both:
+        raise UserError(f"{root}: {', '.join(both)} in train.txt and in val.txt; take it out of one of them")
+    sequences = train + val
     with ThreadPoolExecutor() as pool:
         frames = sum(pool.map(_check_sequence, sequences))
     return DavisCounts(len(sequences), frames)

@@ -67,7 +67,10 @@ def _shown_from(true_boxes: Sequence[Box], first: int) -> int | None:
 
 
 def accuracy(objects: Sequence[Supervised]) -> float | None:
-    """Mean overlap of each object's frames that count, mean over the objects that have any; None if none has."""
+    """Mean overlap of each object's frames that count, mean over the objects that have any; None if none has.
+
+    All objects count alike, as in the rest of the evaluation; the toolkit's default is to weigh them by their frames.
+    """
     means = [each.overlaps[~np.isnan(each.overlaps)].mean() for each in objects if not np.isnan(each.overlaps).all()]
     return float(np.mean(means)) if means else None
 
