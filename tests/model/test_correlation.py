@@ -37,8 +37,9 @@ def test_patch_correlates_most_with_itself(row: int, column: int):
     assert divmod(int(response.argmax()), response.shape[1]) == (row, column)
 
 
-def test_the_fine_read_out_keeps_what_the_coarse_one_is_sure_of():
-    correlation = PixelCorrelation([8, 8, 8], 8, 16, 4, fine_radius=2)
+@pytest.mark.parametrize(("training", "reach"), [(False, 2), (True, 3)])
+def test_the_fine_read_out_keeps_what_the_coarse_one_is_sure_of(training: bool, reach: int):
+    correlation = PixelCorrelation([8, 8, 8], 8, 16, 4, fine_radius=2, training_fine_radius=3).train(training)
     keys, previous, coarse = unit(1, 16, 16, 24, seed=7), torch.rand(1, 1, 16, 24), torch.zeros(1, 1, 8, 12)
     coarse[..., 8:] = 1
     torch.testing.assert_close(
@@ -47,7 +48,7 @@ def test_the_fine_read_out_keeps_what_the_coarse_one_is_sure_of():
     coarse[0, 0, 5, 5] = 0.5  # in the block of rows 8 to 15 and columns 8 to 15
     read_again = correlation.read_fine(keys, [FineFrame(keys, previous)], (0, 0), coarse)
     temperature = correlation.log_temperature[1].exp().detach()
-    expected = Surroundings(keys, keys, (0, 0), 2, temperature).attend(previous)[..., 8:, 8:16]
+    expected = Surroundings(keys, keys, (0, 0), reach, temperature).attend(previous)[..., 8:, 8:16]
     torch.testing.assert_close(read_again[..., 8:, 8:16], expected)
     assert set(read_again[..., :8, :].unique().tolist()) == {0.0, 1.0}
 

@@ -14,6 +14,7 @@ from partprop.data.scenery import Motion, Scenery, Setting
 from partprop.data.video import Sequence
 
 NEAR = 2  # annotated frames from the reference up to which a frame counts as the one right after it
+NEAR_SHARE = 0.4  # of clips of videos that are drawn to be so; others may be by chance
 STEP = 2  # annotated frames between the later frames of a clip, at most
 FEWEST = 64  # pixels of the object that the reference must show
 OCCLUDER_SHARE = 0.35  # of still clips
@@ -71,6 +72,7 @@ class VideoClips:
         annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
         reach = max(1, round(self.max_gap * min(1.0, 0.25 + 1.5 * progress)))
         step = min(int(rng.integers(1, STEP + 1)), (len(annotated) - 1) // (FRAMES - 1))
+        reach = min(reach, NEAR) if rng.random() < NEAR_SHARE else reach
         gap = min(int(rng.integers(1, reach + 1)), len(annotated) - 1 - (FRAMES - 2) * step)
         start = int(rng.integers(0, len(annotated) - gap - (FRAMES - 2) * step))
         places = [start, *(start + gap + step * number for number in range(FRAMES - 1))]

@@ -64,6 +64,7 @@ class PixelCorrelation(nn.Module):
         learnt_keys: whether keys learn.
         radius: reach of the local read-out, in cells of stride 8.
         fine_radius: reach of the fine read-out, in cells of stride 4.
+        training_fine_radius: the same in training, where objects are enlarged, and clips may skip frames.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class PixelCorrelation(nn.Module):
         learnt_keys: bool = True,
         radius: int = 12,
         fine_radius: int = 12,
+        training_fine_radius: int = 16,
     ) -> None:
         super().__init__()
         widths = [round(share * key_channels) for share in KEY_SHARES]
@@ -94,6 +96,7 @@ class PixelCorrelation(nn.Module):
         self.filter = CorrelationFilter()
         self.radius = radius
         self.fine_radius = fine_radius
+        self.training_fine_radius = training_fine_radius
         if self.learnt is None:
             self.base.requires_grad_(False)
         else:
@@ -127,10 +130,10 @@ class PixelCorrelation(nn.Module):
         chosen = F.max_pool2d(unsure, BLOCK // 2, ceil_mode=True) > 0
         looked_at = F.interpolate(chosen.to(coarse.dtype), scale_factor=BLOCK)[..., : keys.shape[2], : keys.shape[3]]
         temperature, read = self.log_temperature[1].exp(), torch.zeros_like(looked_at)
+        reach = self.training_fine_radius if self.training else self.fine_radius
         for group in _groups(chosen[:, 0]):
             around = [
-                (Surroundings(keys, frame.keys, offset, self.fine_radius, temperature, group), frame.mask)
-                for frame in frames
+                (Surroundings(keys, frame.keys, offset, reach, temperature, group), frame.mask) for frame in frames
             ]
             read = read + Surroundings.attend_together(around)
         return torch.where(looked_at > 0, read, F.interpolate(coarse, scale_factor=2))

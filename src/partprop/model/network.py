@@ -264,8 +264,8 @@ class Network(nn.Module):
             joined = self._join(correlated.prior, corrections, boxes[:, time], presence)
             found = masks_of(correlated.evidence)
             outputs.append(FrameOutput(scores, found, masks, presence, joined))
-            # the mask that inference would carry on, errors included; gradients stop at the frame's border
-            previous, previous_mask = current, joined.detach()
+            # the mask that inference would carry on; what its errors do to later frames is learnt (RGMP, section 3.2)
+            previous, previous_mask = current, joined
         return outputs
 
     def _join(self, prior: Tensor, corrections: Tensor, boxes: Tensor, presence: Tensor) -> Tensor:
