@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from partprop import paths
 from partprop.declared import declared_keys, declared_values
 from partprop.params import load_params
 
@@ -33,8 +34,8 @@ def loaded_by(module: str) -> dict[str, Any]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_are_the_modules_that_the_stage_loads(stage: str) -> None:
     loaded = loaded_by(f"partprop.stages.{stage}")
-    paths = {Path(file).relative_to(ROOT) for file in loaded["files"].values()}
-    needed = {path for path in paths if path.name != "__init__.py" or not is_bare(ROOT / path)}
+    files = {Path(file).relative_to(ROOT) for file in loaded["files"].values()}
+    needed = {path for path in files if path.name != "__init__.py" or not is_bare(ROOT / path)}
     declared = {Path(dep) for dep in entry(stage)["deps"] if dep.startswith("src/")}
     missing = {path for path in needed if not any(path.is_relative_to(dep) for dep in declared)}
     assert not missing, f"add to the deps of {stage}: {sorted(map(str, missing))}"
@@ -70,6 +71,21 @@ def loaded_by_import(module: str) -> list[str]:
     code = f"import sys, {module}; print('\\n'.join(sys.modules))"
     command = [sys.executable, "-c", code]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout.split()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_and_outputs_are_the_data_that_the_stage_names(stage: str) -> None:
+    """Each data set, model or result of `paths` that its module names is one that it depends on or makes."""
+    tree = ast.parse((ROOT / f"src/partprop/stages/{stage}.py").read_text(encoding="utf-8"))
+    named = {
+        getattr(paths, node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "paths" and node.attr != "REPORTS"
+    }
+    listed = [*entry(stage)["deps"], *entry(stage).get("outs", [])]
+    known = {Path(item.replace("/${item}", "")) for item in listed if not item.startswith("src/")}
+    missing = {path for path in named if not any(each == path or path in each.parents for each in known)}
+    assert not missing, f"add to the deps or outs of {stage}: {sorted(map(str, missing))}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
