@@ -133,14 +133,14 @@ def test_a_former_film_stays_where_nothing_is_finished(request_of, tmp_path: Pat
 
 
 def test_ctrl_c_on_the_command_line(request_of, tmp_path: Path, mask: Path, weights: Path, write_video):
-    clip, film = write_video("long.mp4", frames=40, times=list(range(40))), tmp_path / "film.mp4"
+    clip, film = write_video("long.mp4", frames=200, times=list(range(200))), tmp_path / "film.mp4"
     command = [sys.executable, "-m", "partprop", "segment", str(clip), "--mask", str(mask), "-o", str(tmp_path / "out")]
     options = ["--overlay", str(film), "--weights", str(weights), "--device", "cpu"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while process.poll() is None and not (tmp_path / "out/00002.png").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said, errors = process.communicate()
+    said, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert (said, errors.startswith("interrupted; ")) == ("", True), errors
     finished = int(errors.split()[1])
@@ -168,6 +168,15 @@ def test_objects_too_small_to_be_followed_are_named(request_of, tmp_path: Path, 
     assert not any(line.startswith("object 5 lost") for line in lines)
 
 
+def test_a_correction_too_small_to_be_seen_corrects_nothing(request_of, tmp_path: Path, mask: Path):
+    labels = np.zeros(SIZE, np.uint8)
+    labels[2, 60] = 2
+    write_labels(tmp_path / "speck.png", labels)
+    prompts = [Prompt(None, mask=mask), Prompt(3, mask=tmp_path / "speck.png")]
+    lines = segment_video(request_of(prompts=prompts, max_size=32))
+    assert lines[:2] == ["8 frames segmented", "object 2 is too small in frame 3 to be followed at this size"]
+
+
 def test_what_is_refused_leaves_nothing(request_of, tmp_path: Path, mask: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/kept.txt").write_text("mine")
@@ -191,9 +200,23 @@ def test_a_start_after_the_end_leaves_no_film(request_of, tmp_path: Path):
         segment_video(request_of(overlay=tmp_path / "film.avi"))
 
 
-def test_a_device_that_is_not_there(request_of):
+def test_a_device_that_is_not_there(request_of, tmp_path: Path):
     with pytest.raises(UserError, match="--device nonsense: cannot be used"):
         segment_video(replace(request_of(), device="nonsense"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frame_with_a_mask_that_cannot_be_read(request_of, tmp_path: Path, mask: Path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(4):
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(folder / f"{number}.png")
+    (folder / "0.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match="frames: frame 0 cannot be read, but --mask or --box shows an object in it"):
+        segment_video(request_of(video=folder))
+    lines = segment_video(request_of(video=folder, prompts=[Prompt(1, mask=mask)]))
+    assert lines[0] == "3 frames segmented"
+    assert lines[-1].startswith(f"skipped {folder}/0.png: not a readable image")
 
 
 def test_when_objects_were_lost():
@@ -210,6 +233,7 @@ def test_when_objects_were_lost():
 def test_no_file_of_the_command_is_overwritten(request_of, tmp_path: Path, mask: Path):
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "file").write_text("")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
     clip, film = tmp_path / "clip.mp4", tmp_path / "film.mp4"
     for changes, message in (
         ({"overlay": clip}, r"--overlay .*clip\.mp4: would overwrite another file"),
@@ -217,7 +241,8 @@ def test_no_file_of_the_command_is_overwritten(request_of, tmp_path: Path, mask:
         ({"overlay": film, "tracks": film}, r"--tracks .*film\.mp4: would overwrite"),
         ({"overlay": tmp_path / "folder.mp4"}, r"--overlay .*folder\.mp4: is a folder"),
         ({"tracks": tmp_path / "out"}, r"--tracks .*out: is a folder"),
-        ({"tracks": tmp_path / "file/tracks.csv"}, r"file: cannot be made .*; choose another place"),
+        ({"tracks": tmp_path / "file/tracks.csv"}, r"cannot write there: .*file.*; choose another place"),
+        ({"overlay": tmp_path / "loop.mp4"}, r"cannot write there: .*loop\.mp4.*; choose another place"),
     ):
         with pytest.raises(UserError, match=message):
             segment_video(request_of(**changes))

@@ -44,9 +44,7 @@ def segment(
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the masks.")],
     mask: Annotated[
         list[str] | None,
-        typer.Option(
-            help="[FRAME:][ID=]PNG, a mask in the first frame or in FRAME, where it shows new or known objects."
-        ),
+        typer.Option(help="[FRAME:][ID=]PNG, a mask in the first frame or in FRAME; all that it shows is object ID."),
     ] = None,
     box: Annotated[
         list[str] | None, typer.Option(help="[FRAME:]X1,Y1,X2,Y2, a box; a mask is made in it with GrabCut.")
@@ -75,7 +73,8 @@ def segment(
     try:
         lines = segment_video(request)
     except KeyboardInterrupt as error:
-        print(error, file=sys.stderr)
+        if str(error):  # something is finished
+            print(error, file=sys.stderr)
         raise
     for line in lines:
         print(line)

@@ -1,7 +1,8 @@
 """`partprop segment`: masks, tracks and an overlay of any video, frame by frame."""
 
 import csv
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,9 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     prompts = _by_frame(request)
     for given in prompts.values():
         require_prompts(given, frames.size, request.resize)
+    segmenter = _segmenter(request, frames.size)
     _require_places(request)
-    followed, events, ended = _follow(request, frames, prompts), Events(), None
+    followed, events, ended = _follow(request, frames, prompts, segmenter), Events(), None
     with ExitStack() as stack:
         writers = _writers(request, frames, stack)
         total = _expected(request, frames)
@@ -94,9 +96,10 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
             if not events.frames:
                 raise
             ended = error
+            followed.close()  # and with it the video, which then says what was wrong with it
         if not events.frames:
             raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
-    lines = [*events.report(), *_unused(prompts), *frames.complaints]
+    lines = [*events.report(), *([] if ended else _unused(prompts)), *frames.complaints]
     if isinstance(ended, KeyboardInterrupt):
         raise KeyboardInterrupt(f"interrupted; {'; '.join(lines)}")
     if ended is not None:
@@ -105,11 +108,20 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
 
 
 def _follow(
-    request: Request, frames: Frames, prompts: dict[int, list[Prompt]]
-) -> Iterator[tuple[Frame, Result, list[int]]]:
-    """Each frame that is wanted, its result, and the ids of objects shown in it; prompts that are used are removed."""
-    segmenter, highest = _segmenter(request, frames.size), 0
+    request: Request, frames: Frames, prompts: dict[int, list[Prompt]], segmenter: Segmenter
+) -> Generator[tuple[Frame, Result, list[int]]]:
+    """Each frame that is wanted, its result, and the ids of objects shown in it; prompts that are used are removed.
+
+    Raises:
+        UserError: a frame with a prompt cannot be read.
+    """
+    highest = 0
     for frame in _chosen(request, frames):
+        if passed := [number for number in prompts if number < frame.number]:
+            raise UserError(
+                f"{request.video}: frame {min(passed)} cannot be read, but --mask or --box shows an object in it; show "
+                "it in another frame"
+            )
         given = prompts.pop(frame.number, None)
         labels = None if given is None else draw_prompts(given, frame.image, highest)
         ids = [] if labels is None else object_ids(labels)
@@ -145,6 +157,7 @@ class Events:
         self.frames = 0
         self._spans: dict[int, list[list[int]]] = {}  # lost, by object
         self._before: set[int] = set()  # lost in the frame before
+        self._followed: set[int] = set()
         self._lines: list[str] = []
 
     def note(self, frame: int, confidence: dict[int, float], given: list[int]) -> None:
@@ -153,8 +166,9 @@ class Events:
             if confidence[number] == 0:
                 self._lines.append(f"object {number} is too small in frame {frame} to be followed at this size")
             elif self.frames:
-                done = "is corrected" if number in self._spans else "is new"
+                done = "is corrected" if number in self._followed else "is new"
                 self._lines.append(f"object {number} {done} in frame {frame}")
+        self._followed |= {number for number, value in confidence.items() if value > 0}
         lost = {number for number, value in confidence.items() if value == 0} - set(given)
         for number in confidence:
             spans = self._spans.setdefault(number, [])
@@ -180,10 +194,25 @@ def _require_places(request: Request) -> None:
     Raises:
         UserError: it cannot.
     """
-    require_empty(request.output)
-    files = {"--overlay": request.overlay, "--tracks": request.tracks}
+    try:
+        _require_no_other(request)
+        require_empty(request.output)
+        for folder in {path.parent for path in (request.overlay, request.tracks) if path} | {request.output}:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise UserError(f"{folder}: cannot be written to; choose another place")
+    except (OSError, RuntimeError) as error:  # unreadable folders, and links that lead to themselves
+        raise UserError(f"cannot write there: {error}; choose another place") from None
+
+
+def _require_no_other(request: Request) -> None:
+    """Check that films and tables are files of their own.
+
+    Raises:
+        UserError: one is a folder, or another file of this command; or the film is no MP4.
+    """
     taken = {path.resolve() for path in (request.video, *(prompt.mask for prompt in request.prompts)) if path}
-    for option, path in files.items():
+    for option, path in (("--overlay", request.overlay), ("--tracks", request.tracks)):
         if path is None:
             continue
         if path.is_dir() or path.resolve() == request.output.resolve():
@@ -193,11 +222,6 @@ def _require_places(request: Request) -> None:
         taken.add(path.resolve())
     if request.overlay is not None and request.overlay.suffix.lower() != ".mp4":
         raise UserError(f"--overlay {request.overlay}: films are written as MP4; let the name end in .mp4")
-    for folder in (request.output, *(path.parent for path in files.values() if path)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
 
 
 def _writers(request: Request, frames: Frames, stack: ExitStack) -> list[Write]:

@@ -1,14 +1,15 @@
 """sources.yaml: what the local sources of data and backbone hold, for DVC to compare as it does parameters.
 
 DVC cannot depend on a source itself, which may be a word, a folder or an address. So each local source is summed up
-here in one hash; the file is versioned like dvc.lock. Snakemake, `partprop check` and the download stages renew it.
+here in one hash; the file is versioned like dvc.lock. Snakemake, `partprop check`, the download stages and that of the
+backbone renew it.
 """
 
 from pathlib import Path
 
 import yaml
 
-from partprop.data.download import source_manifest
+from partprop.data.download import source_manifest, stamp
 from partprop.errors import UserError
 from partprop.files import replacing
 from partprop.params import Params, read_yaml
@@ -21,20 +22,16 @@ _HEADER = "# What the local sources of data hold: kept up by the pipeline, versi
 def note_sources(params: Params) -> None:
     """Renew sources.yaml. What it says of a source that is not here stays: its data may be in DVC's cache."""
     recorded = read_yaml(SOURCES) if SOURCES.exists() else {}
-    sources = {
-        "backbone": params.backbone.weights,
-        "coco": params.data.coco.source,
-        "davis": params.data.davis.source,
-    }
+    sources = {"coco": params.data.coco.source, "davis": params.data.davis.source}
     found = {name: _manifest(source, recorded.get(name, NOT_LOCAL)) for name, source in sources.items()}
+    weights = Path(params.backbone.weights)
+    found["backbone"] = stamp([(weights.name, weights)]) if weights.is_file() else NOT_LOCAL
     if found != recorded:
         with replacing(SOURCES) as temporary:
             temporary.write_text(_HEADER + yaml.safe_dump(found), encoding="utf-8")
 
 
 def _manifest(source: str, recorded: str) -> str:
-    if source == "imagenet":  # of a package
-        return NOT_LOCAL
     try:
         return source_manifest(source) or NOT_LOCAL
     except UserError:

@@ -13,7 +13,7 @@ SIZE = (48, 64)  # height, width
 
 def picture(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     """A frame that says which it is: its brightness; red at the top left."""
-    image = np.full((*size, 3), 40 + 5 * number, np.uint8)
+    image = np.full((*size, 3), min(40 + 5 * number, 255), np.uint8)
     image[: size[0] // 4, : size[1] // 4] = (250, 0, 0)
     return image
 
@@ -30,12 +30,18 @@ def write_video(tmp_path: Path) -> Callable[..., Path]:
         options: dict[str, str] | None = None,
         size: tuple[int, int] = SIZE,
         start: int = 0,
+        click: float | None = None,
+        aspect: Fraction = Fraction(1),
     ) -> Path:
-        """times: when frames are shown, in 1/100 s; 25 frames per second without. start: when the first is, in s."""
+        """times: when frames are shown, in 1/100 s; 25 frames per second without. start: when the first is, in s.
+
+        click: seconds after it of all that is to be heard; without, a hum.
+        """
         path = tmp_path / name
         with av.open(str(path), "w", options=options or {}) as container:
             stream = container.add_stream(codec, rate=25)
             stream.height, stream.width = size
+            stream.codec_context.sample_aspect_ratio = aspect
             stream.bit_rate = 4_000_000
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
             unit = Fraction(1, 25) if times is None else Fraction(1, 100)
@@ -50,14 +56,18 @@ def write_video(tmp_path: Path) -> Callable[..., Path]:
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
             if voice is not None:
-                _hum(container, voice, frames * 320, start * 8000)
+                _hum(container, voice, frames * 320, start * 8000, click)
         return path
 
     return write
 
 
-def _hum(container: av.container.OutputContainer, voice: av.AudioStream, samples: int, origin: int) -> None:
+def _hum(
+    container: av.container.OutputContainer, voice: av.AudioStream, samples: int, origin: int, click: float | None
+) -> None:
     wave = (0.5 * np.sin(np.arange(samples) * 0.3)).astype(np.float32)[None]
+    if click is not None:
+        wave[:, np.abs(np.arange(samples) - 8000 * click) > 100] = 0
     if voice.codec_context.name == "pcm_s16le":
         wave = (wave * 32767).astype(np.int16)
     for start in range(0, samples, 1024):

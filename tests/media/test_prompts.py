@@ -104,8 +104,17 @@ def test_numbers_that_are_taken_or_not_there(tmp_path: Path):
     for name, number in (("a.png", 1), ("b.png", 1), ("last.png", 254)):
         write_labels(tmp_path / name, np.full(SIZE, number, np.uint8))
     masks = [Prompt(None, mask=tmp_path / name) for name in ("a.png", "b.png")]
-    with pytest.raises(UserError, match=r"b\.png: shows object 1, as .*a\.png does; .*--mask 2="):
+    with pytest.raises(UserError, match=r"b\.png: shows object 1, as .*a\.png does; .*--mask 2=.*b\.png$"):
         require_prompts(masks, SIZE, resize=False)
+    write_labels(tmp_path / "second.png", np.full(SIZE, 2, np.uint8))
+    late = [Prompt(40, mask=tmp_path / name) for name in ("a.png", "second.png", "b.png")]
+    with pytest.raises(UserError, match=r"another number: --mask 40:3=.*b\.png$"):
+        require_prompts(late, SIZE, resize=False)
+    several = np.full(SIZE, 1, np.uint8)
+    several[:9] = 5
+    write_labels(tmp_path / "several.png", several)
+    with pytest.raises(UserError, match=r"give it another number$"):
+        require_prompts([masks[0], Prompt(None, mask=tmp_path / "several.png")], SIZE, resize=False)
     require_prompts([masks[0], parse_mask(f"2={tmp_path / 'b.png'}")], SIZE, resize=False)
     for text in ("0=a.png", "255=a.png"):
         with pytest.raises(UserError, match="no object has the number"):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from media.conftest import SIZE, picture
 from partprop.errors import UserError
+from partprop.media import reading
 from partprop.media.reading import open_frames
 
 
@@ -98,13 +99,32 @@ def test_frames_without_times_follow_each_other(write_video):
     assert [frame.time for frame in frames] == [number / frames.rate for number in range(12)]
 
 
+@pytest.mark.parametrize(("rotation", "shown"), [(0, Fraction(4, 3)), (90, Fraction(3, 4)), (180, Fraction(4, 3))])
+def test_pixels_that_are_not_square(write_video, rotation: int, shown: Fraction):
+    assert open_frames(write_video(rotation=rotation, aspect=Fraction(4, 3))).pixel_aspect == shown
+
+
+def test_a_repeated_time_delays_none_of_the_others(write_video, monkeypatch: pytest.MonkeyPatch):
+    frames, times = open_frames(write_video(frames=6)), [0, 4, 4, 12, None, 20]
+    of = reading._shown
+    monkeypatch.setattr(
+        reading, "_shown", lambda frame: None if (time := times[round(of(frame) * 25)]) is None else Fraction(time, 100)
+    )
+    assert [float(frame.time) for frame in frames] == [0, 0.04, 0.041, 0.12, 0.16, 0.2]
+
+
 def test_frames_of_another_size_are_stretched_and_reported(write_video):
     small = write_video("small.h264", frames=3, size=(24, 32)).read_bytes()
     path = write_video("clip.h264", frames=5)
     path.write_bytes(path.read_bytes() + small)
     frames = open_frames(path)
     assert [frame.image.shape[:2] for frame in frames] == [SIZE] * 8
-    assert frames.complaints == ["3 frames have another size than the first and were stretched to it"]
+    complaints = ["3 frames have another size than the first and were stretched to it"]
+    assert frames.complaints == complaints
+    stopped = iter(frames)
+    assert len(list(islice(stopped, 8))) == 8
+    del stopped
+    assert frames.complaints == complaints
 
 
 def test_images_are_turned_as_they_are_shown(tmp_path: Path):

@@ -6,7 +6,7 @@ Downloads go to the cache folder, where a killed stage finds them again, and are
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -67,8 +67,13 @@ def source_manifest(source: str) -> str:
     else:
         trees = [folder_tree(path, layout) for layout in (COCO, DAVIS[2017])]
         entries = sorted({(str(member.path), path / member.path) for tree in trees for member in tree.members})
+    return stamp(entries)
+
+
+def stamp(files: Iterable[tuple[str, Path]]) -> str:
+    """A hash of the names, sizes and dates of files; the names are given beside them."""
     digest = hashlib.sha256()
-    for name, file in entries:
+    for name, file in files:
         status = file.stat()
         digest.update(os.fsencode(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     return digest.hexdigest()

@@ -7,6 +7,7 @@
 Other sets in this style (YouTube-VOS: several objects, annotations on some frames only) read through the same class.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,9 +83,10 @@ class Sequence:
         return labels
 
 
-def frame_order(name: str) -> tuple[int, str]:
-    """Sorts names of frames: by number, whatever the leading zeros; others come first, by name."""
-    return (int(name) if name.isdecimal() else -1, name)
+def frame_order(name: str) -> list[tuple[int, str]]:
+    """Sorts names of frames by the numbers in them, whatever the leading zeros: img_2 before img_10."""
+    pieces = re.split(r"(\d+)", name)
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces] + [(-1, name)]
 
 
 def open_davis(root: Path, split: str | None, year: int) -> list[Sequence]:

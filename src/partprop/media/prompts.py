@@ -73,6 +73,7 @@ def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bo
     for prompt in prompts:
         if prompt.mask is not None:
             labels = _read_mask(prompt)
+            _require_new(prompt, object_ids(labels), shown)
             height, width = labels.shape
             if not object_ids(labels):
                 raise UserError(f"{prompt.mask}: shows no object; paint it in white, or in one colour for each object")
@@ -81,18 +82,25 @@ def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bo
                     f"{prompt.mask}: mask of {width}x{height} pixels on frames of {size[1]}x{size[0]}; make it of that "
                     "size, or add --resize to have it stretched"
                 )
-            for number in object_ids(labels):
-                other = shown.setdefault(number, prompt.mask)
-                if other is not prompt.mask:
-                    raise UserError(
-                        f"{prompt.mask}: shows object {number}, as {other} does; give it another number: "
-                        f"--mask {number + 1}={prompt.mask}"
-                    )
         if prompt.box is not None:
             x1, y1, x2, y2 = prompt.box
             if x1 < 0 or y1 < 0 or x2 > size[1] or y2 > size[0]:
                 box = ",".join(f"{side:g}" for side in prompt.box)
                 raise UserError(f"--box {box}: reaches outside the frames, which have {size[1]}x{size[0]} pixels")
+
+
+def _require_new(prompt: Prompt, ids: list[int], shown: dict[int, Path]) -> None:
+    """Check that no mask of the frame before this one shows one of its objects, and add them to `shown`."""
+    assert prompt.mask is not None
+    for number in ids:
+        if number in shown:
+            free = min(set(range(1, VOID)) - set(shown) - set(ids), default=None)
+            frame = "" if prompt.frame is None else f"{prompt.frame}:"
+            way = f": --mask {frame}{free}={prompt.mask}" if free and len(ids) == 1 else ""
+            raise UserError(
+                f"{prompt.mask}: shows object {number}, as {shown[number]} does; give it another number{way}"
+            )
+    shown.update(dict.fromkeys(ids, prompt.mask))
 
 
 def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, used: int) -> np.ndarray:

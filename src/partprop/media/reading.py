@@ -1,7 +1,6 @@
 """Frames of a video file, or of a folder of images, one at a time and the way up that a player shows them."""
 
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +15,15 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from partprop.data.images import opened_image
+from partprop.data.video import frame_order
 from partprop.errors import UserError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
+LEAST_STEP = Fraction(1, 1000)  # seconds between frames
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of EXIF
 
 
@@ -30,8 +31,8 @@ ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of EXIF
 class Frame:
     """A frame of the input.
 
-    number: from 0, as it is decoded. name: of the files that belong to it, "00042" or the image's own. time: seconds
-    since the first frame. image: uint8 (H, W, 3), RGB.
+    number: from 0; of videos without those that cannot be decoded, of folders with all images. name: of the files that
+    belong to it, "00042" or the image's own. time: seconds since the first frame. image: uint8 (H, W, 3), RGB.
     """
 
     number: int
@@ -88,7 +89,7 @@ class FolderFrames:
         self.path = path
         self._files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")),
-            key=lambda file: _natural_order(file.stem),
+            key=lambda file: frame_order(file.stem),
         )
         if not self._files:
             raise UserError(f"{path}: holds no images; expected frames as {', '.join(IMAGES[:3])} files")
@@ -137,7 +138,7 @@ class VideoFrames:
             first = next(_decoded(container, stream, []), None)
             if first is None:
                 raise UserError(f"{path}: none of its frames can be decoded; convert it, or name another file")
-            turned = first.rotation % 180 != 0
+            turned = _quarters(first) % 2 == 1
             self.size = (first.width, first.height) if turned else (first.height, first.width)
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or FOLDER_RATE)
             self.origin = _shown(first) or Fraction(0)
@@ -148,26 +149,21 @@ class VideoFrames:
     def __iter__(self) -> Iterator[Frame]:
         """The frames; what cannot be decoded is left out and noted in `complaints`."""
         self.complaints = []
-        last, stretched = -1 / self.rate, 0
-        with _opened(self.path) as (container, stream):
-            stream.thread_type = "AUTO"
-            for number, decoded in enumerate(_decoded(container, stream, self.complaints)):
-                shown, image = _shown(decoded), _upright(decoded)
-                if image.shape[:2] != self.size:
-                    stretched += 1
-                    image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
-                # without a time, or with that of another frame, as long after the last as on average
-                time = last + 1 / self.rate if shown is None or shown - self.origin <= last else shown - self.origin
-                last = time
-                yield Frame(number, f"{number:05d}", time, image)
-        if stretched:
-            self.complaints.append(f"{stretched} frames have another size than the first and were stretched to it")
-
-
-def _natural_order(name: str) -> list[tuple[int, str]]:
-    """Sorts names by the numbers in them, whatever the leading zeros: img_2 before img_10; last by the name itself."""
-    pieces = re.split(r"(\d+)", name)
-    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces] + [(-1, name)]
+        time, stretched = -1 / self.rate, 0
+        try:
+            with _opened(self.path) as (container, stream):
+                stream.thread_type = "AUTO"
+                for number, decoded in enumerate(_decoded(container, stream, self.complaints)):
+                    shown, image = _shown(decoded), _upright(decoded)
+                    if image.shape[:2] != self.size:
+                        stretched += 1
+                        image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
+                    # time goes on, also where the file has none, or has the same again
+                    time = time + 1 / self.rate if shown is None else max(shown - self.origin, time + LEAST_STEP)
+                    yield Frame(number, f"{number:05d}", time, image)
+        finally:  # also where no more frames are wanted
+            if stretched:
+                self.complaints.append(f"{stretched} frames have another size than the first and were stretched to it")
 
 
 def _shown_size(file: Path) -> tuple[int, int] | None:
@@ -175,7 +171,7 @@ def _shown_size(file: Path) -> tuple[int, int] | None:
     try:
         with opened_image(file) as image:
             width, height = image.size
-            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            turned = Image.Image.getexif(image).get(ORIENTATION, 1) in SIDEWAYS  # that of PNG decodes the pixels
     except UserError:
         return None
     return (width, height) if turned else (height, width)
@@ -238,4 +234,9 @@ def _estimated_count(container: InputContainer, stream: VideoStream, rate: Fract
 def _upright(decoded: av.VideoFrame) -> np.ndarray:
     """RGB pixels, turned counter-clockwise by the frame's rotation."""
     pixels = decoded.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(pixels, round(decoded.rotation / 90) % 4))
+    return np.ascontiguousarray(np.rot90(pixels, _quarters(decoded)))
+
+
+def _quarters(decoded: av.VideoFrame) -> int:
+    """Quarters of a turn, counter-clockwise."""
+    return round(decoded.rotation / 90) % 4

@@ -84,13 +84,13 @@ class _Voice:
 
     @classmethod
     def of(cls, container: OutputContainer, original: InputContainer, sound: Soundtrack) -> "_Voice | None":
-        if not original.streams.audio:
+        voice = original.streams.audio[0] if original.streams.audio else None
+        if voice is None or voice.codec_context is None:  # no sound, or none that can be decoded
             return None
-        voice = original.streams.audio[0]
         layout = "mono" if voice.channels == 1 else "stereo"
         rate = voice.rate if voice.rate in RATES else USUAL_RATE
         stream = container.add_stream("aac", rate=rate, layout=layout)
-        pieces = _resampled(original, av.AudioResampler("fltp", layout, rate))
+        pieces = _resampled(_decoded(original), layout, rate)
         return cls(container, stream, pieces, next(pieces, None), sound.origin)
 
     def write(self, start: Fraction, until: Fraction) -> None:
@@ -113,11 +113,24 @@ class _Voice:
         return piece.pts * piece.time_base - self.origin
 
 
-def _resampled(original: InputContainer, resampler: av.AudioResampler) -> Iterator[av.AudioFrame]:
-    """The sound as far as it can be decoded, as AAC takes it; without pieces of no time."""
+def _resampled(pieces: Iterator[av.AudioFrame], layout: str, rate: int) -> Iterator[av.AudioFrame]:
+    """The sound as AAC takes it, whatever it changes to on the way."""
+    kind, resampler = None, av.AudioResampler("fltp", layout, rate)
+    for piece in pieces:
+        now = (piece.format.name, piece.layout.name, piece.sample_rate)
+        if kind not in (None, now):
+            resampler = av.AudioResampler("fltp", layout, rate)
+        kind = now
+        yield from resampler.resample(piece)
+
+
+def _decoded(original: InputContainer) -> Iterator[av.AudioFrame]:
+    """The sound without what cannot be decoded, and without pieces of no time."""
     try:
-        for piece in original.decode(audio=0):
-            if piece.pts is not None:
-                yield from resampler.resample(piece)
+        for packet in original.demux(audio=0):
+            try:
+                yield from (piece for piece in packet.decode() if piece.pts is not None)
+            except av.error.FFmpegError:
+                continue
     except av.error.FFmpegError:
         return

@@ -1,5 +1,6 @@
 """What the online loop takes and says of a frame."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,8 +56,8 @@ def require_arrays(image: np.ndarray, labels: np.ndarray | None) -> None:
         )
 
 
-def with_given(result: Result, given: np.ndarray) -> Result:
-    """A result with the given masks as they are."""
+def with_given(result: Result, given: np.ndarray, followed: Collection[int]) -> Result:
+    """A result with the given masks as they are; in those that are not followed, being too small, confidence is 0."""
     labels, probabilities = result.labels.copy(), dict(result.probabilities)
     ids = object_ids(given)
     for number in ids:
@@ -64,5 +65,5 @@ def with_given(result: Result, given: np.ndarray) -> Result:
         labels[labels == number] = 0
         labels[mask] = number
         probabilities[number] = mask.astype(np.float32)
-    unseen = dict.fromkeys(ids, 0.0)  # too small for the working resolution
-    return replace(result, labels=labels, probabilities=probabilities, confidence=unseen | result.confidence)
+    unseen = {number: 0.0 for number in ids if number not in followed}
+    return replace(result, labels=labels, probabilities=probabilities, confidence=result.confidence | unseen)

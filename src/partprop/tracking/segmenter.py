@@ -92,8 +92,12 @@ class Segmenter:
 
         Args:
             image: uint8 (H, W, 3), RGB.
-            labels: uint8 (H, W), 0 background, object ids, 255 void.
+            labels: uint8 (H, W), 0 background, object ids, 255 void; or bool, of one object with id 1.
+
+        Raises:
+            UserError: as of `step`.
         """
+        require_arrays(image, labels)
         self._tracks = []
         return self.step(image, labels)
 
@@ -120,7 +124,7 @@ class Segmenter:
         known = [tracked for tracked in self._tracks if tracked.object_id not in given]
         if not known and not given:
             empty = Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
-            return empty if labels is None else with_given(empty, labels)
+            return empty if labels is None else with_given(empty, labels, given)
         count = len(known) + len(given)
         each = self._side_by_side.map
         fresh = each(lambda new: self._begin(features, new[1], new[0], count), list(given.items()))
@@ -131,7 +135,7 @@ class Segmenter:
         followed = each(lambda one: self._remember(one[0], features, one[1], count), decided)
         self._tracks, self._before = followed + fresh, features
         result = self._result(merged, image.shape[:2], shape)
-        return result if labels is None else with_given(result, labels)
+        return result if labels is None else with_given(result, labels, given)
 
     @property
     def _device(self) -> torch.device:
