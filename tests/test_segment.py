@@ -136,7 +136,13 @@ def test_ctrl_c_on_the_command_line(request_of, tmp_path: Path, mask: Path, weig
     clip, film = write_video("long.mp4", frames=200, times=list(range(200))), tmp_path / "film.mp4"
     command = [sys.executable, "-m", "partprop", "segment", str(clip), "--mask", str(mask), "-o", str(tmp_path / "out")]
     options = ["--overlay", str(film), "--weights", str(weights), "--device", "cpu"]
-    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *options],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )
     while process.poll() is None and not (tmp_path / "out/00002.png").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
