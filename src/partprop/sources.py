@@ -24,11 +24,17 @@ def note_sources(params: Params) -> None:
     recorded = read_yaml(SOURCES) if SOURCES.exists() else {}
     sources = {"coco": params.data.coco.source, "davis": params.data.davis.source}
     found = {name: _manifest(source, recorded.get(name, NOT_LOCAL)) for name, source in sources.items()}
-    weights = Path(params.backbone.weights)
-    found["backbone"] = stamp([(weights.name, weights)]) if weights.is_file() else NOT_LOCAL
+    found["backbone"] = _stamp(params.backbone.weights, recorded.get("backbone", NOT_LOCAL))
     if found != recorded:
         with replacing(SOURCES) as temporary:
             temporary.write_text(_HEADER + yaml.safe_dump(found), encoding="utf-8")
+
+
+def _stamp(weights: str, recorded: str) -> str:
+    if weights == "imagenet":
+        return NOT_LOCAL
+    path = Path(weights)
+    return stamp([(path.name, path)]) if path.is_file() else recorded
 
 
 def _manifest(source: str, recorded: str) -> str:

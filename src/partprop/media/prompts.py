@@ -73,9 +73,9 @@ def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bo
     for prompt in prompts:
         if prompt.mask is not None:
             labels = _read_mask(prompt)
-            _require_new(prompt, object_ids(labels), shown)
-            height, width = labels.shape
-            if not object_ids(labels):
+            ids, (height, width) = object_ids(labels), labels.shape
+            _require_new(prompt, ids, shown)
+            if not ids:
                 raise UserError(f"{prompt.mask}: shows no object; paint it in white, or in one colour for each object")
             if (height, width) != size and not resize:
                 raise UserError(

@@ -15,7 +15,7 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from partprop.data.images import opened_image
 from partprop.data.video import frame_order
@@ -24,7 +24,7 @@ from partprop.errors import UserError
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
 LEAST_STEP = Fraction(1, 1000)  # seconds between frames
-ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # of EXIF
+SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,9 @@ def _shown_size(file: Path) -> tuple[int, int] | None:
     try:
         with opened_image(file) as image:
             width, height = image.size
-            turned = Image.Image.getexif(image).get(ORIENTATION, 1) in SIDEWAYS  # that of PNG decodes the pixels
+            turned = (
+                Image.Image.getexif(image).get(ExifTags.Base.Orientation) in SIDEWAYS
+            )  # that of PNG decodes the pixels
     except UserError:
         return None
     return (width, height) if turned else (height, width)
