@@ -171,12 +171,10 @@ def _shown_size(file: Path) -> tuple[int, int] | None:
     try:
         with opened_image(file) as image:
             width, height = image.size
-            turned = (
-                Image.Image.getexif(image).get(ExifTags.Base.Orientation) in SIDEWAYS
-            )  # that of PNG decodes the pixels
+            tags = Image.Image.getexif(image)  # PNG's own method decodes the pixels
     except UserError:
         return None
-    return (width, height) if turned else (height, width)
+    return (width, height) if tags.get(ExifTags.Base.Orientation) in SIDEWAYS else (height, width)
 
 
 def _shown(frame: av.VideoFrame) -> Fraction | None:
