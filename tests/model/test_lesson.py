@@ -33,15 +33,6 @@ def test_the_contour_drifts_by_a_share_of_the_sides():
     same(moved, square().roll((-8, 4), (2, 3)))
 
 
-def test_an_object_that_leaves_the_picture_goes_on_beyond_its_border():
-    mask = torch.zeros(1, 1, SIDE, SIDE)
-    mask[:, :, 40:] = 1
-    moved = disturb(mask, errors(drift=(0.0, -8 / SIDE)))
-    expected = torch.zeros_like(mask)
-    expected[:, :, 32:] = 1
-    same(moved, expected)
-
-
 def test_the_mask_grows_and_shrinks_by_a_share_of_the_width():
     for cells in (3, -3):
         expected = torch.zeros_like(square())

@@ -48,6 +48,6 @@ def test_masks_that_correlation_finds_are_compared_at_their_own_resolution():
     truth = torch.tensor([[1.0, 1], [1, 0]]).repeat(2, 2)[None, None]
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     found = torch.full((1, 3, 2, 2), 0.75)
-    assert correlation_loss(found, truth, torch.ones(1)).item() == pytest.approx(entropy)
+    assert correlation_loss(found, truth).item() == pytest.approx(entropy)
     found[:, 1] = 0.5
-    assert correlation_loss(found, truth, torch.ones(1)).item() == pytest.approx((2 * entropy + LOG2) / 3)
+    assert correlation_loss(found, truth).item() == pytest.approx((2 * entropy + LOG2) / 3)

@@ -20,6 +20,18 @@ FORGOTTEN = 0.03  # share of frames before which the mask is blanked, so that lo
 
 
 @dataclass(frozen=True)
+class PartBoxes:
+    """Boxes of an object, part 0, and of its parts in the frames of a clip: float32 (4, P, 4), xyxy in pixels.
+
+    moved: the object's own box, and parts that move as it does. true: where the parts are, if tracked (4, P) is 1.
+    """
+
+    moved: np.ndarray
+    true: np.ndarray
+    tracked: np.ndarray
+
+
+@dataclass(frozen=True)
 class Clip:
     """A reference and three frames in a row of one object with its parts; part 0 is the whole object.
 
@@ -74,12 +86,7 @@ def jitter(rng: np.random.Generator, boxes: np.ndarray, shift: float, scale: flo
 
 
 def finish(
-    rng: np.random.Generator,
-    images: list[np.ndarray],
-    masks: list[np.ndarray],
-    boxes: np.ndarray,
-    tracked: np.ndarray,
-    far: bool,
+    rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray], parts: PartBoxes, far: bool
 ) -> Clip:
     """Add the boxes that a tracker with errors would have, and stack.
 
@@ -88,7 +95,9 @@ def finish(
             Either what is predicted there is what the frames after it start from, or the true mask, in which there may
             be sides of the object that the reference does not show.
     """
-    windows = _misplace(rng, jitter(rng, boxes, 0.08, 0.12), images[0].shape[0])
+    boxes = parts.true
+    # decoding where optical flow leads, instead of where parts go that move with the object, costs accuracy
+    windows = _misplace(rng, jitter(rng, parts.moved, 0.08, 0.12), images[0].shape[0])
     windows[0] = boxes[0]
     before = np.concatenate([boxes[:1], boxes[:-1]])
     remembered = (rng.random(FRAMES) > FORGOTTEN).astype(np.float32)
@@ -101,7 +110,7 @@ def finish(
     last = jitter(rng, before, 0.1, 0.08)
     errors = [_errors(rng, box, images[0].shape[0]) for box in before[:, 0]]
     drift, spread, paint = (np.stack(each).astype(np.float32) for each in zip(*errors, strict=True))
-    known = tracked.astype(np.float32)
+    known = parts.tracked.astype(np.float32)
     return Clip(np.stack(images), np.stack(masks), boxes, known, windows, last, remembered, told, drift, spread, paint)
 
 

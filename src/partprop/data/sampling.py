@@ -7,14 +7,13 @@ from typing import Protocol
 import numpy as np
 
 from partprop.data import augment
-from partprop.data.clips import FRAMES, Clip, finish, move_with, random_parts
+from partprop.data.clips import FRAMES, Clip, PartBoxes, finish, move_with, random_parts
 from partprop.data.labels import VOID, mask_box
 from partprop.data.part_motion import follow
 from partprop.data.scenery import Motion, Scenery, Setting
 from partprop.data.video import Sequence
 
 NEAR = 2  # annotated frames from the reference up to which a frame counts as the one right after it
-NEAR_SHARE = 0.4  # of clips of videos that are drawn to be so; others may be by chance
 STEP = 2  # annotated frames between the later frames of a clip, at most
 FEWEST = 64  # pixels of the object that the reference must show
 OCCLUDER_SHARE = 0.35  # of still clips
@@ -65,14 +64,13 @@ class VideoClips:
         views, masks = self._crop(rng, [video.image(index) for index in indices], masks, far)
         if masks[0].sum() < FEWEST:  # the object is hidden by an occluder
             return self.draw(rng, progress)
-        return finish(rng, views, masks, *self._boxes(rng, views, masks, far), far)
+        return finish(rng, views, masks, self._boxes(rng, views, masks, far), far)
 
     def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> tuple[list[int], bool]:
         """Numbers of the frames, and whether the reference lies far from the others."""
         annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
         reach = max(1, round(self.max_gap * min(1.0, 0.25 + 1.5 * progress)))
         step = min(int(rng.integers(1, STEP + 1)), (len(annotated) - 1) // (FRAMES - 1))
-        reach = min(reach, NEAR) if rng.random() < NEAR_SHARE else reach
         gap = min(int(rng.integers(1, reach + 1)), len(annotated) - 1 - (FRAMES - 2) * step)
         start = int(rng.integers(0, len(annotated) - gap - (FRAMES - 2) * step))
         places = [start, *(start + gap + step * number for number in range(FRAMES - 1))]
@@ -123,24 +121,25 @@ class VideoClips:
 
     def _boxes(
         self, rng: np.random.Generator, views: list[np.ndarray], masks: list[np.ndarray], far: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The object's box where it is seen, else the last; its parts' by optical flow, or moved with it."""
+    ) -> PartBoxes:
+        """The object's box where it is seen, else the last; where parts go is known by optical flow alone."""
         parts = random_parts(rng, masks[0], self.parts)
         reference = mask_box(masks[0])
         assert reference is not None
-        boxes, tracked = np.zeros((FRAMES, 1 + self.parts, 4), np.float32), np.zeros((FRAMES, 1 + self.parts))
+        moved, tracked = np.zeros((FRAMES, 1 + self.parts, 4), np.float32), np.zeros((FRAMES, 1 + self.parts))
         last = reference
         for time, mask in enumerate(masks):
             box = mask_box(mask)
             tracked[time, 0] = box is not None
             last = last if box is None else box
-            boxes[time, 0] = last
-            boxes[time, 1:] = move_with(parts, reference, last).reshape(-1, 4)
+            moved[time, 0] = last
+            moved[time, 1:] = move_with(parts, reference, last).reshape(-1, 4)
+        true = moved.copy()
         if self.parts and not far:
             followed, known = follow(parts, views, masks)
-            boxes[:, 1:] = np.where(known[..., None], followed, boxes[:, 1:])
+            true[:, 1:] = np.where(known[..., None], followed, moved[:, 1:])
             tracked[:, 1:] = known
-        return boxes, tracked
+        return PartBoxes(moved, true, tracked)
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ class StillClips:
         if layers[0][0].sum() < FEWEST:
             return self.draw(rng, progress)
         far = bool(rng.random() < 0.5)
-        return finish(rng, views, [layer[0] for layer in layers], *_boxes_of_layers(layers), far)
+        return finish(rng, views, [layer[0] for layer in layers], _boxes_of_layers(layers), far)
 
 
 @dataclass(frozen=True)
@@ -237,8 +236,8 @@ def _inside(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
     return part
 
 
-def _boxes_of_layers(layers: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (4, P, 4) of the parts' warped masks, and where they are seen; a hidden part keeps its last box."""
+def _boxes_of_layers(layers: list[list[np.ndarray]]) -> PartBoxes:
+    """Those of the parts' warped masks, where they are seen; a hidden part keeps its last box."""
     count = len(layers[0])
     boxes, tracked = np.zeros((FRAMES, count, 4), np.float32), np.zeros((FRAMES, count))
     whole = mask_box(layers[0][0])
@@ -250,4 +249,4 @@ def _boxes_of_layers(layers: list[list[np.ndarray]]) -> tuple[np.ndarray, np.nda
             last = box if tracked[time, part] else last
             boxes[time, part] = last
     tracked[1:] *= tracked[0]  # a part that is hidden in the reference has no template to be found by
-    return boxes, tracked
+    return PartBoxes(boxes, boxes, tracked)

@@ -48,8 +48,7 @@ def disturb(mask: Tensor, errors: MaskErrors) -> Tensor:
     height, width = mask.shape[2:]
     drift = F.interpolate(errors.drift, size=(height, width), mode="bicubic", align_corners=False)
     straight = F.affine_grid(torch.eye(2, 3).to(mask).expand(len(mask), 2, 3), list(mask.shape), align_corners=False)
-    places = straight - 2 * drift.permute(0, 2, 3, 1)  # sides are 2 long there
-    moved = F.grid_sample(mask, places, padding_mode="border", align_corners=False)  # objects go on beyond it
+    moved = F.grid_sample(mask, straight - 2 * drift.permute(0, 2, 3, 1), align_corners=False)  # sides are 2 long there
     cells = (errors.spread * width).round().long().tolist()
     grown = torch.stack([_grow(each, count) for each, count in zip(moved, cells, strict=True)])
     painted = F.interpolate(errors.paint, size=(height, width), mode="nearest")

@@ -29,7 +29,6 @@ class FrameTargets:
 
     mask: (B, 1, H, W) in {0, 1}. boxes: (B, P, 4) true boxes of the parts; tracked: (B, P) where these are known.
     windows: (B, P, 4) boxes in which masks were decoded. last: (B, P, 4) boxes around which the tracker searched.
-    remembered: (B,), 0 where the previous mask was blanked.
     """
 
     mask: Tensor
@@ -37,7 +36,6 @@ class FrameTargets:
     tracked: Tensor
     windows: Tensor
     last: Tensor
-    remembered: Tensor
 
 
 def total_loss(losses: dict[str, Tensor]) -> Tensor:
@@ -58,7 +56,7 @@ def frame_losses(output: FrameOutput, targets: FrameTargets) -> dict[str, Tensor
         "mask_ce": hard_cross_entropy(output.masks, truth),
         "mask_dice": dice_loss(output.masks.sigmoid(), truth, present),
         "presence": F.binary_cross_entropy_with_logits(output.presence, present),
-        "correlation": correlation_loss(output.correlation, targets.mask, targets.remembered),
+        "correlation": correlation_loss(output.correlation, targets.mask),
         "score": tracking_loss(output.scores, targets.boxes, targets.last, targets.tracked),
     }
 
@@ -84,15 +82,10 @@ def dice_loss(probability: Tensor, truth: Tensor, present: Tensor) -> Tensor:
     return (loss * present).sum() / present.sum().clamp(min=1)
 
 
-def correlation_loss(masks: Tensor, truth: Tensor, remembered: Tensor) -> Tensor:
-    """Cross-entropy of the masks (B, 3, h, w) that correlation and filter find, against the truth (B, 1, H, W).
-
-    The last, read from the previous frame, says nothing where that was blanked: remembered (B,) is 0 there.
-    """
+def correlation_loss(masks: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of the masks (B, 3, h, w) that correlation and filter find, against the truth (B, 1, H, W)."""
     small = F.interpolate(truth, size=masks.shape[2:], mode="area").expand_as(masks)
-    loss = F.binary_cross_entropy(masks.clamp(1e-4, 1 - 1e-4), small, reduction="none").mean((2, 3))
-    weight = torch.stack([torch.ones_like(remembered), torch.ones_like(remembered), remembered], 1)
-    return (loss * weight).sum() / weight.sum()
+    return F.binary_cross_entropy(masks.clamp(1e-4, 1 - 1e-4), small)
 
 
 def tracking_loss(scores: Tensor, boxes: Tensor, last: Tensor, tracked: Tensor) -> Tensor:

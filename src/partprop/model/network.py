@@ -233,9 +233,9 @@ class Network(nn.Module):
         Args:
             images: (B, T, 3, H, W), frame 0 the reference.
             mask: (B, 1, H, W) of frame 0, in [0, 1].
-            boxes: (B, T, P, 4) where the parts' masks are decoded, part 0 the whole object.
-            last_boxes: (B, T, P, 4) where the parts were in the frame before, as far as is known: the part tracker
-                searches around them, and the previous mask is seen there; frame 0's are not used.
+            boxes: (B, T, P, 4) where the parts' masks are decoded, part 0 the whole object. A frame's decoder sees what
+                the previous mask had in the previous frame's.
+            last_boxes: (B, T, P, 4) around which the part tracker searches; frame 0's are not used.
             remembered: (B, T) 0 where the previous mask is blanked, as for an object that had been lost, else 1.
             lesson: what is done to the previous masks before that, while training.
 
@@ -258,14 +258,14 @@ class Network(nn.Module):
             grid = (current.keys.shape[2], current.keys.shape[3])
             window = (slice(0, grid[0]), slice(0, grid[1]))
             correlated = self.correlate(current, memory, filter_weights, previous, previous_mask, window)
-            before = enlarge(last_boxes[:, time], CONTEXT)
+            before = enlarge(boxes[:, time - 1], CONTEXT)
             crops = roi_align(previous_mask, before, 2 * self.roi_size, MASK_STRIDE)
             masks, corrections, presence = self.decode(current, correlated, (0, 0), boxes[:, time], crops, guidance)
             joined = self._join(correlated.prior, corrections, boxes[:, time], presence)
             found = masks_of(correlated.evidence)
             outputs.append(FrameOutput(scores, found, masks, presence, joined))
-            # the mask that inference would carry on; what its errors do to later frames is learnt (RGMP, section 3.2)
-            previous, previous_mask = current, joined
+            # the mask that inference would carry on, errors included; gradients stop at the frame's border
+            previous, previous_mask = current, joined.detach()
         return outputs
 
     def _join(self, prior: Tensor, corrections: Tensor, boxes: Tensor, presence: Tensor) -> Tensor:

@@ -181,7 +181,6 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
                 batch["tracked"][:, time],
                 batch["windows"][:, time],
                 batch["last"][:, time],
-                batch["remembered"][:, time],
             ),
         )
         for time, output in enumerate(outputs, start=1)
