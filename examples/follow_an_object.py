@@ -2,7 +2,7 @@
 # Follow an object through a video with the weights that come with partprop. Run it as it is, or cell by cell in an
 # editor that knows `# %%`.
 
-# %% A video and the mask of its first frame: rendered here. `partprop.media.reading.open_frames` reads frames of a file.
+# %% A video and the mask of its first frame: rendered here; `partprop.media.reading.open_frames` reads files.
 import numpy as np
 
 from partprop import Segmenter

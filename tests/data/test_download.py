@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import zipfile
@@ -48,6 +49,16 @@ def test_coco_from_a_folder(tmp_path: Path, target: Path, make_coco: Callable[[P
     source = make_coco(tmp_path / "made")
     assert download(str(source), COCO, target, check_coco) == CocoCounts(images=2, instances=2)
     assert manifest(target) == manifest(source)
+
+
+def test_splits_with_other_categories_are_one_line(tmp_path: Path, make_coco: Callable[[Path], Path]) -> None:
+    source = make_coco(tmp_path / "made")
+    file = source / "annotations/instances_val2017.json"
+    content = json.loads(file.read_text())
+    content["categories"].append({"id": 4711, "name": "unicorn"})
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"instances_val2017\.json: its categories are not those of instances_train"):
+        check_coco(source)
 
 
 def test_davis_from_an_archive(target: Path, archive: Path) -> None:

@@ -14,7 +14,7 @@ from partprop.data.labels import mask_box
 from partprop.data.sampling import MixedClips, StillClips, VideoClips
 from partprop.data.scenery import Scenery
 from partprop.data.synthetic import write_coco, write_davis
-from partprop.data.video import open_davis
+from partprop.data.video import open_davis, write_labels
 from partprop.errors import UserError
 from partprop.params import SyntheticData
 
@@ -182,6 +182,16 @@ def test_true_masks_are_told_after_the_first_frame_of_far_clips(videos: VideoCli
     assert told[far, 2].mean() == pytest.approx(TOLD, abs=0.2)
 
 
+def test_videos_of_tiny_objects_alone_are_one_line(videos: VideoClips, tmp_path: Path):
+    write_davis(tmp_path, SETTINGS, 2016)
+    for file in (tmp_path / "Annotations").rglob("*.png"):
+        speck = np.zeros((SETTINGS.height, SETTINGS.width), np.uint8)
+        speck[40:42, 70:72] = 1
+        write_labels(file, speck)
+    with pytest.raises(UserError, match="train-00, train-01: hardly an object has 64 pixels"):
+        replace(videos, videos=open_davis(tmp_path, "train", 2016)).draw(np.random.default_rng(0), 0.5)
+
+
 def test_a_clip_may_have_no_parts(videos: VideoClips):
     for clip in drawn(replace(videos, parts=0), 6):
         assert clip.boxes.shape == (4, 1, 4)
@@ -225,4 +235,4 @@ def test_random_parts_lie_on_the_mask():
 def test_moving_with_the_object_keeps_relative_places():
     parts = np.array([[0.0, 0, 10, 10], [5, 5, 10, 10]])
     moved = move_with(parts, np.array([0.0, 0, 10, 10]), np.array([20.0, 30, 40, 70]))
-    np.testing.assert_allclose(moved.reshape(-1, 4), [[20, 30, 40, 70], [30, 50, 40, 70]])
+    np.testing.assert_allclose(moved, [[20, 30, 40, 70], [30, 50, 40, 70]])

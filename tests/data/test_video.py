@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from partprop.data.images import read_rgb
+from partprop.data.images import decoded_size, read_rgb
 from partprop.data.labels import davis_palette
 from partprop.data.video import open_davis, open_sequences, read_labels, write_labels
 from partprop.errors import UserError
@@ -204,3 +204,9 @@ def test_damaged_image_files_never_raise_anything_else(tmp_path_factory, kind: s
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     with contextlib.suppress(UserError):
         assert read_rgb(path).ndim == 3
+
+
+@pytest.mark.parametrize("size", [(6, 40), (1, 1), (64, 3)])
+def test_small_images_are_read_to_their_end_too(tmp_path: Path, size: tuple[int, int]):
+    Image.new("RGB", size).save(tmp_path / "small.jpg")
+    assert decoded_size(tmp_path / "small.jpg") == size

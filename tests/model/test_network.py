@@ -198,7 +198,7 @@ def test_only_in_use_does_trust_keep_the_memory_from_the_decoder(network: Networ
     correlated = network.correlate(
         current, network.memorise(reference, mask), network.fit_filter(reference, mask), reference, mask, window
     )
-    inputs = (boxes[:, 1], torch.ones(1, PARTS, 1, 32, 32), network.guide(reference, mask, boxes[:, 0], 1))
+    inputs = (boxes[:, 1], torch.ones(1, PARTS, 1, 32, 32), network.guide(reference, mask, boxes[:, 0]))
 
     def masks(trust: float, training: bool) -> torch.Tensor:
         network.train(training)

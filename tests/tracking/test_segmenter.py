@@ -114,6 +114,27 @@ def test_a_correction_is_what_is_followed_from_there_on(network: Network):
         assert ours.boxes == theirs.boxes
 
 
+def test_a_correction_too_small_to_be_seen_is_of_its_frame_alone(network: Network):
+    segmenter = Segmenter(network, SETTINGS)
+    large, speck = (cv2.resize(labels(), (256, 192), interpolation=cv2.INTER_NEAREST), np.zeros((192, 256), np.uint8))
+    speck[4, 9] = 7
+    segmenter.start(frame(size=(192, 256)), large)
+    result = segmenter.step(frame(1, (192, 256)), speck)
+    assert result.confidence[7] == 0
+    assert {box.object_id for box in result.boxes} == {1}
+    np.testing.assert_array_equal(result.labels == 7, speck == 7)
+    assert segmenter.step(frame(2, (192, 256))).confidence[7] > 0
+
+
+def test_frames_of_opencv_may_be_turned_to_rgb_by_a_view(network: Network):
+    views, copies = Segmenter(network, SETTINGS), Segmenter(network, SETTINGS)
+    for number in range(2):
+        turned = frame(number)[..., ::-1]  # at the working resolution, so that nothing is resized
+        given = labels() if number == 0 else None
+        ours, theirs = views.step(turned, given), copies.step(turned.copy(), given)
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+
+
 @pytest.mark.parametrize("size", [(190, 251), (64, 85), (20, 200)])
 def test_labels_have_the_inputs_size_and_known_ids(network: Network, size: tuple[int, int]):
     segmenter = Segmenter(network, SETTINGS)

@@ -33,11 +33,17 @@ def check_coco(root: Path) -> CocoCounts:
     """Read every image and every mask of train2017 and val2017.
 
     Raises:
-        UserError: what is missing, corrupt or inconsistent.
+        UserError: what is missing, corrupt or inconsistent, or the two have other categories.
     """
+    splits = [open_coco(root, split) for split in ("train2017", "val2017")]
+    first, second = splits
+    if (first.category_ids, first.categories) != (second.category_ids, second.categories):
+        raise UserError(
+            f"{second.annotation_file}: its categories are not those of {first.annotation_file.name}; "
+            "make the lists equal"
+        )
     images = instances = 0
-    for split in ("train2017", "val2017"):
-        data = open_coco(root, split)
+    for data in splits:
         images += len(data)
         with ThreadPoolExecutor() as pool:
             instances += sum(pool.map(partial(_check_image, data), range(len(data))))

@@ -23,7 +23,8 @@ FORGOTTEN = 0.03  # share of frames before which the mask is blanked, so that lo
 class PartBoxes:
     """Boxes of an object, part 0, and of its parts in the frames of a clip: float32 (4, P, 4), xyxy in pixels.
 
-    moved: the object's own box, and parts that move as it does. true: where the parts are, if tracked (4, P) is 1.
+    moved: the object's own box, and parts that move as it does; of stills, whose motion is known, as true. true: where
+    the parts are, if tracked (4, P) is 1.
     """
 
     moved: np.ndarray
@@ -72,7 +73,7 @@ def random_parts(rng: np.random.Generator, mask: np.ndarray, count: int) -> np.n
 def move_with(parts: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Move part boxes (P, 4) as the object's box moved from source (4,) to target (4,)."""
     scale = (target[2:] - target[:2]) / np.maximum(source[2:] - source[:2], 1)
-    return (parts.reshape(-1, 2, 2) - source[:2]).reshape(-1, 2, 2) * scale + target[:2]
+    return ((parts.reshape(-1, 2, 2) - source[:2]) * scale + target[:2]).reshape(parts.shape)
 
 
 def jitter(rng: np.random.Generator, boxes: np.ndarray, shift: float, scale: float) -> np.ndarray:

@@ -48,7 +48,7 @@ class CocoImages:
         image_ids: the images' ids in ascending order; `image(i)` and `instances(i)` go by position in it.
         categories: class names by dense class number, 1 to K in the order of the file's category ids.
         category_ids: the file's category ids by dense class number.
-        annotation_file: the JSON file, for pycocotools.
+        annotation_file: the JSON file.
     """
 
     def __init__(self, folder: Path, annotation_file: Path, content: Mapping[str, list[dict[str, Any]]]) -> None:
@@ -95,6 +95,10 @@ class CocoImages:
                 "use the image that was annotated"
             )
 
+    def annotations(self, index: int) -> list[dict[str, Any]]:
+        """The file's own entries of the image at a position; `segmentation`, `iscrowd` and `area` may be missing."""
+        return self._annotations[self.image_ids[index]]
+
     def instances(self, index: int) -> list[Instance]:
         """The instances of the image at a position, crowds included; boxes without area are left out.
 
@@ -103,7 +107,7 @@ class CocoImages:
         """
         width, height = self.size(index)
         found = []
-        for annotation in self._annotations[self.image_ids[index]]:
+        for annotation in self.annotations(index):
             left, top, box_width, box_height = annotation["bbox"]
             box = np.array([left, top, left + box_width, top + box_height], dtype=np.float32)
             box = box.clip(0, [width, height, width, height]).astype(np.float32)

@@ -64,7 +64,7 @@ def decoded_size(path: Path) -> tuple[int, int]:
     """
     with opened_image(path) as image:
         width, height = image.size
-        image.draft("L", (width // 8, height // 8))
+        image.draft("L", (max(1, width // 8), max(1, height // 8)))
         image.load()
         return width, height
 

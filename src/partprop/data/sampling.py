@@ -12,10 +12,12 @@ from partprop.data.labels import VOID, mask_box
 from partprop.data.part_motion import follow
 from partprop.data.scenery import Motion, Scenery, Setting
 from partprop.data.video import Sequence
+from partprop.errors import UserError
 
 NEAR = 2  # annotated frames from the reference up to which a frame counts as the one right after it
 STEP = 2  # annotated frames between the later frames of a clip, at most
 FEWEST = 64  # pixels of the object that the reference must show
+ATTEMPTS = 300  # draws until a reference shows so much
 OCCLUDER_SHARE = 0.35  # of still clips
 SCALE_CHANGE = 1.5  # between a far reference and the frames after it, at most, beside the object's own
 
@@ -52,18 +54,30 @@ class VideoClips:
     scenery: Scenery | None
 
     def draw(self, rng: np.random.Generator, progress: float) -> Clip:
-        """See `Clips`."""
+        """See `Clips`.
+
+        Raises:
+            UserError: hardly any object in the videos is large enough.
+        """
+        for _ in range(ATTEMPTS):
+            if (clip := self._try(rng, progress)) is not None:
+                return clip
+        names = ", ".join(video.name for video in self.videos[:3])
+        raise UserError(f"{names}: hardly an object has {FEWEST} pixels in its crop; train on videos with larger ones")
+
+    def _try(self, rng: np.random.Generator, progress: float) -> Clip | None:
+        """A clip, or nothing where the reference does not show enough of an object."""
         video = self.videos[int(rng.integers(len(self.videos)))]
         indices, far = self._pick_frames(rng, video, progress)
         labels = [_labels(video, index) for index in indices]
         ids = np.setdiff1d(np.unique(labels[0]), (0, VOID))
         if len(ids) == 0:  # the object is hidden in the would-be reference
-            return self.draw(rng, progress)
+            return None
         object_id = rng.choice(ids)
         masks = [(frame == object_id).astype(np.uint8) for frame in labels]
         views, masks = self._crop(rng, [video.image(index) for index in indices], masks, far)
-        if masks[0].sum() < FEWEST:  # the object is hidden by an occluder
-            return self.draw(rng, progress)
+        if masks[0].sum() < FEWEST:  # the object is hidden by an occluder, or tiny
+            return None
         return finish(rng, views, masks, self._boxes(rng, views, masks, far), far)
 
     def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> tuple[list[int], bool]:
@@ -133,7 +147,7 @@ class VideoClips:
             tracked[time, 0] = box is not None
             last = last if box is None else box
             moved[time, 0] = last
-            moved[time, 1:] = move_with(parts, reference, last).reshape(-1, 4)
+            moved[time, 1:] = move_with(parts, reference, last)
         true = moved.copy()
         if self.parts and not far:
             followed, known = follow(parts, views, masks)

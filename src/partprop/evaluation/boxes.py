@@ -49,7 +49,7 @@ def precision_curve(errors: np.ndarray) -> np.ndarray:
 
 
 def read_tracks(path: Path) -> Tracks:
-    """The boxes of whole objects (part 0) in a tracks.csv.
+    """The boxes of whole objects (part 0) in a tracks.csv; a lost object has none, or a row without one.
 
     Raises:
         UserError: the file is missing or has no columns frame, object, part, x1, y1, x2, y2 of numbers.
@@ -59,7 +59,7 @@ def read_tracks(path: Path) -> Tracks:
             return {
                 (row["frame"], int(row["object"])): np.array([float(row[side]) for side in ("x1", "y1", "x2", "y2")])
                 for row in csv.DictReader(file)
-                if int(row["part"]) == 0
+                if int(row["part"]) == 0 and row["x1"] != ""
             }
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); run inference again") from None

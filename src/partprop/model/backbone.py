@@ -43,7 +43,8 @@ def build_backbone(name: BackboneName) -> nn.Module:
 
 def normalise(image: np.ndarray) -> Tensor:
     """Map an image, uint8 RGB (H, W, 3), to the backbones' input, float32 (3, H, W) in [-1, 1]."""
-    return torch.from_numpy(image).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+    # OpenCV's frames are turned to RGB by a view with a negative stride, which PyTorch does not take
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
 
 
 def imagenet_weights(name: BackboneName, source: str) -> ImageNetWeights:

@@ -19,7 +19,7 @@ BOUND = 0.02  # masks are believed to be object or background no more surely tha
 
 
 def depthwise_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
-    """Slide each template over its own search window, channel by channel (SiamRPN++, Li et al., CVPR 2019, 3.2).
+    """Slide each template over its own search window, channel by channel (SiamRPN++, Li et al., CVPR 2019, 3.4).
 
     Args:
         template: (N, C, h, w).

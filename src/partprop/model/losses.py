@@ -71,7 +71,9 @@ def hard_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def dice_loss(probability: Tensor, truth: Tensor, present: Tensor) -> Tensor:
-    """One minus the soft Dice coefficient (Milletari et al., 3DV 2016), mean over the parts that show the object.
+    """One minus the soft Dice coefficient, mean over the parts that show the object.
+
+    As of V-Net (Milletari et al., 3DV 2016, section 3), but without squares in its denominator.
 
     probability and truth: (B, P, 1, S, S). present: (B, P), 0 or 1: where the truth is empty the coefficient
     says nothing.

@@ -105,11 +105,11 @@ class Network(nn.Module):
         small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
         return self.correlation.filter.fit(features.keys, small)
 
-    def guide(self, features: Features, mask: Tensor, boxes: Tensor, stride: float) -> Tensor:
-        """Guidance (B, P, G, S, S) of parts with boxes (B, P, 4) in a frame whose mask (B, 1, ·, ·) has `stride`."""
+    def guide(self, features: Features, mask: Tensor, boxes: Tensor) -> Tensor:
+        """Guidance (B, P, G, S, S) of parts with boxes (B, P, 4) in a frame with a mask (B, 1, H, W)."""
         windows = enlarge(boxes, CONTEXT)
         crops = roi_align(features.p3, windows, self.roi_size, STRIDE)
-        masks = roi_align(mask, windows, self.roi_size, stride)
+        masks = roi_align(mask, windows, self.roi_size, 1)
         return self.decoder.guide(crops.flatten(0, 1), masks.flatten(0, 1)).unflatten(0, boxes.shape[:2])
 
     def correlate(
@@ -247,7 +247,7 @@ class Network(nn.Module):
         reference, *later = self.encode(images.transpose(0, 1).flatten(0, 1)).split(batch)
         memory = self.memorise(reference, mask)
         filter_weights = self.fit_filter(reference, mask)
-        guidance = self.guide(reference, mask, boxes[:, 0], 1)
+        guidance = self.guide(reference, mask, boxes[:, 0])
         templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])
         previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
         for time, current in enumerate(later, start=1):

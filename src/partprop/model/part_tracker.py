@@ -62,7 +62,7 @@ def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tupl
     """Last boxes (B, K, 4) moved to the most likely place, and the score (B, K) there in [0, 1].
 
     The response is upsampled to find its peak between the places, and a cosine window favours small motion (SiamFC,
-    section 3.1); the score is that of the response alone.
+    sections 4.1 and 2.4); the score is that of the response alone.
     """
     side = UPSAMPLING * (RESPONSE - 1) + 1
     fine = F.interpolate(scores, size=(side, side), mode="bicubic", align_corners=True)

@@ -77,7 +77,7 @@ class Parts:
 def describe(network: Network, features: Features, mask: Tensor, boxes: Tensor, first_name: int) -> Parts:
     """Parts with boxes (K, 4) as they look in a frame with this mask (H, W)."""
     templates = network.tracker.embed(features.tracking_levels, boxes[None])[0]
-    guidance = network.guide(features, mask[None, None], boxes[None], 1)[0]
+    guidance = network.guide(features, mask[None, None], boxes[None])[0]
     names = tuple(range(first_name, first_name + len(boxes)))
     return Parts(boxes, templates, guidance, torch.ones(len(boxes), device=boxes.device), names)
 

@@ -1,7 +1,7 @@
 """What the online loop takes and says of a frame."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def require_arrays(image: np.ndarray, labels: np.ndarray | None) -> None:
 
 
 def with_given(result: Result, given: np.ndarray, followed: Collection[int]) -> Result:
-    """A result with the given masks as they are; in those that are not followed, being too small, confidence is 0."""
+    """A result with the given masks as they are; those too small to be `followed` have confidence 0 and no boxes."""
     labels, probabilities = result.labels.copy(), dict(result.probabilities)
     ids = object_ids(given)
     for number in ids:
@@ -66,4 +66,5 @@ def with_given(result: Result, given: np.ndarray, followed: Collection[int]) -> 
         labels[mask] = number
         probabilities[number] = mask.astype(np.float32)
     unseen = {number: 0.0 for number in ids if number not in followed}
-    return replace(result, labels=labels, probabilities=probabilities, confidence=result.confidence | unseen)
+    boxes = [box for box in result.boxes if box.object_id not in unseen]
+    return Result(labels, boxes, probabilities, result.confidence | unseen)

@@ -64,7 +64,7 @@ class _Track:
     next_name: int
     memory: Memory  # the reference and, from `memory_every` on, the object's surroundings in a frame of late
     earlier: tuple[FineFrame, ...] = ()  # frames before the previous one, the last first, since it was lost
-    age: int = 0  # frames since the first
+    age: int = 0  # frames after the first in which it was seen
     lost: bool = False
 
 
@@ -108,7 +108,8 @@ class Segmenter:
         Args:
             image: uint8 (H, W, 3), RGB.
             labels: true masks in it, as for `start`: of objects that appear, which are followed from here on, and of
-                known ones, which are corrected: they are followed as they look here.
+                known ones, which are corrected: they are followed as they look here. A mask too small to be seen at
+                the working resolution is taken for this frame alone.
 
         Raises:
             UserError: the frame has another size than those before, the masks have another than the frame, or these are
