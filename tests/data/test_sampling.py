@@ -192,6 +192,11 @@ def test_videos_of_tiny_objects_alone_are_one_line(videos: VideoClips, tmp_path:
         replace(videos, videos=open_davis(tmp_path, "train", 2016)).draw(np.random.default_rng(0), 0.5)
 
 
+def test_stills_in_crops_of_too_few_pixels_are_one_line(stills: StillClips):
+    with pytest.raises(UserError, match="json: hardly an instance has 64 pixels"):
+        replace(stills, crop=6).draw(np.random.default_rng(0), 0.5)
+
+
 def test_a_clip_may_have_no_parts(videos: VideoClips):
     for clip in drawn(replace(videos, parts=0), 6):
         assert clip.boxes.shape == (4, 1, 4)

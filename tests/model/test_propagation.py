@@ -1,7 +1,5 @@
 """Decoding and joining parts, merging objects."""
 
-import math
-
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,11 +93,13 @@ def test_aggregation_is_a_distribution_that_keeps_the_order(values):
                 assert merged[1 + first] >= merged[1 + second]
 
 
-@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4))
-def test_aggregation_is_what_independent_objects_are_if_at_most_one_is_there(values):
-    def likelihood(present: int | None) -> float:
-        return math.prod(value if number == present else 1 - value for number, value in enumerate(values))
+@given(st.floats(0.01, 0.99))
+def test_aggregation_squares_the_odds_of_a_single_object(value):
+    merged = soft_aggregate(torch.tensor([[[value]]], dtype=torch.float64))[:, 0, 0]
+    torch.testing.assert_close(float(merged[1] / merged[0]), (value / (1 - value)) ** 2)
 
-    likelihoods = torch.tensor([likelihood(present) for present in (None, *range(len(values)))], dtype=torch.float64)
-    merged = soft_aggregate(torch.tensor(values, dtype=torch.float64)[:, None, None])[:, 0, 0]
-    torch.testing.assert_close(merged, likelihoods / likelihoods.sum())
+
+def test_aggregation_of_two_objects_in_fractions():
+    """By hand: the background is 1/4 · 1/2 = 1/8; odds are 1/7, 3 and 1, which add up to 29/7."""
+    merged = soft_aggregate(torch.tensor([0.75, 0.5], dtype=torch.float64)[:, None, None])[:, 0, 0]
+    torch.testing.assert_close(merged, torch.tensor([1, 21, 7], dtype=torch.float64) / 29)

@@ -153,6 +153,11 @@ def open_coco(root: Path, split: str) -> CocoImages:
     return CocoImages(folder, annotation_file, content)
 
 
+def with_area(polygons: list[list[float]]) -> list[list[float]]:
+    """Those with three corners or more; some of COCO's own have fewer."""
+    return [polygon for polygon in polygons if len(polygon) >= 6]
+
+
 def _read(file: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         content = json.loads(file.read_bytes())
@@ -237,7 +242,7 @@ def _decode(segmentation: Any, width: int, height: int) -> np.ndarray | None:
         return mask
     if any(len(polygon) % 2 for polygon in segmentation):
         raise ValueError("a polygon has an odd number of coordinates")
-    polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
+    polygons = with_area(segmentation)
     if not polygons:
         return None
     return rle_codec.decode(rle_codec.merge(rle_codec.frPyObjects(polygons, height, width)))

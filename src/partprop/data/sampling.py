@@ -172,7 +172,19 @@ class StillClips:
     parts: int
 
     def draw(self, rng: np.random.Generator, progress: float) -> Clip:
-        """See `Clips`."""
+        """See `Clips`.
+
+        Raises:
+            UserError: hardly any instance is large enough.
+        """
+        for _ in range(ATTEMPTS):
+            if (clip := self._try(rng)) is not None:
+                return clip
+        file = self.scenery.images[0].annotation_file
+        raise UserError(f"{file}: hardly an instance has {FEWEST} pixels in its crop; use images with larger ones")
+
+    def _try(self, rng: np.random.Generator) -> Clip | None:
+        """A clip, or nothing where the reference does not show enough of the instance."""
         image, mask = self.scenery.instance(rng)
         box = mask_box(mask)
         assert box is not None
@@ -188,7 +200,7 @@ class StillClips:
             views.append(_finish_view(rng, view, colour))
             layers.append(layer)
         if layers[0][0].sum() < FEWEST:
-            return self.draw(rng, progress)
+            return None
         far = bool(rng.random() < 0.5)
         return finish(rng, views, [layer[0] for layer in layers], _boxes_of_layers(layers), far)
 

@@ -171,19 +171,21 @@ def join_parts(prior: Tensor, corrections: Tensor, boxes: Tensor, reliability: T
 
 
 def soft_aggregate(probabilities: Tensor) -> Tensor:
-    """Merge independently predicted objects into one distribution: what they are, given that no two share a pixel.
+    """Merge independently predicted objects into one distribution: their odds compete (RGMP, 3.3, equation 1).
 
-    As in RGMP (3.3, equation 1) odds compete. There the background has odds of its own, which would double the log-odds
-    of a single object, so that the mask carried on were surer than those of training.
+    The background has odds of its own, so that the log-odds of a single object are doubled: the mask that is carried on
+    is surer than the one that was found, which keeps uncertain regions from spreading.
 
     Args:
         probabilities: (K, H, W) in [0, 1], each object against the rest.
 
     Returns:
-        (K + 1, H, W) that sum to 1, background first. One object's is as it was.
+        (K + 1, H, W) that sum to 1, background first.
     """
     clamped = probabilities.clamp(1e-5, 1 - 1e-5)
-    odds = torch.cat([torch.ones_like(clamped[:1]), clamped / (1 - clamped)])
+    background = (1 - clamped).prod(0, keepdim=True).clamp(1e-5, 1 - 1e-5)
+    independent = torch.cat([background, clamped])
+    odds = independent / (1 - independent)
     return odds / odds.sum(0, keepdim=True)
 
 
