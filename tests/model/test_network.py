@@ -1,5 +1,6 @@
 """The whole network: shapes, gradients, saving, and propagation through frames that do not change."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,16 @@ def test_only_in_use_does_trust_keep_the_memory_from_the_decoder(network: Networ
         torch.testing.assert_close(masks(1, training=False), masks(1, training=True))
         assert not torch.equal(masks(0, training=False), masks(1, training=False))
     network.train()
+
+
+def test_features_of_a_window_are_placed_in_the_frame(network: Network):
+    torch.manual_seed(3)
+    with torch.no_grad():
+        part = network.encode(torch.rand(1, 3, 64, 96))
+    placed = part.placed((slice(1, 3), slice(2, 5)), (4, 6))
+    for field in fields(part):
+        ours, theirs = getattr(placed, field.name), getattr(part, field.name)
+        side = theirs.shape[2] // 2
+        assert ours.shape == (1, theirs.shape[1], 4 * side, 6 * side)
+        torch.testing.assert_close(ours[:, :, side : 3 * side, 2 * side : 5 * side], theirs)
+        torch.testing.assert_close(ours.abs().sum(), theirs.abs().sum())

@@ -97,6 +97,18 @@ def test_objects_side_by_side_come_out_as_one_by_one(network: Network):
             assert ours.score == pytest.approx(theirs.score, abs=1e-3)
 
 
+def test_what_is_far_from_all_objects_is_not_looked_at(network: Network):
+    size, results = (96, 512), []
+    for noise in (5, 6):
+        segmenter = Segmenter(network, SETTINGS)
+        segmenter.start(frame(0, size), np.pad(labels(), ((0, 0), (0, size[1] - 128))))
+        later = frame(1, size)
+        later[:, 300:] = frame(noise, size)[:, 300:]
+        results.append(segmenter.step(later))
+    for number, probability in results[0].probabilities.items():
+        np.testing.assert_array_equal(probability, results[1].probabilities[number])
+
+
 def parts_of(result: Result, object_id: int) -> int:
     return sum(part.object_id == object_id and part.part > 0 for part in result.boxes)
 

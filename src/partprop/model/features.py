@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from partprop.model.correlation import FineFrame
+from partprop.model.windows import Window
 
 STRIDE = 8  # of the keys
 
@@ -35,6 +36,21 @@ class Features:
     def seen_fine(self, mask: Tensor) -> FineFrame:
         """The frame at stride 4 with a mask (B, 1, ·, ·) in [0, 1] of any resolution."""
         return FineFrame(self.fine_keys, F.interpolate(mask, size=self.fine_keys.shape[2:], mode="area"))
+
+    def placed(self, window: Window, grid: tuple[int, int]) -> "Features":
+        """Of features of a window those of the whole frame: zero outside.
+
+        Args:
+            window: rows and columns of the grid of stride 32.
+            grid: rows and columns that the frame has of it.
+        """
+        rows, columns = window
+        beside = (columns.start, grid[1] - columns.stop, rows.start, grid[0] - rows.stop)
+        if not any(beside):
+            return self
+        maps = [getattr(self, field.name) for field in fields(self)]
+        each = [cells.shape[2] // (rows.stop - rows.start) for cells in maps]  # cells of each map in one of the grid
+        return Features(*(F.pad(cells, [side * n for n in beside]) for cells, side in zip(maps, each, strict=True)))
 
     def split(self, batch: int) -> "list[Features]":
         """Features of `batch` frames each."""

@@ -7,7 +7,10 @@ from torch import Tensor
 
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
 from partprop.model.features import STRIDE, Features
+from partprop.model.windows import Window
 
+ENCODED = 2.5  # side of the window that is encoded of a frame, over that of the object's box in the one before
+LEAST_BESIDE = 96.0  # pixels of it on each side of the box, at least: the reach of the local read-out
 REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
 
 
@@ -25,10 +28,16 @@ def remembered_cells(whole: Tensor, features: Features) -> Tensor:
     return inside
 
 
-def cells(boxes: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the stride-8 grid that hold all boxes (K, 4); at least one cell."""
-    x1, y1 = (boxes[:, :2].amin(0) / STRIDE).floor().long().tolist()
-    x2, y2 = (boxes[:, 2:].amax(0) / STRIDE).ceil().long().tolist()
+def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
+    """Rows and columns of the stride-32 grid where objects with boxes (K, 4) are looked for in the next frame."""
+    beside = (to_centre_size(wholes)[1] * (ENCODED - 1) / 2).clamp(min=LEAST_BESIDE)
+    return cells(torch.cat([wholes[:, :2] - beside, wholes[:, 2:] + beside], 1), grid, 4 * STRIDE)
+
+
+def cells(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:
+    """Rows and columns of the grid, by default that of stride 8, that hold all boxes (K, 4); at least one cell."""
+    x1, y1 = (boxes[:, :2].amin(0) / stride).floor().long().tolist()
+    x2, y2 = (boxes[:, 2:].amax(0) / stride).ceil().long().tolist()
     top, left = min(max(y1, 0), grid[0] - 1), min(max(x1, 0), grid[1] - 1)
     return slice(top, min(max(y2, top + 1), grid[0])), slice(left, min(max(x2, left + 1), grid[1]))
 

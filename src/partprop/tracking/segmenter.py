@@ -17,9 +17,9 @@ from partprop.model.features import STRIDE, Features
 from partprop.model.network import CONTEXT, Network
 from partprop.model.propagation import join_parts, soft_aggregate
 from partprop.model.readout import READOUT_EXTRA, Memory, read
-from partprop.model.windows import scaled
+from partprop.model.windows import cut, scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
-from partprop.tracking.places import cells, main_box, remembered_cells, with_room
+from partprop.tracking.places import cells, encoded_cells, main_box, remembered_cells, with_room
 from partprop.tracking.result import PartBox, Result, require_arrays, with_given
 from partprop.tracking.side_by_side import SideBySide
 
@@ -120,7 +120,7 @@ class Segmenter:
             height, width = image.shape[:2]
             raise UserError(f"a frame of {width}x{height} follows others of {self._size[1]}x{self._size[0]}; resize it")
         self._size = image.shape[:2]
-        features, shape = self._encode(image)
+        features, shape = self._encode(image, everything=labels is not None)
         given = {} if labels is None else self._given(labels, shape)
         known = [tracked for tracked in self._tracks if tracked.object_id not in given]
         if not known and not given:
@@ -150,13 +150,22 @@ class Segmenter:
         }
         return {object_id: mask for object_id, mask in masks.items() if mask.max() > 0.5}
 
-    def _encode(self, image: np.ndarray) -> tuple[Features, tuple[int, int]]:
-        """Features of the frame at the working resolution, zero-padded; and that resolution's (height, width)."""
+    def _encode(self, image: np.ndarray, everything: bool) -> tuple[Features, tuple[int, int]]:
+        """Features of the frame at the working resolution, zero-padded; and that resolution's (height, width).
+
+        Unless everything is asked for, features are zero where no object is looked for.
+        """
         height, width = image.shape[:2]
         scale = min(ENLARGED, self.settings.short_side / min(height, width))
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
         padded = F.pad(normalise(_resized(image, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
-        return self.network.encode(padded[None].to(self._device)), shape
+        grid = (padded.shape[1] // PAD, padded.shape[2] // PAD)
+        window = (slice(0, grid[0]), slice(0, grid[1]))
+        if not everything and self._tracks and not any(tracked.lost for tracked in self._tracks):
+            wholes = [with_room(tracked.parts.boxes[:1], tracked.size) for tracked in self._tracks]
+            window = encoded_cells(torch.cat(wholes), grid)
+        features = self.network.encode(cut(padded[None], scaled(window, PAD)).to(self._device))
+        return features.placed(window, grid), shape
 
     def _to_working(self, mask: np.ndarray, shape: tuple[int, int]) -> Tensor:
         padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
