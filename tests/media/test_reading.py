@@ -61,7 +61,8 @@ def test_a_video_that_ends_early_gives_what_there_is(write_video):
     frames = open_frames(path)
     seen = numbers(frames)
     assert 2 < len(seen) < 40
-    assert seen == list(range(len(seen)))
+    assert seen[:3] == [0, 1, 2]
+    assert seen == sorted(set(seen))  # with gaps at the end: frames in between are stored after those they lead to
     assert frames.complaints[-1] == f"only {len(seen)} of 40 frames were found: the file is cut or damaged"
 
 
