@@ -8,7 +8,19 @@ import pytest
 import torch
 
 from partprop import benchmark
-from partprop.benchmark import FRAMES, OBJECTS, PARTS, SIZE, Stopwatch, describe, render, run_benchmark
+from partprop.benchmark import (
+    APART,
+    FRAMES,
+    OBJECTS,
+    PARTS,
+    SIZE,
+    TOGETHER,
+    Scene,
+    Stopwatch,
+    describe,
+    render,
+    run_benchmark,
+)
 from partprop.model.building import build_network
 from partprop.tracking import pretrained
 from partprop.tracking.pretrained import save_pretrained
@@ -36,13 +48,14 @@ def test_time_in_an_inner_call_counts_once(monkeypatch: pytest.MonkeyPatch):
     assert watch.spent == {"encode": 3, "tracker": 10}
 
 
-def test_the_objects_stay_in_the_picture_and_apart():
+@pytest.mark.parametrize(("distance", "whole"), [(APART, OBJECTS), (TOGETHER, 1)])
+def test_the_objects_stay_in_the_picture_and_cover_each_other_only_if_close(distance: int, whole: int):
     for number in (0, FRAMES - 1):
-        image, labels = render(number, OBJECTS)
+        image, labels = render(number, Scene(OBJECTS, distance))
         assert image.shape == (*SIZE, 3)
-        areas = np.bincount(labels.ravel())
-        assert len(areas) == OBJECTS + 1
-        assert len(set(areas[1:])) == 1
+        areas = np.bincount(labels.ravel())[1:]
+        assert len(areas) == OBJECTS
+        assert (areas == areas.max()).sum() == whole
 
 
 def test_every_part_of_the_network_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ FRAMES = 24
 TURN = 4  # frames in a row of a segmenter, before another has its turn; the first are not timed
 OBJECTS = 3
 SIDE = 150  # pixels of an object
+APART, TOGETHER = 250, 100  # pixels from one object to the next: most of the frame is encoded, or little of it
 PARTS = {
     "encode": "backbone, FPN, keys",
     "tracker": "part tracker",
@@ -30,15 +31,24 @@ PARTS = {
 """Methods of the network that are timed, by what they are to the reader."""
 
 
+class Scene(NamedTuple):
+    """So many disks, so many pixels from one to the next."""
+
+    objects: int
+    distance: int
+
+
 class Benchmark(TypedDict):
     """What was measured, at SIZE.
 
-    frames_per_second: with one object. further_object: time that each further object adds, over that of one.
-    milliseconds: of a frame with one object, by part of the network, and the rest. peak_memory_mb: of the process.
+    frames_per_second: with one object. further_apart, further_together: time that each further object adds, over that
+    of one, where the objects lie apart and where they cover each other in part. milliseconds: of a frame with one
+    object, by part of the network, and the rest. peak_memory_mb: of the process.
     """
 
     frames_per_second: float
-    further_object: float
+    further_apart: float
+    further_together: float
     milliseconds: dict[str, float]
     peak_memory_mb: float
 
@@ -50,14 +60,16 @@ def run_benchmark(device: str) -> Benchmark:
         UserError: there are none, or the device cannot be used.
     """
     cv2.setNumThreads(1)
-    segmenters = {count: Segmenter(device=device) for count in (1, OBJECTS)}
-    watch = Stopwatch(segmenters[1].network)
-    one, several = _seconds(segmenters, watch)
+    scenes = [Scene(1, APART), Scene(OBJECTS, APART), Scene(OBJECTS, TOGETHER)]
+    segmenters = {scene: Segmenter(device=device) for scene in scenes}
+    watch = Stopwatch(segmenters[scenes[0]].network)
+    one, apart, together = _seconds(segmenters, watch)
     milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - TURN) for name, spent in watch.spent.items()}
     milliseconds["the rest"] = 1000 * one - sum(milliseconds.values())
     return Benchmark(
         frames_per_second=1 / one,
-        further_object=(several - one) / (OBJECTS - 1) / one,
+        further_apart=(apart - one) / (OBJECTS - 1) / one,
+        further_together=(together - one) / (OBJECTS - 1) / one,
         milliseconds=milliseconds,
         peak_memory_mb=peak_memory_mb(),
     )
@@ -71,7 +83,8 @@ def describe(measured: Benchmark) -> str:
         [
             *rows,
             f"{'a frame':24s} {frame:7.1f} ms  {measured['frames_per_second']:.1f} frames per second with one object",
-            f"each further object adds {measured['further_object']:.0%}",
+            f"each further object adds {measured['further_together']:.0%} if they overlap, "
+            f"{measured['further_apart']:.0%} if they lie apart",
             f"memory at most {measured['peak_memory_mb']:.0f} MB",
         ]
     )
@@ -103,30 +116,30 @@ class Stopwatch:
         return timed
 
 
-def _seconds(segmenters: Mapping[int, Segmenter], watch: Stopwatch) -> list[float]:
-    """Seconds for a frame on average, of segmenters by their number of objects.
+def _seconds(segmenters: Mapping[Scene, Segmenter], watch: Stopwatch) -> list[float]:
+    """Seconds for a frame on average, of segmenters by their scene.
 
     They take turns: whatever else the machine does slows all alike.
     """
     spent = dict.fromkeys(segmenters, 0.0)
     for first in range(0, FRAMES, TURN):
-        for count, segmenter in segmenters.items():
+        for scene, segmenter in segmenters.items():
             for number in range(first, first + TURN):
-                image, labels = render(number, count)
+                image, labels = render(number, scene)
                 start = time.perf_counter()
                 segmenter.step(image, labels if number == 0 else None)
-                spent[count] += time.perf_counter() - start
+                spent[scene] += time.perf_counter() - start
         if first == 0:
             spent = dict.fromkeys(segmenters, 0.0)
             watch.spent.clear()
     return [seconds / (FRAMES - TURN) for seconds in spent.values()]
 
 
-def render(number: int, objects: int) -> tuple[np.ndarray, np.ndarray]:
+def render(number: int, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """A frame, uint8 (H, W, 3), of patterned disks that move over a patterned ground, and its label map (H, W)."""
     image, labels = _pattern(0, SIZE), np.zeros(SIZE, np.uint8)
-    for object_id in range(1, objects + 1):
-        left, top = 20 + 3 * number + 250 * (object_id - 1), 100 + 2 * number * (object_id % 2)
+    for object_id in range(1, scene.objects + 1):
+        left, top = 20 + 3 * number + scene.distance * (object_id - 1), 100 + 2 * number * (object_id % 2)
         disk = cv2.circle(np.zeros((SIDE, SIDE), np.uint8), (SIDE // 2, SIDE // 2), SIDE // 2, 1, -1).astype(bool)
         place = (slice(top, top + SIDE), slice(left, left + SIDE))
         image[place][disk] = _pattern(object_id, (SIDE, SIDE))[disk]
