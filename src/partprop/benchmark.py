@@ -125,7 +125,7 @@ def _seconds(segmenters: Mapping[Scene, Segmenter], watch: Stopwatch) -> list[fl
     for first in range(0, FRAMES, TURN):
         for scene, segmenter in segmenters.items():
             for number in range(first, first + TURN):
-                image, labels = render(number, scene)
+                image, labels = render(number, *scene)
                 start = time.perf_counter()
                 segmenter.step(image, labels if number == 0 else None)
                 spent[scene] += time.perf_counter() - start
@@ -135,11 +135,16 @@ def _seconds(segmenters: Mapping[Scene, Segmenter], watch: Stopwatch) -> list[fl
     return [seconds / (FRAMES - TURN) for seconds in spent.values()]
 
 
-def render(number: int, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """A frame, uint8 (H, W, 3), of patterned disks that move over a patterned ground, and its label map (H, W)."""
+def render(number: int, objects: int, distance: int = APART) -> tuple[np.ndarray, np.ndarray]:
+    """A frame, uint8 (H, W, 3), of patterned disks that move over a patterned ground, and its label map (H, W).
+
+    Args:
+        number: of the frame, from 0.
+        objects: disks. distance: pixels from one to the next.
+    """
     image, labels = _pattern(0, SIZE), np.zeros(SIZE, np.uint8)
-    for object_id in range(1, scene.objects + 1):
-        left, top = 20 + 3 * number + scene.distance * (object_id - 1), 100 + 2 * number * (object_id % 2)
+    for object_id in range(1, objects + 1):
+        left, top = 20 + 3 * number + distance * (object_id - 1), 100 + 2 * number * (object_id % 2)
         disk = cv2.circle(np.zeros((SIDE, SIDE), np.uint8), (SIDE // 2, SIDE // 2), SIDE // 2, 1, -1).astype(bool)
         place = (slice(top, top + SIDE), slice(left, left + SIDE))
         image[place][disk] = _pattern(object_id, (SIDE, SIDE))[disk]
