@@ -230,6 +230,23 @@ def test_state_does_not_grow(network: Network):
     assert max(parts) <= SETTINGS.parts + 1
 
 
+def test_of_objects_in_one_place_the_likelier_is_seen(network: Network, monkeypatch: pytest.MonkeyPatch):
+    """All claim the same pixels, so that none is likelier than not; those that win none are lost."""
+    given = labels()
+    given[70:90, 5:25] = 9
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(), given)
+    claims, claimed = {1: 0.85, 7: 0.9, 9: 0.8}, torch.from_numpy((given == 1).astype(np.float32))
+    monkeypatch.setattr(segmenter, "_move", lambda tracked, _: (tracked, claims[tracked.object_id] * claimed))
+    result = segmenter.step(frame(1))
+    assert 0.4 < result.probabilities[7].max() < 0.5
+    np.testing.assert_array_equal(result.labels, np.where(given == 1, 7, 0))
+    assert {box.object_id for box in result.boxes} == {7}
+    assert next(box.box for box in result.boxes if box.part == 0) == pytest.approx((30, 20, 70, 60))
+    assert result.confidence[7] > 0
+    assert result.confidence[1] == result.confidence[9] == 0
+
+
 def test_certain_absence_is_an_empty_mask(network: Network):
     sure = Settings(short_side=96, parts=2, lost_score=1.0, memory_every=2)
     segmenter = Segmenter(network, sure)

@@ -132,8 +132,8 @@ class Segmenter:
         moved = each(lambda tracked: self._move(tracked, features), known)
         merged = _merged([probability for _, probability in moved] + [tracked.mask for tracked in fresh], shape)
         tracks = [tracked for tracked, _ in moved]
-        decided = list(zip(tracks, merged[1 : len(tracks) + 1], strict=True))
-        followed = each(lambda one: self._remember(one[0], features, one[1], count), decided)
+        decided = list(zip(tracks, merged[1 : len(tracks) + 1], _won(merged)[: len(tracks)], strict=True))
+        followed = each(lambda one: self._remember(one[0], features, one[1], one[2], count), decided)
         self._tracks, self._before = followed + fresh, features
         result = self._result(merged, image.shape[:2], shape)
         return result if labels is None else with_given(result, labels, given)
@@ -258,15 +258,18 @@ class Segmenter:
         probability[scaled((rows, columns), STRIDE)] = found
         return probability, present, present[0] * network.support(correlated.evidence, small)[0]
 
-    def _remember(self, tracked: _Track, features: Features, mask: Tensor, objects: int) -> _Track:
-        """Take the merged mask of one of so many objects over: it places the whole object and renews the parts."""
-        whole = None if tracked.lost else main_box(mask)
+    def _remember(self, tracked: _Track, features: Features, mask: Tensor, won: Tensor, objects: int) -> _Track:
+        """Take the merged mask of one of so many objects over; the pixels that it won place the object and its parts.
+
+        An object that won none, for others cover it, is lost.
+        """
+        whole = None if tracked.lost else main_box(won)
         if whole is None:
             return replace(tracked, mask=mask, earlier=(), lost=True)
         parts = tracked.parts.placed(whole)
         parts = parts.without(unreliable(parts, whole))
-        parts = parts.without(redundant(parts, mask))
-        parts, next_name = self._renew(tracked, features, mask, parts, self._parts_each(objects))
+        parts = parts.without(redundant(parts, won))
+        parts, next_name = self._renew(tracked, features, mask, won, parts, self._parts_each(objects))
         size = torch.maximum(tracked.size * SIZE_MEMORY, to_centre_size(whole)[1])
         age, memory, every = tracked.age + 1, tracked.memory, self.settings.memory_every
         if every and age % every == 0:
@@ -299,12 +302,12 @@ class Segmenter:
         return min(self.settings.parts, max(LEAST_PARTS, self.settings.parts // objects))
 
     def _renew(
-        self, tracked: _Track, features: Features, mask: Tensor, parts: Parts, allowed: int
+        self, tracked: _Track, features: Features, mask: Tensor, won: Tensor, parts: Parts, allowed: int
     ) -> tuple[Parts, int]:
-        """At most so many parts, proposed again where the mask is not covered."""
+        """At most so many parts, proposed again where they do not cover the object's pixels."""
         parts = parts.select(list(range(min(len(parts), allowed + 1))))
         missing = allowed + 1 - len(parts)
-        boxes = propose(mask, parts.boxes[0], missing, parts.boxes[1:])
+        boxes = propose(won, parts.boxes[0], missing, parts.boxes[1:])
         if len(boxes) == 0:
             return parts, tracked.next_name
         fresh = describe(self.network, features, mask, boxes, tracked.next_name)
@@ -316,6 +319,8 @@ class Segmenter:
         full = F.interpolate(seen[None], size=(size[0], size[1]), mode="bilinear", align_corners=False)[0]
         labels, best = np.zeros((size[0], size[1]), np.uint8), full[0]
         for tracked, probability in zip(self._tracks, full[1:], strict=True):  # several times faster than argmax
+            if tracked.lost:
+                continue
             labels[(probability > best).cpu().numpy()] = tracked.object_id
             best = torch.maximum(best, probability)
         ids = [tracked.object_id for tracked in self._tracks]
@@ -338,6 +343,11 @@ def _merged(probabilities: list[Tensor], shape: tuple[int, int]) -> Tensor:
     merged = soft_aggregate(torch.stack(probabilities))
     merged[1:, shape[0] :] = merged[1:, :, shape[1] :] = 0
     return merged
+
+
+def _won(merged: Tensor) -> Tensor:
+    """Where each object is the likeliest, (K, H, W) of 0 and 1; with several, its probability may be under a half."""
+    return (merged[1:] == merged.amax(0)).to(merged.dtype)
 
 
 def _resized(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
