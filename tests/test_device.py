@@ -18,6 +18,8 @@ from tiny import write_tiny_weights
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(UserError, match=r"--device quantum: cannot be used .*; choose auto or cpu"):
         choose_device("quantum")
+    with pytest.raises(UserError, match="--device meta: cannot be used"):
+        choose_device("meta")  # PyTorch's shapes without data
 
 
 def test_gpus_halve_and_old_processors_do_not(monkeypatch: pytest.MonkeyPatch) -> None:

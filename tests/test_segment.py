@@ -1,6 +1,7 @@
 """`partprop segment` as a whole, with an untrained network: what is written, and what is refused."""
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def test_some_of_the_frames(request_of, tmp_path: Path):
     assert [frame.time for frame in open_frames(tmp_path / "film.mp4")] == [0, Fraction(2, 25), Fraction(4, 25)]
     with av.open(str(tmp_path / "film.mp4")) as container:
         heard = sum(frame.samples for frame in container.decode(audio=0))
-    assert heard == pytest.approx(8000 * 4 / 25, abs=1024)  # from the first of them to the last
+    assert heard == pytest.approx(8000 * 5 / 25, abs=1024)  # from the first of them to the end of the last
 
 
 def test_objects_that_appear_later(request_of, mask: Path):
@@ -192,6 +193,8 @@ def test_what_is_refused_leaves_nothing(request_of, tmp_path: Path, mask: Path):
         ({"prompts": [Prompt(9, mask=mask)], "end": 5}, "frame 9 is not segmented"),
         ({"prompts": [Prompt(3, mask=mask)], "every": 2}, "frame 3 is not segmented"),
         ({"prompts": [parse_box("0,0,65,10")]}, "reaches outside the frames"),
+        ({"start": 5, "end": 3}, "--end 3: no frame is before it from --start 5 on"),
+        ({"video": tmp_path / ("long" * 99)}, "cannot be read .*; name another file"),
     ):
         with pytest.raises(UserError, match=message):
             segment_video(request_of(**changes))
@@ -225,6 +228,25 @@ def test_a_frame_with_a_mask_that_cannot_be_read(request_of, tmp_path: Path, mas
     assert lines[-1].startswith(f"skipped {folder}/0.png: not a readable image")
 
 
+def test_a_video_that_ends_before_the_object_is_shown(request_of, mask: Path):
+    with pytest.raises(UserError, match=r"the mask or box of frame 20 was not used.*; so nothing was followed"):
+        segment_video(request_of(prompts=[Prompt(20, mask=mask)]))
+
+
+def test_boxes_leave_the_numbers_of_later_masks_alone(request_of, mask: Path):
+    lines = segment_video(request_of(prompts=[parse_box("2,2,18,40"), Prompt(4, mask=mask)]))
+    assert "object 2 is new in frame 4" in lines
+
+
+def test_names_in_no_encoding(request_of, tmp_path: Path, mask: Path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in (1, 2):
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(os.fsencode(folder) + b"/bild_\xe4_%d.png" % number)
+    segment_video(request_of(video=folder, tracks=tmp_path / "tracks.csv"))
+    assert b"bild_\xe4_2" in (tmp_path / "tracks.csv").read_bytes()
+
+
 def test_when_objects_were_lost():
     events = Events()
     for frame, lost in enumerate([(), (1,), (1, 2), (1,), (), (2,)]):
@@ -247,6 +269,7 @@ def test_no_file_of_the_command_is_overwritten(request_of, tmp_path: Path, mask:
         ({"overlay": film, "tracks": film}, r"--tracks .*film\.mp4: would overwrite"),
         ({"overlay": tmp_path / "folder.mp4"}, r"--overlay .*folder\.mp4: is a folder"),
         ({"tracks": tmp_path / "out"}, r"--tracks .*out: is a folder"),
+        ({"tracks": tmp_path / "tiny.txt"}, r"tiny\.txt: tables are written as CSV"),
         ({"tracks": tmp_path / "file/tracks.csv"}, r"cannot write there: .*file.*; choose another place"),
         ({"overlay": tmp_path / "loop.mp4"}, r"cannot write there: .*loop\.mp4.*; choose another place"),
     ):

@@ -1,5 +1,6 @@
 """The command line. Each command imports what it needs when it runs, so that help is there at once."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -161,6 +162,8 @@ def benchmark(
 def main() -> None:
     """Run the command line; an error of the user is one line and exit code 2."""
     keep_freed_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it: names of files may be in no encoding
     try:
         with full_disk_as_user_error():
             app()

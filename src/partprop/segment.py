@@ -16,7 +16,7 @@ from partprop.data.labels import write_labels
 from partprop.errors import UserError
 from partprop.evaluation.frames import object_ids
 from partprop.files import replacing
-from partprop.media.prompts import Prompt, draw_prompts, require_prompts
+from partprop.media.prompts import Prompt, draw_prompts, highest_id, require_prompts
 from partprop.media.reading import Frame, Frames, open_frames
 from partprop.media.writing import Soundtrack, film_writer
 from partprop.report.overlays import overlay
@@ -74,10 +74,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
         UserError: video, prompts, weights or places to write to are not usable.
         KeyboardInterrupt: Ctrl-C, after everything has been closed; says how much is done.
     """
-    frames = open_frames(request.video)
-    prompts = _by_frame(request)
-    for given in prompts.values():
-        require_prompts(given, frames.size, request.resize)
+    frames, prompts = _opened(request)
     segmenter = _segmenter(request, frames.size)
     _require_places(request)
     followed, events, ended = _follow(request, frames, prompts, segmenter), Events(), None
@@ -104,7 +101,24 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
         raise KeyboardInterrupt(f"interrupted; {'; '.join(lines)}")
     if ended is not None:
         raise UserError(f"{ended} (after {lines[0]})")
+    if len(prompts) and not events.objects:
+        raise UserError("; ".join([*lines, "so nothing was followed"]))
     return lines
+
+
+def _opened(request: Request) -> tuple[Frames, dict[int, list[Prompt]]]:
+    """The video, and the prompts of each frame that has some, if they can be read and fit.
+
+    Raises:
+        UserError: they cannot, or do not.
+    """
+    try:
+        frames, prompts = open_frames(request.video), _by_frame(request)
+        for given in prompts.values():
+            require_prompts(given, frames.size, request.resize)
+    except OSError as error:  # folders that may not be looked into, names that are too long
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); name another file") from None
+    return frames, prompts
 
 
 def _follow(
@@ -115,7 +129,7 @@ def _follow(
     Raises:
         UserError: a frame with a prompt cannot be read.
     """
-    highest = 0
+    highest = highest_id(request.prompts)
     for frame in _chosen(request, frames):
         if passed := [number for number in prompts if number < frame.number]:
             raise UserError(
@@ -151,10 +165,11 @@ class Events:
 
     Attributes:
         frames: so many were noted.
+        objects: whether any was shown.
     """
 
     def __init__(self) -> None:
-        self.frames = 0
+        self.frames, self.objects = 0, False
         self._spans: dict[int, list[list[int]]] = {}  # lost, by object
         self._before: set[int] = set()  # lost in the frame before
         self._followed: set[int] = set()
@@ -168,6 +183,7 @@ class Events:
             elif self.frames:
                 done = "is corrected" if number in self._followed else "is new"
                 self._lines.append(f"object {number} {done} in frame {frame}")
+        self.objects |= bool(confidence)
         self._followed |= {number for number, value in confidence.items() if value > 0}
         lost = {number for number, value in confidence.items() if value == 0} - set(given)
         for number in confidence:
@@ -209,9 +225,10 @@ def _require_no_other(request: Request) -> None:
     """Check that films and tables are files of their own.
 
     Raises:
-        UserError: one is a folder, or another file of this command; or the film is no MP4.
+        UserError: one is a folder, or another file of this command; or the film is no MP4, the table no CSV.
     """
-    taken = {path.resolve() for path in (request.video, *(prompt.mask for prompt in request.prompts)) if path}
+    masks = [prompt.mask for prompt in request.prompts if prompt.mask is not None]
+    taken = {path.resolve() for path in (request.video, request.weights, *masks)}
     for option, path in (("--overlay", request.overlay), ("--tracks", request.tracks)):
         if path is None:
             continue
@@ -222,6 +239,8 @@ def _require_no_other(request: Request) -> None:
         taken.add(path.resolve())
     if request.overlay is not None and request.overlay.suffix.lower() != ".mp4":
         raise UserError(f"--overlay {request.overlay}: films are written as MP4; let the name end in .mp4")
+    if request.tracks is not None and request.tracks.suffix.lower() != ".csv":
+        raise UserError(f"--tracks {request.tracks}: tables are written as CSV; let the name end in .csv")
 
 
 def _writers(request: Request, frames: Frames, stack: ExitStack) -> list[Write]:
@@ -240,7 +259,8 @@ def _mask_writer(output: Path) -> Write:
 @contextmanager
 def _track_writer(path: Path) -> Iterator[Write]:
     """The boxes of what is seen, a row each; lost objects have a row without a box."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    # the frames' names are those of images, which may be in no encoding
+    with replacing(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(TRACK_COLUMNS)
 
@@ -281,6 +301,10 @@ def _by_frame(request: Request) -> dict[int, list[Prompt]]:
     Raises:
         UserError: there is none, or one is of a frame that is not segmented.
     """
+    if request.end is not None and request.end <= request.start:
+        raise UserError(
+            f"--end {request.end}: no frame is before it from --start {request.start} on; choose a later one"
+        )
     if not request.prompts:
         raise UserError("--mask, --box: neither is given; show the object in the first frame by one of them")
     by_frame: dict[int, list[Prompt]] = {}

@@ -1,5 +1,6 @@
 """Masks and boxes of users: what is drawn from them, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ from PIL import Image
 
 from partprop.data.labels import write_labels
 from partprop.errors import UserError
-from partprop.media.prompts import Prompt, draw_prompts, mask_in_box, parse_box, parse_mask, require_prompts
+from partprop.media.prompts import (
+    Prompt,
+    draw_prompts,
+    highest_id,
+    mask_in_box,
+    parse_box,
+    parse_mask,
+    require_prompts,
+)
 
 SIZE = (90, 120)
 
@@ -100,13 +109,19 @@ def test_all_of_a_mask_is_the_object_that_is_named(tmp_path: Path):
     np.testing.assert_array_equal(drawn, np.where((labels == 1) | (labels == 2), 6, 0))
 
 
+def stripe(number: int, top: int, bottom: int) -> np.ndarray:
+    labels = np.zeros(SIZE, np.uint8)
+    labels[top:bottom] = number
+    return labels
+
+
 def test_numbers_that_are_taken_or_not_there(tmp_path: Path):
-    for name, number in (("a.png", 1), ("b.png", 1), ("last.png", 254)):
-        write_labels(tmp_path / name, np.full(SIZE, number, np.uint8))
+    for name, number, rows in (("a.png", 1, (0, 30)), ("b.png", 1, (30, 60)), ("last.png", 254, (60, 90))):
+        write_labels(tmp_path / name, stripe(number, *rows))
     masks = [Prompt(None, mask=tmp_path / name) for name in ("a.png", "b.png")]
     with pytest.raises(UserError, match=r"b\.png: shows object 1, as .*a\.png does; .*--mask 2=.*b\.png$"):
         require_prompts(masks, SIZE, resize=False)
-    write_labels(tmp_path / "second.png", np.full(SIZE, 2, np.uint8))
+    write_labels(tmp_path / "second.png", stripe(2, 60, 90))
     late = [Prompt(40, mask=tmp_path / name) for name in ("a.png", "second.png", "b.png")]
     with pytest.raises(UserError, match=r"another number: --mask 40:3=.*b\.png$"):
         require_prompts(late, SIZE, resize=False)
@@ -122,6 +137,44 @@ def test_numbers_that_are_taken_or_not_there(tmp_path: Path):
     crowded = [Prompt(None, mask=tmp_path / "last.png"), Prompt(None, box=(1, 1, 9, 9))]
     with pytest.raises(UserError, match="no number is left"):
         draw_prompts(crowded, np.zeros((*SIZE, 3), np.uint8), 0)
+
+
+def test_no_object_is_covered_by_another(tmp_path: Path):
+    for name, rows in (("small.png", (10, 20)), ("large.png", (5, 40))):
+        write_labels(tmp_path / name, stripe(1, *rows))
+    small, large = (parse_mask(f"{number}={tmp_path / name}") for number, name in ((1, "small.png"), (2, "large.png")))
+    require_prompts([large, small], SIZE, resize=False)
+    with pytest.raises(UserError, match=r"small\.png: all of its object 1 is covered by another of this frame"):
+        require_prompts([small, large], SIZE, resize=False)
+    image, box = np.full((*SIZE, 3), 90, np.uint8), Prompt(None, box=(0, 5, 120, 40))
+    with pytest.raises(UserError, match=r"small\.png: all of its object 1 is covered"):
+        draw_prompts([small, box], image, 0)
+    with pytest.raises(UserError, match=r"--box 0,5,120,40: all of its object 1 is covered"):
+        draw_prompts([box, box], image, 0)
+
+
+def test_objects_that_stretching_would_leave_out_are_named(tmp_path: Path):
+    labels = np.zeros((900, 1200), np.uint8)
+    labels[100:800, 100:600], labels[3, 3] = 1, 2
+    write_labels(tmp_path / "speck.png", labels)
+    with pytest.raises(UserError, match=r"speck\.png: stretched to 120x90 pixels, it shows nothing of object 2"):
+        require_prompts([parse_mask(str(tmp_path / "speck.png"))], SIZE, resize=True)
+
+
+def test_black_is_the_background_of_a_palette(tmp_path: Path):
+    coloured = np.zeros((*SIZE, 3), np.uint8)
+    coloured[20:30, 40:60], coloured[50:60, 40:60] = (0, 200, 0), (200, 0, 0)
+    Image.fromarray(coloured).quantize(4).save(tmp_path / "sorted.png")  # by how bright they are
+    with pytest.raises(UserError, match=r"sorted\.png: its black is not the first colour of the palette"):
+        require_prompts([parse_mask(str(tmp_path / "sorted.png"))], SIZE, resize=False)
+
+
+def test_the_highest_id_of_masks_of_any_frame(tmp_path: Path):
+    write_labels(tmp_path / "late.png", stripe(5, 0, 9))
+    box, late = Prompt(2, box=(1, 1, 9, 9)), Prompt(6, mask=tmp_path / "late.png")
+    assert highest_id([box, late]) == 5
+    assert highest_id([box, replace(late, object_id=7)]) == 7
+    assert highest_id([box]) == 0
 
 
 def test_a_mask_of_other_size_is_stretched_on_request(tmp_path: Path, scene: tuple[np.ndarray, np.ndarray]):

@@ -1,5 +1,6 @@
 """Videos and folders come out as frames in order, the right way up, whatever is wrong with some of them."""
 
+import struct
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from media.conftest import SIZE, picture
 from partprop.errors import UserError
 from partprop.media import reading
 from partprop.media.reading import open_frames
+from partprop.media.writing import film_writer
 
 
 def numbers(frames) -> list[int]:
@@ -51,6 +53,34 @@ def test_the_rotation_flag_turns_the_frames(write_video, rotation: int, corner: 
     frames = open_frames(write_video(rotation=rotation))
     image = next(iter(frames)).image
     assert frames.size == image.shape[:2] == (SIZE if rotation % 180 == 0 else SIZE[::-1])
+    red, green, _ = image[corner].astype(int)
+    assert red > 150 > green
+
+
+IDENTITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)  # as MP4 stores a display matrix
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [
+        ((-1, 0, 0, 1), (0, -1)),  # mirrored
+        ((1, 0, 0, -1), (-1, 0)),  # upside down
+        ((0, 1, 1, 0), (0, 0)),  # rows and columns change places
+        ((0, -1, -1, 0), (-1, -1)),
+    ],
+)
+def test_mirrored_videos_are_shown_so(write_video, matrix: tuple[int, ...], corner: tuple[int, int]):
+    """x' = a x + c y and y' = b x + d y of (a, b, c, d), moved into the picture (ISO/IEC 14496-12, 6.2.2)."""
+    path = write_video()
+    a, b, c, d = (side << 16 for side in matrix)
+    moved = [size << 16 if min(sides) < 0 else 0 for size, sides in ((64, (a, c)), (48, (b, d)))]
+    content, at = bytearray(path.read_bytes()), path.read_bytes().index(b"tkhd")
+    at = content.index(IDENTITY, at)
+    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, *moved, 1 << 30)
+    path.write_bytes(content)
+    frames = open_frames(path)
+    image = next(iter(frames)).image
+    assert frames.size == image.shape[:2] == (SIZE if a else SIZE[::-1])
     red, green, _ = image[corner].astype(int)
     assert red > 150 > green
 
@@ -96,6 +126,48 @@ def test_frames_that_cannot_be_decoded_are_skipped_and_reported(write_video):
     assert numbers(islice(stopped, 6))[-1] == 7
     del stopped  # no more frames are wanted
     assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+
+
+def test_a_cut_video_that_says_how_long_it_is_but_not_of_how_many_frames(write_video):
+    path = write_video("clip.mkv", codec="mjpeg", frames=75)  # 3 s
+    frames = open_frames(path)
+    assert numbers(frames)[-1] == numbers(frames)[-2]  # all of `picture`s are as bright in the end
+    assert frames.complaints == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    frames = open_frames(path)
+    seen = numbers(frames)
+    assert seen == list(range(len(seen)))
+    assert (
+        f"the last frame is at {(len(seen) - 1) / 25:.1f} of 3.0 seconds: the file is cut or damaged"
+        in frames.complaints
+    )
+
+
+def test_damaged_frames_are_reported(tmp_path: Path):
+    path, noise = tmp_path / "clip.mp4", np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+    with film_writer(path, (96, 128), Fraction(25)) as add:
+        for number in range(20):
+            add(np.roll(noise, (number, 2 * number), (0, 1)), Fraction(number, 25))
+    content = bytearray(path.read_bytes())
+    for start in range(len(content) // 3, len(content) - 100, 1000):
+        content[start : start + 60] = noise.tobytes()[:60]
+    path.write_bytes(content)
+    frames = open_frames(path)
+    assert len(list(frames)) > 10
+    assert any(complaint.endswith("frames are damaged and may be segmented badly") for complaint in frames.complaints)
+
+
+def test_a_colon_in_a_name_is_no_protocol(write_video, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    write_video("10:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert numbers(open_frames(Path("10:30.mp4"))) == list(range(12))
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("I;16", np.uint16), ("F", np.float32)])
+def test_images_of_more_than_8_bits_are_one_line(tmp_path: Path, mode: str, kind: type):
+    Image.fromarray(np.ones(SIZE, kind)).save(tmp_path / "0.tif")
+    with pytest.raises(UserError, match=rf"0\.tif: stores grey values as {mode}.*; save it with 8 bits a channel"):
+        open_frames(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "count"), [("clip.mkv", 12), ("clip.ts", None), ("clip.mp4", 12)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from media.conftest import SIZE, picture
+from partprop.errors import UserError
 from partprop.media.reading import open_frames
 from partprop.media.writing import Soundtrack, _resampled, film_writer
 
@@ -107,6 +108,27 @@ def test_sound_starts_where_the_film_does(tmp_path: Path, write_video):
     loud = write_video("loud.mp4", frames=20, sound=True)  # 0.8 s
     write(tmp_path / "film.mp4", sound=Soundtrack(loud, Fraction(0)), start=0.5)
     assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(0.3 * 8000, abs=2 * 1024)
+
+
+def test_sound_goes_on_while_the_last_frame_is_shown(tmp_path: Path, write_video):
+    loud = write_video("loud.mp4", frames=50, sound=True)  # 2 s
+    with film_writer(tmp_path / "film.mp4", SIZE, Fraction(1), Soundtrack(loud, Fraction(0))) as add:
+        add(picture(0), Fraction(0))
+    assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(8000, abs=2 * 1024)
+
+
+def test_names_with_a_colon(tmp_path: Path, write_video, monkeypatch: pytest.MonkeyPatch):
+    write_video("10:30.mp4", sound=True)
+    monkeypatch.chdir(tmp_path)
+    write(Path("film:1.mp4"), sound=Soundtrack(Path("10:30.mp4"), Fraction(0)))
+    assert [frame.time for frame in open_frames(Path("film:1.mp4"))] == TIMES
+    assert len(sound_of(tmp_path / "film:1.mp4")) > 0
+
+
+@pytest.mark.parametrize("size", [(1, 64), (48, 1)])
+def test_frames_too_small_for_a_film_are_one_line(tmp_path: Path, size: tuple[int, int]):
+    with pytest.raises(UserError, match=rf"film\.mp4: no film has frames of {size[1]}x{size[0]} pixels"):
+        write(tmp_path / "film.mp4", size)
 
 
 def test_a_silent_video_makes_a_silent_film(tmp_path: Path, write_video):

@@ -176,6 +176,10 @@ def test_frames_are_brought_to_the_working_resolution(network: Network, size: tu
         (frame(), labels().astype(np.int64), r"masks are int64 \(96, 128\); give uint8"),
         (frame()[..., 0], labels(), r"a frame is uint8 \(96, 128\); give uint8 \(height, width, 3\)"),
         (frame().astype(np.float32), labels(), "a frame is float32"),
+        (frame(size=(0, 0)), labels((0, 0)), r"a frame is uint8 \(0, 0, 3\)"),
+        (frame(), np.where(labels() == 1, 255, 0).astype(np.uint8), "nothing but 0 and 255, which is void"),
+        (frame(), None, "masks are None; start with those of the objects"),
+        (frame().tolist(), labels(), "a frame: list is no NumPy array"),
     ],
 )
 def test_other_arrays_are_one_line(network: Network, image: np.ndarray, masks: np.ndarray, message: str):

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,12 +63,12 @@ def parse_box(text: str) -> Prompt:
     return Prompt(frame, box=(x1, y1, x2, y2))
 
 
-def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bool) -> None:
+def require_prompts(prompts: Many[Prompt], size: tuple[int, int], resize: bool) -> None:
     """Check, before anything is computed, that masks and boxes of one frame fit frames of size (height, width).
 
     Raises:
         UserError: a mask is missing, unreadable, empty or of other size (unless it may be resized), two masks show the
-            same object, or a box lies outside the frame.
+            same object or one covers all of another's, or a box lies outside the frame.
     """
     shown: dict[int, Path] = {}
     for prompt in prompts:
@@ -82,11 +83,17 @@ def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bo
                     f"{prompt.mask}: mask of {width}x{height} pixels on frames of {size[1]}x{size[0]}; make it of that "
                     "size, or add --resize to have it stretched"
                 )
+            if gone := sorted(set(ids) - set(object_ids(_stretched(labels, size)))):
+                raise UserError(
+                    f"{prompt.mask}: stretched to {size[1]}x{size[0]} pixels, it shows nothing of object {gone[0]}; "
+                    "make it of that size"
+                )
         if prompt.box is not None:
             x1, y1, x2, y2 = prompt.box
             if x1 < 0 or y1 < 0 or x2 > size[1] or y2 > size[0]:
                 box = ",".join(f"{side:g}" for side in prompt.box)
                 raise UserError(f"--box {box}: reaches outside the frames, which have {size[1]}x{size[0]} pixels")
+    _require_seen(_draw_masks(prompts, size), shown)
 
 
 def _require_new(prompt: Prompt, ids: list[int], shown: dict[int, Path]) -> None:
@@ -103,33 +110,73 @@ def _require_new(prompt: Prompt, ids: list[int], shown: dict[int, Path]) -> None
     shown.update(dict.fromkeys(ids, prompt.mask))
 
 
-def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, used: int) -> np.ndarray:
+def highest_id(prompts: Iterable[Prompt]) -> int:
+    """The highest id in the masks, 0 without any: the objects of boxes get those after it.
+
+    Raises:
+        UserError: a mask is missing or unreadable.
+    """
+    return max((int(max(object_ids(_read_mask(prompt)), default=0)) for prompt in prompts if prompt.mask), default=0)
+
+
+def draw_prompts(prompts: Many[Prompt], image: np.ndarray, used: int) -> np.ndarray:
     """The label map that the prompts of a frame make together.
 
     Args:
         prompts: masks keep their ids; the objects of boxes get the next free ones, in order.
         image: the frame, uint8 (H, W, 3), RGB.
-        used: the highest id of earlier frames.
+        used: the highest id of other frames.
 
     Raises:
-        UserError: no id is left for a box.
+        UserError: no id is left for a box, or all of an object is covered by those of boxes.
     """
-    labels = np.zeros(image.shape[:2], np.uint8)
-    for prompt in sorted(prompts, key=lambda prompt: prompt.mask is None):
-        if prompt.mask is not None:
-            given = cv2.resize(_read_mask(prompt), labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            shown = (given != 0) & (given != VOID)
-            labels[shown] = given[shown]
+    labels = _draw_masks(prompts, image.shape[:2])
+    shown = {number: prompt.mask for prompt in prompts if prompt.mask for number in object_ids(_read_mask(prompt))}
+    boxes: dict[int, object] = {}
+    for prompt in prompts:
         if prompt.box is not None:
             used = max(used, int(labels.max())) + 1
             if used >= VOID:
                 raise UserError(f"--box: no number is left for its object; masks may have ids up to {VOID - 2} then")
             labels[mask_in_box(image, prompt.box)] = used
+            boxes[used] = "--box " + ",".join(f"{side:g}" for side in prompt.box)
+    _require_seen(labels, shown | boxes)
     return labels
 
 
+def _draw_masks(prompts: Iterable[Prompt], size: tuple[int, ...]) -> np.ndarray:
+    """The label map, of size (height, width), of those prompts that are masks."""
+    labels = np.zeros(size, np.uint8)
+    for prompt in prompts:
+        if prompt.mask is not None:
+            given = _stretched(_read_mask(prompt), size)
+            shown = (given != 0) & (given != VOID)
+            labels[shown] = given[shown]
+    return labels
+
+
+def _require_seen(labels: np.ndarray, shown: Mapping[int, object]) -> None:
+    """Check that objects, by what shows them, are all in a label map.
+
+    Raises:
+        UserError: one is not.
+    """
+    for number in sorted(set(shown) - set(object_ids(labels))):
+        raise UserError(
+            f"{shown[number]}: all of its object {number} is covered by another of this frame; leave one out"
+        )
+
+
+def _stretched(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
 def _read_mask(prompt: Prompt) -> np.ndarray:
-    """The label map (H, W) of a mask file; of a palette that has but black and white, white is the object."""
+    """The label map (H, W) of a mask file; of a palette that has but black and white, white is the object.
+
+    Raises:
+        UserError: the file is missing or unreadable, or black is a colour of its palette but not the first.
+    """
     assert prompt.mask is not None
     if not prompt.mask.exists():
         raise UserError(f"--mask {prompt.mask}: no such file; name a PNG that shows the object")
@@ -139,6 +186,11 @@ def _read_mask(prompt: Prompt) -> np.ndarray:
             colours = np.array(image.convert("RGB"))
             if np.isin(colours, (0, 255)).all() and (colours == colours[..., :1]).all():
                 labels = (colours[..., 0] == 255).astype(np.uint8)
+            elif colours[labels == 0].any() and not colours[labels > 0].any(1).all():
+                raise UserError(
+                    f"{prompt.mask}: its black is not the first colour of the palette, which is the background; save "
+                    "the mask with black first, or as grey values of 0, 1, 2, ..."
+                )
     if prompt.object_id is not None:
         labels[(labels != 0) & (labels != VOID)] = prompt.object_id
     return labels

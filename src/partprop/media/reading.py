@@ -1,13 +1,14 @@
 """Frames of a video file, or of a folder of images, one at a time and the way up that a player shows them."""
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import av
 import cv2
@@ -24,6 +25,7 @@ from partprop.errors import UserError
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
 LEAST_STEP = Fraction(1, 1000)  # seconds between frames
+MOST_LAST = 1  # seconds, at most, for which the last frame is shown
 SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF
 
 
@@ -79,10 +81,10 @@ def open_frames(path: Path) -> Frames:
 
 
 class FolderFrames:
-    """Images of one size, turned as their EXIF tag says; see `Frames`.
+    """Images of one size with 8 bits a channel, turned as their EXIF tag says; see `Frames`.
 
     Raises:
-        UserError: there is none, two have one name, or they differ in size.
+        UserError: there is none, two have one name, they differ in size, or have more bits.
     """
 
     def __init__(self, path: Path) -> None:
@@ -138,7 +140,7 @@ class VideoFrames:
             first = next(_decoded(container, stream, []), None)
             if first is None:
                 raise UserError(f"{path}: none of its frames can be decoded; convert it, or name another file")
-            turned = _quarters(first) % 2 == 1
+            turned = _orientation(first).transposed
             self.size = (first.width, first.height) if turned else (first.height, first.width)
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or FOLDER_RATE)
             self.origin = _shown(first) or Fraction(0)
@@ -167,13 +169,19 @@ class VideoFrames:
 
 
 def _shown_size(file: Path) -> tuple[int, int] | None:
-    """(height, width) of an image the way up that it is shown, from its header; None where it is not readable."""
+    """(height, width) of an image the way up that it is shown, from its header; None where it is not readable.
+
+    Raises:
+        UserError: it has more than 8 bits, of which nobody knows how bright they are to be shown.
+    """
     try:
         with opened_image(file) as image:
-            width, height = image.size
+            (width, height), mode = image.size, image.mode
             tags = Image.Image.getexif(image)  # PNG's own method decodes the pixels
     except UserError:
         return None
+    if mode == "F" or mode.startswith("I"):
+        raise UserError(f"{file}: stores grey values as {mode}; save it with 8 bits a channel")
     return (width, height) if tags.get(ExifTags.Base.Orientation) in SIDEWAYS else (height, width)
 
 
@@ -183,13 +191,16 @@ def _shown(frame: av.VideoFrame) -> Fraction | None:
 
 
 def _decoded(container: InputContainer, stream: VideoStream, complaints: list[str]) -> Iterator[av.VideoFrame]:
-    """Frames as they are stored; at the end, complaints of what was skipped or is not there are added to the list."""
-    decoded = skipped = 0
+    """Frames as they are stored; at the end, complaints of what is damaged or not there are added to the list."""
+    decoded = skipped = damaged = 0
+    end = Fraction(0)
     try:
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
                     decoded += 1
+                    damaged += frame.is_corrupt
+                    end = max(end, _shown(frame) or end)
                     yield frame
             except av.error.FFmpegError:
                 skipped += 1
@@ -198,9 +209,13 @@ def _decoded(container: InputContainer, stream: VideoStream, complaints: list[st
     finally:  # also where no more frames are wanted
         if skipped:
             complaints.append(f"{skipped} frames cannot be decoded and were skipped")
-    expected = _expected_count(stream)
+        if damaged:
+            complaints.append(f"{damaged} frames are damaged and may be segmented badly")
+    expected, lasts = _expected_count(stream), _expected_end(container, stream)
     if decoded + skipped < expected:
         complaints.append(f"only {decoded} of {expected} frames were found: the file is cut or damaged")
+    elif not expected and end + MOST_LAST < lasts:
+        complaints.append(f"the last frame is at {float(end):.1f} of {float(lasts):.1f} seconds: the file is cut or damaged")
 
 
 def _expected_count(stream: VideoStream) -> int:
@@ -210,10 +225,20 @@ def _expected_count(stream: VideoStream) -> int:
     return min(stream.frames, math.floor(stream.duration * stream.time_base * stream.average_rate))
 
 
+def _expected_end(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Seconds at which the video ends by the clock of the file, 0 if unknown."""
+    if found := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # of Matroska
+        hours, minutes, seconds = found.groups()
+        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+    if container.duration is not None and len(container.streams) == 1:  # else the sound may be what goes on
+        return Fraction((container.start_time or 0) + container.duration, av.time_base)
+    return Fraction(0)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        container = av.open(str(path))
+        container = av.open(str(path.absolute()))  # in a relative name, what stands before a colon is a protocol
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: not a readable video ({error.strerror}); convert it to MP4 first") from None
     with container:
@@ -231,12 +256,29 @@ def _estimated_count(container: InputContainer, stream: VideoStream, rate: Fract
     return None
 
 
+class _Orientation(NamedTuple):
+    """How stored pixels are shown: rows and columns change places first, then the picture is mirrored."""
+
+    transposed: bool
+    left_right: bool
+    upside_down: bool
+
+
 def _upright(decoded: av.VideoFrame) -> np.ndarray:
-    """RGB pixels, turned counter-clockwise by the frame's rotation."""
+    """RGB pixels the way up that they are shown."""
+    transposed, left_right, upside_down = _orientation(decoded)
     pixels = decoded.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(pixels, _quarters(decoded)))
+    if transposed:
+        pixels = pixels.swapaxes(0, 1)
+    return np.ascontiguousarray(pixels[:: -1 if upside_down else 1, :: -1 if left_right else 1])
 
 
-def _quarters(decoded: av.VideoFrame) -> int:
-    """Quarters of a turn, counter-clockwise."""
-    return round(decoded.rotation / 90) % 4
+def _orientation(decoded: av.VideoFrame) -> _Orientation:
+    """The nearest to the display matrix, of which x' = a x + c y and y' = b x + d y; without one, as stored."""
+    matrix: Any = decoded.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return _Orientation(False, False, False)
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5]
+    if abs(int(a)) >= abs(int(b)):
+        return _Orientation(False, bool(a < 0), bool(d < 0))
+    return _Orientation(True, bool(c < 0), bool(b < 0))

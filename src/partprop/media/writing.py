@@ -11,6 +11,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
+from partprop.errors import UserError
 from partprop.files import replacing
 
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input
@@ -47,19 +48,29 @@ def film_writer(
     Yields:
         A function to call with each frame, uint8 (H, W, 3), RGB, and its time in seconds in that video. The film begins
         with the first.
+
+    Raises:
+        UserError: the frames are too small for H.264.
     """
     height, width = size[0] // 2 * 2, size[1] // 2 * 2
+    if 0 in (height, width):
+        raise UserError(f"{path}: no film has frames of {size[1]}x{size[0]} pixels; do without it, or enlarge them")
     with replacing(path) as temporary, ExitStack() as stack:
-        container = stack.enter_context(av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}))
+        container = stack.enter_context(
+            av.open(_address(temporary), "w", format="mp4", options={"movflags": "faststart"})
+        )
         stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.time_base, stream.codec_context.sample_aspect_ratio = CLOCK, pixel_aspect
-        voice = None if sound is None else _Voice.of(container, stack.enter_context(av.open(str(sound.path))), sound)
+        voice = (
+            None if sound is None else _Voice.of(container, stack.enter_context(av.open(_address(sound.path))), sound)
+        )
         start: Fraction | None = None
+        end = Fraction(0)
 
         def add(image: np.ndarray, time: Fraction) -> None:
-            nonlocal start
-            start = time if start is None else start
+            nonlocal start, end
+            start, end = time if start is None else start, time + 1 / rate
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
             frame.pts, frame.time_base = round((time - start) / CLOCK), CLOCK
             container.mux(stream.encode(frame))
@@ -69,6 +80,8 @@ def film_writer(
         yield add
         container.mux(stream.encode())
         if voice is not None:
+            if start is not None:
+                voice.write(start, end)
             voice.finish()
 
 
@@ -111,6 +124,11 @@ class _Voice:
         assert piece.pts is not None
         assert piece.time_base is not None
         return piece.pts * piece.time_base - self.origin
+
+
+def _address(path: Path) -> str:
+    """A file's name for FFmpeg, to which what stands before a colon in a relative one is a protocol."""
+    return str(path.absolute())
 
 
 def _resampled(pieces: Iterator[av.AudioFrame], layout: str, rate: int) -> Iterator[av.AudioFrame]:

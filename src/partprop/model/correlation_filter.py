@@ -35,11 +35,14 @@ class CorrelationFilter(nn.Module):
         contrast = ((on_object - on_ground) @ inputs).transpose(1, 2)
         ridge = self.log_ridge.clamp(min=LEAST_LOG_RIDGE).exp() * second.diagonal(dim1=1, dim2=2).mean(1)
         damped = second + ridge[:, None, None] * torch.eye(inputs.shape[2], device=inputs.device, dtype=inputs.dtype)
+        if damped.device.type == "mps":  # not every PyTorch has cholesky_solve there
+            damped, contrast = damped.cpu(), contrast.cpu()
         with torch.no_grad():
             factor = torch.linalg.cholesky(damped)
             solution = torch.cholesky_solve(contrast, factor)
         # one step of refinement carries the exact gradient, too; that of the factorisation costs several times more
-        return (solution + torch.cholesky_solve(contrast - damped @ solution, factor))[..., 0]
+        refined = solution + torch.cholesky_solve(contrast - damped @ solution, factor)
+        return refined[..., 0].to(keys.device)
 
     def forward(self, keys: Tensor, weights: Tensor) -> Tensor:
         """Probability (B, 1, h, w) of the object at each cell with keys (B, C, h, w)."""

@@ -37,12 +37,15 @@ class Result:
 
 
 def require_arrays(image: np.ndarray, labels: np.ndarray | None) -> None:
-    """Check that a frame is uint8 (H, W, 3), and its masks, if any, uint8 or bool (H, W).
+    """Check that a frame is uint8 (H, W, 3), and its masks, if any, uint8 or bool (H, W) and not all void.
 
     Raises:
         UserError: they are not.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    for what, array in (("a frame", image), ("masks", labels)):
+        if array is not None and not isinstance(array, np.ndarray):
+            raise UserError(f"{what}: {type(array).__name__} is no NumPy array; make it one: np.asarray(...)")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise UserError(f"a frame is {image.dtype} {image.shape}; give uint8 (height, width, 3), RGB")
     if labels is None:
         return
@@ -54,6 +57,8 @@ def require_arrays(image: np.ndarray, labels: np.ndarray | None) -> None:
             f"masks of {width}x{height} pixels on a frame of {wide}x{high}; resize them: "
             f"cv2.resize(labels, ({wide}, {high}), interpolation=cv2.INTER_NEAREST)"
         )
+    if labels.dtype == np.uint8 and labels.any() and not object_ids(labels):
+        raise UserError("masks hold nothing but 0 and 255, which is void; of a white object give mask > 0")
 
 
 def with_given(result: Result, given: np.ndarray, followed: Collection[int]) -> Result:

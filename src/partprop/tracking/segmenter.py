@@ -97,6 +97,8 @@ class Segmenter:
         Raises:
             UserError: as of `step`.
         """
+        if labels is None:
+            raise UserError("masks are None; start with those of the objects, and go on with step")
         require_arrays(image, labels)
         self._tracks = []
         return self.step(image, labels)
