@@ -30,6 +30,7 @@ from partprop.data.video import Sequence
 from partprop.errors import UserError
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, to_centre_size
+from partprop.model.features import COARSEST
 from partprop.model.network import Network
 from partprop.model.part_tracker import best_boxes
 from partprop.tracking.parts import propose
@@ -37,7 +38,6 @@ from partprop.tracking.pretrained import LITE0, load_pretrained
 
 PARTS = 6
 DISPLACED = 0.3  # of a part's sides
-PAD = 32
 
 
 class Frame(NamedTuple):
@@ -88,7 +88,7 @@ def _frame(network: Network, sequence: Sequence, index: int, short_side: int) ->
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     mask = cv2.resize((labels == 1).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    padded = F.pad(normalise(image), (0, -size[0] % PAD, 0, -size[1] % PAD))
+    padded = F.pad(normalise(image), (0, -size[0] % COARSEST, 0, -size[1] % COARSEST))
     return Frame(image, torch.from_numpy(mask), network.encode(padded[None]).tracking_levels)
 
 

@@ -161,7 +161,7 @@ class StillClips:
     """Four frames made of a still image's instance by affine and thin-plate-spline motion (RGMP, section 3.2).
 
     Half of the time the instance moves over another image instead of its own; sometimes a third image's instance
-    passes in front. Because the motion is known, so are the true boxes of the parts.
+    passes in front. Because the motion is known, so are the true boxes of what is seen of the parts.
 
     Args:
         scenery: the instances. crop, parts: as of `VideoClips`.
@@ -239,9 +239,9 @@ def _middle(rng: np.random.Generator, boxes: list[np.ndarray], reach: float) -> 
 
 
 def _zoom(rng: np.random.Generator, box: np.ndarray, crop: int, shape: tuple[int, ...]) -> float:
-    """Output pixels per source pixel so that the object's larger side takes 25 to 100 % of the crop.
+    """Output pixels per source pixel so that the object's larger side takes 25 to 100 % of the crop, but at most 2.5.
 
-    But at least so that the image, of `shape`, fills the crop's height and width: beyond its border nothing is learnt.
+    And at least so that the image, of `shape`, fills the crop's height and width: beyond its border nothing is learnt.
     """
     side = float((box[2:] - box[:2]).max())
     return float(np.clip(rng.uniform(0.25, 1.0) * crop / side, crop / min(shape[:2]), 2.5))

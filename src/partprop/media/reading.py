@@ -215,7 +215,9 @@ def _decoded(container: InputContainer, stream: VideoStream, complaints: list[st
     if decoded + skipped < expected:
         complaints.append(f"only {decoded} of {expected} frames were found: the file is cut or damaged")
     elif not expected and end + MOST_LAST < lasts:
-        complaints.append(f"the last frame is at {float(end):.1f} of {float(lasts):.1f} seconds: the file is cut or damaged")
+        complaints.append(
+            f"the last frame is at {float(end):.1f} of {float(lasts):.1f} seconds: the file is cut or damaged"
+        )
 
 
 def _expected_count(stream: VideoStream) -> int:

@@ -9,6 +9,7 @@ from partprop.model.correlation import FineFrame
 from partprop.model.windows import Window
 
 STRIDE = 8  # of the keys
+COARSEST = 32  # stride of P5, the coarsest level that is used
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Features:
         """Of features of a window those of the whole frame: zero outside.
 
         Args:
-            window: rows and columns of the grid of stride 32.
+            window: rows and columns of the grid of stride COARSEST.
             grid: rows and columns that the frame has of it.
         """
         rows, columns = window

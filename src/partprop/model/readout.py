@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FAINT = 1 / 16  # a mask with less in every cell shows no object
+FAINT = 1 / 16  # a mask with no more than half of it in every cell shows no object
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
-from partprop.model.features import STRIDE, Features
+from partprop.model.features import COARSEST, STRIDE, Features
 from partprop.model.windows import Window
 
 ENCODED = 2.5  # side of the window that is encoded of a frame, over that of the object's box in the one before
@@ -29,9 +29,10 @@ def remembered_cells(whole: Tensor, features: Features) -> Tensor:
 
 
 def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
-    """Rows and columns of the stride-32 grid where objects with boxes (K, 4) are looked for in the next frame."""
-    beside = (to_centre_size(wholes)[1] * (ENCODED - 1) / 2).clamp(min=LEAST_BESIDE)
-    return cells(torch.cat([wholes[:, :2] - beside, wholes[:, 2:] + beside], 1), grid, 4 * STRIDE)
+    """Rows and columns of the coarsest grid where objects with boxes (K, 4) are looked for in the next frame."""
+    centre, size = to_centre_size(wholes)
+    room = torch.maximum(ENCODED * size, size + 2 * LEAST_BESIDE)
+    return cells(from_centre_size(centre, room), grid, COARSEST)
 
 
 def cells(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:

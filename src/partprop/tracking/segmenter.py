@@ -13,7 +13,7 @@ from partprop.evaluation.frames import object_ids
 from partprop.model.backbone import normalise
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
 from partprop.model.correlation import FineFrame
-from partprop.model.features import STRIDE, Features
+from partprop.model.features import COARSEST, STRIDE, Features
 from partprop.model.network import CONTEXT, Network
 from partprop.model.propagation import join_parts, soft_aggregate
 from partprop.model.readout import READOUT_EXTRA, Memory, read
@@ -24,7 +24,6 @@ from partprop.tracking.result import PartBox, Result, require_arrays, with_given
 from partprop.tracking.side_by_side import SideBySide
 
 ENLARGED = 2.0  # times, at most, to reach the working resolution
-PAD = 32  # the coarsest level that is used has stride 32
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
 SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
@@ -160,17 +159,17 @@ class Segmenter:
         height, width = image.shape[:2]
         scale = min(ENLARGED, self.settings.short_side / min(height, width))
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
-        padded = F.pad(normalise(_resized(image, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
-        grid = (padded.shape[1] // PAD, padded.shape[2] // PAD)
+        padded = F.pad(normalise(_resized(image, shape)), (0, -shape[1] % COARSEST, 0, -shape[0] % COARSEST))
+        grid = (padded.shape[1] // COARSEST, padded.shape[2] // COARSEST)
         window = (slice(0, grid[0]), slice(0, grid[1]))
         if not everything and self._tracks and not any(tracked.lost for tracked in self._tracks):
             wholes = [with_room(tracked.parts.boxes[:1], tracked.size) for tracked in self._tracks]
             window = encoded_cells(torch.cat(wholes), grid)
-        features = self.network.encode(cut(padded[None], scaled(window, PAD)).to(self._device))
+        features = self.network.encode(cut(padded[None], scaled(window, COARSEST)).to(self._device))
         return features.placed(window, grid), shape
 
     def _to_working(self, mask: np.ndarray, shape: tuple[int, int]) -> Tensor:
-        padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % PAD, 0, -shape[0] % PAD))
+        padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % COARSEST, 0, -shape[0] % COARSEST))
         return padded.to(self._device)
 
     def _begin(self, features: Features, mask: Tensor, object_id: int, objects: int) -> _Track:
