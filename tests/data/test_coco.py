@@ -165,6 +165,8 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         {"size": [HEIGHT, WIDTH], "counts": [1, -1]},
         {"size": [HEIGHT, WIDTH], "counts": [100]},
         {"size": [HEIGHT, WIDTH], "counts": "P" * 50},
+        [[1, 1, 9, 1, 1e9, 9]],
+        [[1, 1, 9, 1, float("nan"), 9]],
     ],
 )
 def test_malformed_segmentation(tmp_path: Path, segmentation: Any) -> None:

@@ -15,6 +15,7 @@ from pycocotools import mask as rle_codec
 from partprop.data.images import read_rgb
 from partprop.errors import UserError
 
+FAR = 10  # sides of the image beyond which no polygon that was meant reaches
 _REQUIRED: dict[str, dict[str, type]] = {
     "images": {"id": int, "file_name": str, "width": int, "height": int},
     "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
@@ -245,4 +246,7 @@ def _decode(segmentation: Any, width: int, height: int) -> np.ndarray | None:
     polygons = with_area(segmentation)
     if not polygons:
         return None
+    far = FAR * max(width, height)
+    if not all(-far <= value <= far for polygon in polygons for value in polygon):  # nor is a number that is none
+        raise ValueError("a polygon reaches far beyond the image")  # pycocotools would need memory for all of its edge
     return rle_codec.decode(rle_codec.merge(rle_codec.frPyObjects(polygons, height, width)))
