@@ -101,7 +101,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
         raise KeyboardInterrupt(f"interrupted; {'; '.join(lines)}")
     if ended is not None:
         raise UserError(f"{ended} (after {lines[0]})")
-    if len(prompts) and not events.objects:
+    if prompts and not events.objects:
         raise UserError("; ".join([*lines, "so nothing was followed"]))
     return lines
 
@@ -165,11 +165,10 @@ class Events:
 
     Attributes:
         frames: so many were noted.
-        objects: whether any was shown.
     """
 
     def __init__(self) -> None:
-        self.frames, self.objects = 0, False
+        self.frames = 0
         self._spans: dict[int, list[list[int]]] = {}  # lost, by object
         self._before: set[int] = set()  # lost in the frame before
         self._followed: set[int] = set()
@@ -183,7 +182,6 @@ class Events:
             elif self.frames:
                 done = "is corrected" if number in self._followed else "is new"
                 self._lines.append(f"object {number} {done} in frame {frame}")
-        self.objects |= bool(confidence)
         self._followed |= {number for number, value in confidence.items() if value > 0}
         lost = {number for number, value in confidence.items() if value == 0} - set(given)
         for number in confidence:
@@ -194,6 +192,11 @@ class Events:
                 spans.append([frame, frame])
         self._before = lost
         self.frames += 1
+
+    @property
+    def objects(self) -> int:
+        """How many were shown so far."""
+        return len(self._spans)
 
     def report(self) -> list[str]:
         """How many frames; a line for each mask after the first, and for each object that was lost at some time."""

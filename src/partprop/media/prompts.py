@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def parse_box(text: str) -> Prompt:
     return Prompt(frame, box=(x1, y1, x2, y2))
 
 
-def require_prompts(prompts: Many[Prompt], size: tuple[int, int], resize: bool) -> None:
+def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bool) -> None:
     """Check, before anything is computed, that masks and boxes of one frame fit frames of size (height, width).
 
     Raises:
@@ -71,6 +70,7 @@ def require_prompts(prompts: Many[Prompt], size: tuple[int, int], resize: bool) 
             same object or one covers all of another's, or a box lies outside the frame.
     """
     shown: dict[int, Path] = {}
+    drawn = np.zeros(size, np.uint8)
     for prompt in prompts:
         if prompt.mask is not None:
             labels = _read_mask(prompt)
@@ -83,7 +83,7 @@ def require_prompts(prompts: Many[Prompt], size: tuple[int, int], resize: bool) 
                     f"{prompt.mask}: mask of {width}x{height} pixels on frames of {size[1]}x{size[0]}; make it of that "
                     "size, or add --resize to have it stretched"
                 )
-            if gone := sorted(set(ids) - set(object_ids(_stretched(labels, size)))):
+            if gone := sorted(set(ids) - set(_draw(drawn, labels))):
                 raise UserError(
                     f"{prompt.mask}: stretched to {size[1]}x{size[0]} pixels, it shows nothing of object {gone[0]}; "
                     "make it of that size"
@@ -93,7 +93,7 @@ def require_prompts(prompts: Many[Prompt], size: tuple[int, int], resize: bool) 
             if x1 < 0 or y1 < 0 or x2 > size[1] or y2 > size[0]:
                 box = ",".join(f"{side:g}" for side in prompt.box)
                 raise UserError(f"--box {box}: reaches outside the frames, which have {size[1]}x{size[0]} pixels")
-    _require_seen(_draw_masks(prompts, size), shown)
+    _require_seen(drawn, shown)
 
 
 def _require_new(prompt: Prompt, ids: list[int], shown: dict[int, Path]) -> None:
@@ -119,7 +119,7 @@ def highest_id(prompts: Iterable[Prompt]) -> int:
     return max((int(max(object_ids(_read_mask(prompt)), default=0)) for prompt in prompts if prompt.mask), default=0)
 
 
-def draw_prompts(prompts: Many[Prompt], image: np.ndarray, used: int) -> np.ndarray:
+def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, used: int) -> np.ndarray:
     """The label map that the prompts of a frame make together.
 
     Args:
@@ -130,29 +130,27 @@ def draw_prompts(prompts: Many[Prompt], image: np.ndarray, used: int) -> np.ndar
     Raises:
         UserError: no id is left for a box, or all of an object is covered by those of boxes.
     """
-    labels = _draw_masks(prompts, image.shape[:2])
-    shown = {number: prompt.mask for prompt in prompts if prompt.mask for number in object_ids(_read_mask(prompt))}
-    boxes: dict[int, object] = {}
-    for prompt in prompts:
+    labels = np.zeros(image.shape[:2], np.uint8)
+    shown: dict[int, object] = {}
+    for prompt in sorted(prompts, key=lambda prompt: prompt.mask is None):
+        if prompt.mask is not None:
+            shown |= dict.fromkeys(_draw(labels, _read_mask(prompt)), prompt.mask)
         if prompt.box is not None:
             used = max(used, int(labels.max())) + 1
             if used >= VOID:
                 raise UserError(f"--box: no number is left for its object; masks may have ids up to {VOID - 2} then")
             labels[mask_in_box(image, prompt.box)] = used
-            boxes[used] = "--box " + ",".join(f"{side:g}" for side in prompt.box)
-    _require_seen(labels, shown | boxes)
+            shown[used] = "--box " + ",".join(f"{side:g}" for side in prompt.box)
+    _require_seen(labels, shown)
     return labels
 
 
-def _draw_masks(prompts: Iterable[Prompt], size: tuple[int, ...]) -> np.ndarray:
-    """The label map, of size (height, width), of those prompts that are masks."""
-    labels = np.zeros(size, np.uint8)
-    for prompt in prompts:
-        if prompt.mask is not None:
-            given = _stretched(_read_mask(prompt), size)
-            shown = (given != 0) & (given != VOID)
-            labels[shown] = given[shown]
-    return labels
+def _draw(labels: np.ndarray, given: np.ndarray) -> list[int]:
+    """Draw a mask, stretched to its size, over a label map; gives the ids of the objects that are drawn."""
+    given = cv2.resize(given, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    shown = (given != 0) & (given != VOID)
+    labels[shown] = given[shown]
+    return object_ids(given)
 
 
 def _require_seen(labels: np.ndarray, shown: Mapping[int, object]) -> None:
@@ -165,10 +163,6 @@ def _require_seen(labels: np.ndarray, shown: Mapping[int, object]) -> None:
         raise UserError(
             f"{shown[number]}: all of its object {number} is covered by another of this frame; leave one out"
         )
-
-
-def _stretched(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def _read_mask(prompt: Prompt) -> np.ndarray:

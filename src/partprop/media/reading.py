@@ -168,6 +168,11 @@ class VideoFrames:
                 self.complaints.append(f"{stretched} frames have another size than the first and were stretched to it")
 
 
+def address_of(path: Path) -> str:
+    """A file's name for FFmpeg, to which what stands before a colon in a relative one is a protocol."""
+    return str(path.absolute())
+
+
 def _shown_size(file: Path) -> tuple[int, int] | None:
     """(height, width) of an image the way up that it is shown, from its header; None where it is not readable.
 
@@ -240,7 +245,7 @@ def _expected_end(container: InputContainer, stream: VideoStream) -> Fraction:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        container = av.open(str(path.absolute()))  # in a relative name, what stands before a colon is a protocol
+        container = av.open(address_of(path))
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: not a readable video ({error.strerror}); convert it to MP4 first") from None
     with container:

@@ -13,6 +13,7 @@ from av.container import InputContainer, OutputContainer
 
 from partprop.errors import UserError
 from partprop.files import replacing
+from partprop.media.reading import address_of
 
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input
 CLOCK = Fraction(1, 90000)  # of the frames' times: that of MPEG, in which all usual frame rates are whole
@@ -57,14 +58,14 @@ def film_writer(
         raise UserError(f"{path}: no film has frames of {size[1]}x{size[0]} pixels; do without it, or enlarge them")
     with replacing(path) as temporary, ExitStack() as stack:
         container = stack.enter_context(
-            av.open(_address(temporary), "w", format="mp4", options={"movflags": "faststart"})
+            av.open(address_of(temporary), "w", format="mp4", options={"movflags": "faststart"})
         )
         stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.time_base, stream.codec_context.sample_aspect_ratio = CLOCK, pixel_aspect
-        voice = (
-            None if sound is None else _Voice.of(container, stack.enter_context(av.open(_address(sound.path))), sound)
-        )
+        voice = None
+        if sound is not None:
+            voice = _Voice.of(container, stack.enter_context(av.open(address_of(sound.path))), sound)
         start: Fraction | None = None
         end = Fraction(0)
 
@@ -124,11 +125,6 @@ class _Voice:
         assert piece.pts is not None
         assert piece.time_base is not None
         return piece.pts * piece.time_base - self.origin
-
-
-def _address(path: Path) -> str:
-    """A file's name for FFmpeg, to which what stands before a colon in a relative one is a protocol."""
-    return str(path.absolute())
 
 
 def _resampled(pieces: Iterator[av.AudioFrame], layout: str, rate: int) -> Iterator[av.AudioFrame]:
