@@ -21,7 +21,7 @@ from partprop.memory import keep_freed_memory
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.tracking.pretrained import LITE0, Segmenter
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 from partprop.tracking.validation import validate
 from partprop.trained import load_trained
 

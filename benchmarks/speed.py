@@ -22,7 +22,8 @@ from partprop.errors import UserError
 from partprop.memory import keep_freed_memory
 from partprop.model.network import Network
 from partprop.params import load_params
-from partprop.tracking.segmenter import Segmenter, Settings
+from partprop.tracking.segmenter import Segmenter
+from partprop.tracking.settings import Settings
 from partprop.trained import load_trained
 
 REPEATS = 4  # of the same frames, back and forth, to see whether memory grows

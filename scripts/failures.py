@@ -25,7 +25,7 @@ from partprop.params import load_params
 from partprop.report.overlays import overlay
 from partprop.stages.train_tracking import split_sequences
 from partprop.tracking.result import Result
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 from partprop.tracking.videos import segment_sequence
 from partprop.trained import load_trained
 

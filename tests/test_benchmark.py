@@ -23,7 +23,7 @@ from partprop.benchmark import (
 from partprop.model.building import build_network
 from partprop.tracking import pretrained
 from partprop.tracking.pretrained import save_pretrained
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 from tiny import MODEL
 
 

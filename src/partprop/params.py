@@ -143,7 +143,7 @@ class TrainTracking(Section):
 class Segmentation(Section):
     """The online loop over a video: the same settings in validation during training and in inference.
 
-    The keys are those of `partprop.tracking.segmenter.Settings`.
+    The keys are those of `partprop.tracking.settings.Settings`.
     """
 
     short_side: Annotated[int, Field(ge=64)]

@@ -4,7 +4,7 @@ from partprop import paths
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
 from partprop.params import Params
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 
 
 def load_trained(params: Params) -> tuple[Network, Settings]:

@@ -20,7 +20,7 @@ from partprop.model.network import Network
 from partprop.params import Params
 from partprop.stages import backbone, pretrain_fpn, train_tracking
 from partprop.stages.train_tracking import split_sequences
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 from partprop.tracking.validation import Validation
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from partprop.errors import UserError
 from partprop.model.backbone import save_weights
 from partprop.model.building import build_network
 from partprop.tracking.pretrained import load_pretrained, save_pretrained
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 from tiny import MODEL
 
 SETTINGS = Settings(short_side=96, parts=3, lost_score=0.25, memory_every=2)

@@ -12,7 +12,8 @@ from partprop.model.backbone import imagenet_weights, initialise_backbone
 from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.tracking.result import Result
-from partprop.tracking.segmenter import Segmenter, Settings
+from partprop.tracking.segmenter import Segmenter
+from partprop.tracking.settings import Settings
 
 SETTINGS = Settings(short_side=96, parts=3, lost_score=0.0, memory_every=2)
 
@@ -241,7 +242,7 @@ def test_of_objects_in_one_place_the_likelier_is_seen(network: Network, monkeypa
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(), given)
     claims, claimed = {1: 0.85, 7: 0.9, 9: 0.8}, torch.from_numpy((given == 1).astype(np.float32))
-    monkeypatch.setattr(segmenter, "_move", lambda tracked, _: (tracked, claims[tracked.object_id] * claimed))
+    monkeypatch.setattr(segmenter._follower, "move", lambda tracked, *_: (tracked, claims[tracked.object_id] * claimed))
     result = segmenter.step(frame(1))
     assert 0.4 < result.probabilities[7].max() < 0.5
     np.testing.assert_array_equal(result.labels, np.where(given == 1, 7, 0))

@@ -32,7 +32,7 @@ from partprop.model.lesson import Lesson, MaskErrors
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 from partprop.tracking.validation import Validation, validate
 
 if TYPE_CHECKING:

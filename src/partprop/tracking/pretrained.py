@@ -16,7 +16,7 @@ from partprop.files import replacing
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
 from partprop.tracking import segmenter
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 
 LITE0 = Path(__file__).parents[1] / "weights" / "lite0.safetensors"
 """The weights that come with the package."""

@@ -10,7 +10,8 @@ from partprop.data.video import Sequence
 from partprop.evaluation.frames import object_ids
 from partprop.evaluation.vot import Box, Supervised, supervise
 from partprop.model.network import Network
-from partprop.tracking.segmenter import Segmenter, Settings
+from partprop.tracking.segmenter import Segmenter
+from partprop.tracking.settings import Settings
 from partprop.tracking.videos import object_boxes
 
 

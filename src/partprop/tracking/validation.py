@@ -10,7 +10,7 @@ from partprop.evaluation.results import summarise
 from partprop.evaluation.schema import Metrics
 from partprop.evaluation.scoring import SequenceScores, score_sequence
 from partprop.model.network import Network
-from partprop.tracking.segmenter import Settings
+from partprop.tracking.settings import Settings
 from partprop.tracking.videos import object_boxes, segment_sequence
 
 

@@ -8,7 +8,8 @@ from partprop.data.video import Sequence
 from partprop.errors import UserError
 from partprop.model.network import Network
 from partprop.tracking.result import Result
-from partprop.tracking.segmenter import Segmenter, Settings
+from partprop.tracking.segmenter import Segmenter
+from partprop.tracking.settings import Settings
 
 TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
 """Of tracks.csv."""
