@@ -158,7 +158,9 @@ class VideoClips:
 
 @dataclass(frozen=True)
 class StillClips:
-    """Four frames made of a still image's instance by affine and thin-plate-spline motion (RGMP, section 3.2).
+    """Four frames made of a still image's instance by affine and thin-plate-spline motion.
+
+    RGMP (section 3.2) trains on such pairs; splines are MaskTrack's (section 3.2).
 
     Half of the time the instance moves over another image instead of its own; sometimes a third image's instance
     passes in front. Because the motion is known, so are the true boxes of what is seen of the parts.

@@ -33,9 +33,9 @@ class ImageNetWeights:
 def build_backbone(name: BackboneName) -> nn.Module:
     """A network whose forward maps normalised images (B, 3, H, W) to [C2, C3, C4, C5] at strides 4, 8, 16, 32.
 
-    EfficientNet-Lite0 has 24, 40, 112, 320 channels, ResNet-50-v2 256, 512, 1024, 2048. The batch norms of Lite0 are
-    folded into the convolutions in front of them; those of ResNet-50-v2, which stand before their convolutions, are
-    frozen. The weights are random; see `load_backbone`.
+    EfficientNet-Lite0 has 24, 40, 112, 320 channels, ResNet-50-v2 256, 512, 1024, 2048. Batch norms are folded
+    into the convolutions in front of them; those that have none, the first of each block of ResNet-50-v2, are frozen.
+    The weights are random; see `load_backbone`.
     """
     network = timm.create_model(_TIMM_NAMES[name], features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
     return _made_fast(network)

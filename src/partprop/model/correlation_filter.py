@@ -11,10 +11,11 @@ LEAST_LOG_RIDGE = -8.0  # keeps a frame of one colour solvable in single precisi
 class CorrelationFilter(nn.Module):
     """Ridge regression of object (1) against ground (-1) on a cell's key and the mean key around it, in closed form.
 
-    The aim and its solution are those of discriminative correlation filters (MOSSE, Bolme et al., CVPR 2010; KCF,
-    Henriques et al., TPAMI 2015), the use of the response as a coarse mask for a decoder is FRTM's (Robinson et al.,
-    CVPR 2020, 3.1). Where attention asks which single pixel is the most similar, the filter weighs what sets the whole
-    object apart. Ridge, gain and keys learn through the solution; no weight of the network is tuned to the video.
+    The aim is that of discriminative correlation filters (MOSSE, Bolme et al., CVPR 2010; KCF, Henriques et al., TPAMI
+    2015), which regress over all shifts of a template instead; the use of the response as a coarse mask for a decoder
+    is FRTM's (Robinson et al., CVPR 2020, 3.1). Where attention asks which single pixel is the most similar, the filter
+    weighs what sets the whole object apart. Ridge, gain and keys learn through the solution; no weight of the network
+    is tuned to the video.
     """
 
     def __init__(self) -> None:

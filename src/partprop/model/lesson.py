@@ -44,7 +44,7 @@ class Lesson(NamedTuple):
 
 
 def disturb(mask: Tensor, errors: MaskErrors) -> Tensor:
-    """A mask (B, 1, h, w) in [0, 1] with errors: as MaskTrack trains (Perazzi et al., CVPR 2017, section 3.2)."""
+    """A mask (B, 1, h, w) in [0, 1] with errors, much as MaskTrack trains (Perazzi et al., CVPR 2017, section 3.2)."""
     height, width = mask.shape[2:]
     drift = F.interpolate(errors.drift, size=(height, width), mode="bicubic", align_corners=False)
     straight = F.affine_grid(torch.eye(2, 3).to(mask).expand(len(mask), 2, 3), list(mask.shape), align_corners=False)

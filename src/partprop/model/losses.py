@@ -94,7 +94,7 @@ def tracking_loss(scores: Tensor, boxes: Tensor, last: Tensor, tracked: Tensor) 
     """Balanced cross-entropy of the part tracker's scores.
 
     A place is positive within a quarter of the last box of the true centre and negative beyond half of it (SiamFC, 2.2,
-    has the same radius rule in pixels). Positives and negatives weigh the same.
+    has one radius, in pixels, for both). Positives and negatives weigh the same.
 
     Args:
         scores: (B, P, R, R) logits.

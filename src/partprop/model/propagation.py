@@ -148,8 +148,8 @@ class MaskDecoder(nn.Module):
 def join_parts(prior: Tensor, corrections: Tensor, boxes: Tensor, reliability: Tensor, stride: float = 1.0) -> Tensor:
     """Add the parts' corrections to the prior, averaged by reliability (FAVOS, Cheng et al., CVPR 2018, 3.3).
 
-    A part counts more the smaller its window is, for it is decoded in finer cells, and less towards its border, where
-    it saw the least around it. Outside all parts is background.
+    A part counts more the smaller its window is, for in training it is decoded in finer cells, and less towards
+    its border, where it saw the least around it. Outside all parts is background.
 
     Args:
         prior: (H, W) logits.

@@ -1,4 +1,4 @@
-"""One object from frame to frame: its parts are tracked, correlated and decoded, and looked for when it is lost."""
+"""One object from frame to frame: its parts are tracked, correlated and decoded; when it is lost, it is looked for."""
 
 from dataclasses import dataclass, replace
 
@@ -19,10 +19,10 @@ from partprop.tracking.settings import Settings
 
 CANDIDATES = 4  # places of the frame at which a lost object is looked for
 HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost object to be found again
-SIZE_MEMORY = 0.97  # per frame: an object that is being covered keeps its size for about thirty frames
+SIZE_MEMORY = 0.97  # per frame: the size of an object that is being covered fades, in thirty frames to 0.4
 EARLIER = 2  # frames before the previous one in which contours of a single object are looked for, too
 LEAST_PARTS = 2  # of each of several objects, which share the number of parts
-COARSE = 4  # cells a side of what is remembered as one of the first frame beyond it
+COARSE = 4  # cells a side of what is remembered as one of the reference, beyond `remembered_cells`
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
 
@@ -40,7 +40,7 @@ class Track:
     next_name: int
     memory: Memory  # the reference and, from `memory_every` on, the object's surroundings in a frame of late
     earlier: tuple[FineFrame, ...] = ()  # frames before the previous one, the last first, since it was lost
-    age: int = 0  # frames after the first in which it was seen
+    age: int = 0  # frames after the reference in which it was seen
     lost: bool = False
 
 
@@ -48,7 +48,7 @@ class Follower:
     """Follows objects one by one; what it knows of each is its `Track` alone.
 
     Masks (H, W) are at the working resolution with its padding. `before` and `features` are of the previous and of the
-    current frame; `objects` is how many the video has.
+    current frame; `objects` is how many are followed or lost at present.
 
     Args:
         network: in evaluation mode.
@@ -72,7 +72,10 @@ class Follower:
         return Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
 
     def move(self, tracked: Track, before: Features, features: Features) -> tuple[Track, Tensor]:
-        """The object in the next frame, and its probability (H, W) there, before it is merged with others."""
+        """The object in the next frame, and its probability (H, W) there, before it is merged with others.
+
+        Of one that is lost, the probability is zero.
+        """
         return (self._search if tracked.lost else self._follow)(tracked, before, features)
 
     def _follow(self, tracked: Track, before: Features, features: Features) -> tuple[Track, Tensor]:
