@@ -54,7 +54,9 @@ def main() -> None:
 def describe(sequence: Sequence, network: Network, settings: Settings) -> str:
     """A line of measures; shares of the true mask's area. The picture is written on the way."""
     results = [result for _, result in segment_sequence(network, settings, sequence)]
-    shown = [index for index in range(1, len(sequence) - 1) if _foreground(sequence.labels(index)).any()]
+    shown = [index for index in range(1, len(sequence) - 1) if _foreground(sequence, index).any()]
+    if not shown:
+        return f"{sequence.name:16s} shows no object in a frame with a mask, but for the first and the last"
     rows = [_compare(sequence, index, results[index]) for index in shown]
     table = pd.DataFrame(rows, columns=["J", "F", "missed", "much", "lost"], index=shown)
     _draw(sequence, results, table["J"])
@@ -63,13 +65,15 @@ def describe(sequence: Sequence, network: Network, settings: Settings) -> str:
 
 
 def _compare(sequence: Sequence, index: int, result: Result) -> tuple[float, float, float, float, bool]:
-    true, found = _foreground(sequence.labels(index)), result.labels > 0
+    true, found = _foreground(sequence, index), result.labels > 0
     missed, much = (true & ~found).sum() / true.sum(), (found & ~true).sum() / true.sum()
     return jaccard(found, true), boundary_f(found, true), missed, much, not found.any()
 
 
-def _foreground(labels: np.ndarray) -> np.ndarray:
-    return (labels > 0) & (labels != VOID)
+def _foreground(sequence: Sequence, index: int) -> np.ndarray:
+    """The objects' pixels in a frame; none where it has no mask."""
+    labels = sequence.labels(index)
+    return np.zeros((1, 1), bool) if labels is None else (labels > 0) & (labels != VOID)
 
 
 def _draw(sequence: Sequence, results: list[Result], j: pd.Series) -> None:

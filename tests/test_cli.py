@@ -35,6 +35,7 @@ def test_check_names_what_it_looked_at(mini_params: Path) -> None:
         ("shards: [0, 1]", f"shards: {list(range(9))}", "params.yaml: infer.shards: 9 shards for 8"),
         ("source: synthetic # ", "source: not/there # ", "not/there: no such folder"),
         ("source: synthetic # ", "source: empty # ", "empty: holds no COCO"),
+        ("weights: imagenet #", "weights: ~/not/there.pth #", "backbone.weights: ~/not/there.pth: no such file"),
     ],
 )
 def test_check_ends_with_one_line(mini_params: Path, old: str, new: str, line: str) -> None:
@@ -82,7 +83,10 @@ def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         cli.main()
 
 
-@pytest.mark.parametrize("found_by", ["VIRTUAL_ENV", "DVC_ROOT", "working directory", "CONDA_PREFIX", "PATH"])
+FOUND_BY = ["VIRTUAL_ENV", "DVC_ROOT", "working directory", "CONDA_PREFIX", "PATH"]
+
+
+@pytest.mark.parametrize("found_by", [*FOUND_BY, "working directory, another project's activated"])
 def test_the_stage_script_runs_this_folders_code_in_an_environment_that_is_not_activated(
     tmp_path: Path, found_by: str
 ) -> None:
@@ -101,8 +105,12 @@ def test_the_stage_script_runs_this_folders_code_in_an_environment_that_is_not_a
     if found_by == "DVC_ROOT":
         programs = tmp_path / "main/.venv/bin"
         environment["DVC_ROOT"] = str(tmp_path / "main")
-    elif found_by == "working directory":
+    elif found_by.startswith("working directory"):
         programs = snapshot / ".venv/bin"
+        if "another" in found_by:
+            (tmp_path / "other/bin").mkdir(parents=True)
+            shutil.copy("/bin/false", tmp_path / "other/bin/python")
+            environment["VIRTUAL_ENV"] = str(tmp_path / "other")
     elif found_by == "PATH":
         environment["PATH"] = f"{programs}:/usr/bin:/bin"
     else:
@@ -111,6 +119,7 @@ def test_the_stage_script_runs_this_folders_code_in_an_environment_that_is_not_a
     name = "python3" if found_by == "PATH" else "python"
     (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     os.chmod(programs / name, 0o755)
+    shutil.copy(programs / name, programs / "partprop")
     done = subprocess.run(
         ["scripts/stage", "infer", "--shard", "1"], cwd=snapshot, env=environment, capture_output=True, text=True
     )

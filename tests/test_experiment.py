@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from partprop.errors import UserError
 from partprop.experiment import INPUTS_TAG, PARENT_TAG, STATE_TAG, Runs, pipeline_state, reconcile, start_run
 
 STAGES = """
@@ -79,6 +80,48 @@ def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) 
     assert (checkout / "mlruns" / first.info.run_id / "artifacts/table/a.csv").exists()
 
 
+def test_what_changes_while_a_stage_runs_is_found_out(checkout: Path) -> None:
+    """DVC would record what was made of the old input as made of the new one."""
+    (checkout / "first.txt").write_text("1", encoding="utf-8")
+    with start_run("second", {}) as log:
+        log.require_same_inputs()
+    with pytest.raises(UserError, match=r"stage second: first\.txt changed while it ran"), start_run("second", {}):
+        (checkout / "first.txt").write_text("2", encoding="utf-8")
+    with start_run("second", {}) as log:
+        set_parts(checkout, 6, 7)
+        with pytest.raises(UserError, match=r"segmentation\.parts changed while it ran"):
+            log.require_same_inputs()
+        set_parts(checkout, 7, 6)
+    last, changed, first = (run.info.status for run in Runs(checkout).find({"stage": "second"}))
+    assert (first, changed, last) == ("FINISHED", "FAILED", "FINISHED")
+
+
+def test_the_pipelines_run_is_as_good_as_its_worst_stage(checkout: Path) -> None:
+    def parent_status() -> str:
+        [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
+        return parent.info.status
+
+    with pytest.raises(ValueError, match="broken"), start_run("first@0", {}):
+        raise ValueError("broken")
+    with start_run("second", {}):
+        pass
+    runs = Runs(checkout)
+    assert parent_status() == "FAILED", "a stage beside it ended later, and well"
+    with start_run("first@0", {}):
+        pass
+    assert parent_status() == "FINISHED"
+
+
+def test_a_run_whose_process_had_no_time_to_end_it_is_ended_by_the_next(checkout: Path) -> None:
+    killed = "import os, sys; from partprop.experiment import start_run\nwith start_run('second', {}): os._exit(9)"
+    subprocess.run([sys.executable, "-c", killed], cwd=checkout, check=False)
+    runs = Runs(checkout)
+    assert [run.info.status for run in runs.find({"stage": "second"})] == ["RUNNING"]
+    with start_run("second", {}):
+        pass
+    assert [run.info.status for run in runs.find({"stage": "second"})] == ["FINISHED", "KILLED"]
+
+
 def test_extra_processes_of_a_training_on_several_gpus_log_nothing(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +159,9 @@ def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) 
     [made] = runs.find({"stage": "first@0"})
     [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
     assert len(parent.data.tags["dvc.lock"]) == 64
+    reconcile()
+    [again] = runs.find({STATE_TAG: pipeline_state(checkout)})
+    assert again.info.end_time == parent.info.end_time, "a look at it later does not make it longer"
     assert not [tag for tag in parent.data.tags if tag.startswith("restored")], "its own runs made all"
 
     set_parts(checkout, 6, 7)

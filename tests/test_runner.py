@@ -107,7 +107,13 @@ def test_failures_leave_their_line_until_the_stage_runs_again(stages: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("name", "shard", "line"), [("trian", None, "no stage trian"), ("infer", 5, "--shard 5: not in")]
+    ("name", "shard", "line"),
+    [
+        ("trian", None, "no stage trian"),
+        ("infer", 5, "--shard 5: not in"),
+        ("infer", None, "runs in shards; add --shard"),
+        ("baselines", 0, "--shard 0: stage baselines has no shards"),
+    ],
 )
 def test_what_does_not_exist_is_one_line(stages: Callable[..., None], name: str, shard: int | None, line: str) -> None:
     with pytest.raises(UserError, match=line):

@@ -13,6 +13,7 @@ from partprop.data.layouts import COCO, DAVIS, Layout
 from partprop.data.trees import archive_tree, folder_tree
 from partprop.errors import UserError
 from partprop.params import load_params
+from partprop.paths import in_main_checkout
 from partprop.shards import require_sequences
 from partprop.sources import note_sources
 
@@ -38,6 +39,10 @@ def check_everything() -> Iterator[str]:
         size = source_size(source, layout)
         needed += 2 * size  # once for the stages, once in DVC's cache
         yield f"{key}: {source}" + (f", {size / GIGABYTE:.2f} GB" if size else "")
+    weights = params.backbone.weights
+    if weights != "imagenet" and not in_main_checkout(weights).is_file():
+        raise UserError(f"backbone.weights: {weights}: no such file; give `imagenet` or an existing file")
+    yield f"backbone.weights: {weights}"
     note_sources(params)
     yield f"environment: {require_environment()} packages"
     yield f"disk: {require_disk(Path.cwd(), needed) / GIGABYTE:.1f} GB free"

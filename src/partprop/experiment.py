@@ -6,7 +6,7 @@ All of it lies in the main checkout (mlflow.db, mlruns/), also for experiments t
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from mlflow.entities import Run as StoredRun
 
 from partprop import __version__
 from partprop.code_version import code_version
-from partprop.lineage import inputs_hash, planned_entry, reproduced_entries
+from partprop.errors import UserError
+from partprop.lineage import Entry, changed_inputs, inputs_hash, planned_entry, reproduced_entries
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +33,26 @@ LOCK_TAG = "dvc.lock"
 RESTORED_TAG = "restored"
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+WORST_FIRST = ("FAILED", "KILLED", "FINISHED")
 
 
 class Run:
-    """The child run of a stage, as the stage sees it."""
+    """The child run of a stage, as the stage sees it.
+
+    Args:
+        check: raises UserError if what the stage was started on has changed.
+    """
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def require_same_inputs(self) -> None:
+        """To be called before what would let the stage go on is deleted; the end of each stage asks in any case.
+
+        Raises:
+            UserError: code, parameters or data have changed since the stage began.
+        """
+        self._check()
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers, at a step of a curve or once for all. MLflow takes no ampersand: J&F becomes J_and_F."""
@@ -68,6 +85,9 @@ class Run:
 class SilentRun(Run):
     """Keeps nothing."""
 
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """See `Run`."""
 
@@ -90,27 +110,33 @@ def start_run(stage: str, parameters: Mapping[str, Any]) -> Iterator[Run]:
     Args:
         stage: the stage as DVC names it, e.g. infer@0.
         parameters: the values of the keys that the stage declares, by dotted key.
+
+    Raises:
+        UserError: what the stage depends on changed while it ran. DVC, which hashes it only now, would record what was
+            made of the old as made of the new.
     """
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:
         yield SilentRun()
         return
     runs = Runs(tracking_root())
-    inputs = inputs_hash(planned_entry(stage))
+    planned = planned_entry(stage)
     with runs.lock:
         parent = runs.parent(pipeline_state(Path.cwd()))
+        runs.end_killed(parent, stage)
         runs.client.update_run(parent, status="RUNNING")
         mlflow.start_run(
             experiment_id=runs.experiment,
             run_name=stage,
             parent_run_id=parent,
             nested=True,
-            tags={STAGE_TAG: stage, INPUTS_TAG: inputs, **_code_tags()},
+            tags={STAGE_TAG: stage, INPUTS_TAG: inputs_hash(planned), **_code_tags()},
             log_system_metrics=True,
         )
     status = "FAILED"
     try:
         mlflow.log_params(dict(parameters))
-        yield Run()
+        yield Run(lambda: _require_unchanged(stage, planned))
+        _require_unchanged(stage, planned)
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
@@ -118,8 +144,7 @@ def start_run(stage: str, parameters: Mapping[str, Any]) -> Iterator[Run]:
     finally:
         mlflow.end_run(status)
         with runs.lock:
-            if not runs.find({PARENT_TAG: parent}, status="RUNNING"):
-                runs.client.set_terminated(parent, status)
+            runs.end_parent(parent)
 
 
 def reconcile() -> None:
@@ -144,7 +169,8 @@ def reconcile() -> None:
         for name, value in _origin_tags(restored, runs.experiment).items():
             runs.client.set_tag(parent, name, value)
         runs.client.set_tag(parent, LOCK_TAG, hashlib.sha256(Path("dvc.lock").read_bytes()).hexdigest())
-        runs.client.set_terminated(parent, "FINISHED")
+        if runs.client.get_run(parent).info.status != "FINISHED":  # or its time would run on
+            runs.client.set_terminated(parent, "FINISHED")
 
 
 def tracking_root() -> Path:
@@ -198,6 +224,20 @@ class Runs:
         tags = {STATE_TAG: state, **_code_tags()}
         return self.client.create_run(self.experiment, run_name=f"pipeline {state[:8]}", tags=tags).info.run_id
 
+    def end_killed(self, parent: str, stage: str) -> None:
+        """End earlier runs of a stage that begins again: their process had no time to."""
+        for run in self.find({PARENT_TAG: parent, STAGE_TAG: stage}, status="RUNNING"):
+            self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def end_parent(self, parent: str) -> None:
+        """End a parent run, if none of its stages runs any more, with the worst of their last results."""
+        statuses: dict[str, str] = {}
+        for run in self.find({PARENT_TAG: parent}):  # the latest first
+            statuses.setdefault(run.data.tags[STAGE_TAG], run.info.status)
+        if "RUNNING" not in statuses.values():
+            worst = next(status for status in WORST_FIRST if status in statuses.values())
+            self.client.set_terminated(parent, worst)
+
     def maker(self, stage: str, inputs: str) -> StoredRun | None:
         """The latest run in which a stage succeeded on these inputs."""
         return next(iter(self.find({STAGE_TAG: stage, INPUTS_TAG: inputs}, status="FINISHED")), None)
@@ -205,6 +245,13 @@ class Runs:
 
 def _database(root: Path) -> Path:
     return root / "mlflow.db"
+
+
+def _require_unchanged(stage: str, planned: Entry) -> None:
+    if changed := changed_inputs(planned, planned_entry(stage)):
+        raise UserError(
+            f"stage {stage}: {', '.join(changed)} changed while it ran; what it made is not of the new, run it again"
+        )
 
 
 def _origin_tags(restored: Mapping[str, str], experiment: str) -> dict[str, str]:

@@ -21,6 +21,12 @@ def inputs_hash(entry: Entry) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
+def changed_inputs(before: Entry, after: Entry) -> list[str]:
+    """Dependencies and parameters that two entries of a stage have with different content, sorted."""
+    first, second = _contents(before), _contents(after)
+    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+
+
 def planned_entry(stage: str) -> Entry:
     """The entry that dvc.lock will have for a stage that is about to run; empty outside a DVC repository."""
     from dvc.exceptions import NotDvcRepoError
@@ -36,6 +42,11 @@ def planned_entry(stage: str) -> Entry:
             return to_single_stage_lockfile(planned)
     except NotDvcRepoError:
         return {}
+
+
+def _contents(entry: Entry) -> dict[str, Any]:
+    parameters = {key: value for keys in entry.get("params", {}).values() for key, value in keys.items()}
+    return {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])} | parameters
 
 
 def reproduced_entries() -> dict[str, Entry] | None:

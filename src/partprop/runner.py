@@ -42,8 +42,7 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     params = load_params(PARAMS)
     require_sequences(params)
     keys = declared_keys(name, PIPELINE)
-    if shard is not None and shard not in params.infer.shards:
-        raise UserError(f"--shard {shard}: not in infer.shards of {PARAMS}")
+    _require_shard(name, shard, params)
     if name.startswith("download_") or name == "backbone":
         note_sources(params)  # for plain dvc, which cannot look at a source before it starts the stage
     set_threads(threads_of(name, params))
@@ -54,6 +53,15 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     arguments = [] if shard is None else [shard]
     with start_run(stage, declared_values(params, keys)) as log:
         import_module(f"partprop.stages.{name}").run(DeclaredParams(params, name, keys), log, *arguments)
+
+
+def _require_shard(name: str, shard: int | None, params: Params) -> None:
+    if name != "infer" and shard is not None:
+        raise UserError(f"--shard {shard}: stage {name} has no shards; leave it out")
+    if name == "infer" and shard is None:
+        raise UserError(f"stage {name}: runs in shards; add --shard with one of {params.infer.shards}")
+    if shard is not None and shard not in params.infer.shards:
+        raise UserError(f"--shard {shard}: not in infer.shards of {PARAMS}")
 
 
 def threads_of(name: str, params: Params) -> int:

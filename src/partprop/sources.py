@@ -13,6 +13,7 @@ from partprop.data.download import source_manifest, stamp
 from partprop.errors import UserError
 from partprop.files import replacing
 from partprop.params import Params, read_yaml
+from partprop.paths import in_main_checkout
 
 SOURCES = Path("sources.yaml")
 NOT_LOCAL = "not local"
@@ -33,7 +34,7 @@ def note_sources(params: Params) -> None:
 def _stamp(weights: str, recorded: str) -> str:
     if weights == "imagenet":
         return NOT_LOCAL
-    path = Path(weights)
+    path = in_main_checkout(weights)
     return stamp([(path.name, path)]) if path.is_file() else recorded
 
 

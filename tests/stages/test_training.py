@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,14 @@ def test_held_out_sequences_are_not_trained_on(checkout: Path):
     training, held_out = split_sequences(open_davis(paths.DAVIS, "train", 2016), ["train-01"])
     assert [sequence.name for sequence in held_out] == ["train-01"]
     assert [sequence.name for sequence in training] == ["train-00", "train-02"]
+
+
+def test_sequences_whose_first_frames_cannot_be_scored_are_named_before_anything_is_trained(checkout: Path):
+    held_out = open_davis(paths.DAVIS, "train", 2016)[:1]
+    train_tracking.require_annotated(held_out, 3)
+    sparse = [replace(held_out[0], masks=(held_out[0].masks[0], None, *held_out[0].masks[2:]))]
+    with pytest.raises(UserError, match=r"validate_frames: the first 3 frames of train-00 have 2 masks, 3 are needed"):
+        train_tracking.require_annotated(sparse, 3)
 
 
 def test_unknown_and_all_held_out_are_one_line(checkout: Path):

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from partprop.data.coco import CocoImages, open_coco
 from partprop.data.images import decoded_size
-from partprop.data.video import Sequence, open_davis
+from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
 from partprop.errors import UserError
-
-LEAST_ANNOTATED = 3
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from partprop.data.layouts import COCO, DAVIS, Layout, RemoteFile
 from partprop.data.trees import ARCHIVE_SUFFIXES, Tree, archive_tree, folder_tree
 from partprop.errors import UserError
 from partprop.files import replacing_folder
+from partprop.paths import in_main_checkout
 
 T = TypeVar("T")
 
@@ -85,7 +86,7 @@ def local_source(source: str) -> Path:
     Raises:
         UserError: there is none.
     """
-    path = Path(os.environ.get("DVC_ROOT", "")) / Path(source).expanduser()
+    path = in_main_checkout(source)
     if path.is_dir() or (path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES)):
         return path
     if path.exists():

@@ -21,6 +21,7 @@ from partprop.errors import UserError
 __all__ = ["VOID", "Sequence", "open_davis", "open_sequences", "read_labels", "write_labels"]
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
+LEAST_ANNOTATED = 3  # frames with masks of a sequence: the first and the last do not count
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from partprop.data.video import VOID, Sequence, read_labels
+from partprop.data.video import LEAST_ANNOTATED, VOID, Sequence, read_labels
 from partprop.errors import UserError
 from partprop.evaluation.boxes import Tracks, centre_error, overlap, read_tracks
 from partprop.evaluation.frames import ABSENT, FrameScore, object_ids, score_frame
@@ -191,8 +191,10 @@ def _require_known(sequence: Sequence, scored: Scored, objects: list[int], origi
 def _counted(sequence: Sequence) -> Sequence:
     """The frames that count: all annotated ones but the first and the last."""
     annotated = _annotated(sequence)
-    if len(annotated) < 3:
-        raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
+    if len(annotated) < LEAST_ANNOTATED:
+        raise UserError(
+            f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs {LEAST_ANNOTATED} or more"
+        )
     return sequence.part(annotated[1:-1])
 
 

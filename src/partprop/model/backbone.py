@@ -17,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from partprop.errors import UserError
 from partprop.files import replacing
+from partprop.paths import in_main_checkout
 
 BackboneName = Literal["lite0", "resnet50v2"]
 _TIMM_NAMES = {"lite0": "tf_efficientnet_lite0", "resnet50v2": "resnetv2_50"}
@@ -59,7 +60,7 @@ def imagenet_weights(name: BackboneName, source: str) -> ImageNetWeights:
     """
     if source == "imagenet":
         return _lite0_from_package() if name == "lite0" else _from_timm_hub(name)
-    return ImageNetWeights(_read_state(Path(source)), source)
+    return ImageNetWeights(_read_state(in_main_checkout(source)), source)
 
 
 def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Module:

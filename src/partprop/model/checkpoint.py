@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -10,20 +11,37 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from partprop.cache import cache_folder
+from partprop.errors import UserError
 from partprop.files import replacing
 
 
 class Checkpoint:
     """The last state of one training, in a folder of its own outside the stage's outputs.
 
+    Nobody else has it until this object is gone; the further processes of a training on several GPUs share it.
+
     Args:
         folder: as of `checkpoint_folder`.
+
+    Raises:
+        UserError: the same training runs in another checkout, or in another folder of DVC's.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "last.pt"
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder.with_suffix(".lock"), is_singleton=True)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise UserError(
+                    f"{folder}: the same training is running elsewhere; wait for it, or set PARTPROP_CACHE to another "
+                    "folder to train twice"
+                ) from None
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the last state; tensors, numbers, strings and containers of these only."""
@@ -33,10 +51,17 @@ class Checkpoint:
             temporary.write_bytes(content.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
-        """The last state; None where training has not begun."""
+        """The last state; None where training has not begun.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         if not self._file.exists():
             return None
-        return torch.load(self._file, map_location="cpu", weights_only=True)
+        try:
+            return torch.load(self._file, map_location="cpu", weights_only=True)
+        except Exception as error:  # pickle and zip raise their own types
+            raise UserError(f"{self._file}: damaged ({type(error).__name__}); delete it to train anew") from None
 
     def remove(self) -> None:
         """Delete it, once the outputs are written."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,7 @@ def run(params: Params, log: Run, shard: int) -> None:
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump())).to(choose_device("auto"))
     settings = Settings(**params.segmentation.model_dump())
+    drop_former_shards(params.infer.shards)
     seconds, frames = 0.0, 0
     with replacing_folder(paths.RESULTS / str(shard)) as folder:
         for sequence in sequences:
@@ -49,6 +52,13 @@ def run(params: Params, log: Run, shard: int) -> None:
     speed = {"frames_per_second": frames / seconds, "frames": frames, "peak_memory_mb": peak_memory_mb()}
     log.metrics(speed)
     write_json(paths.REPORTS / "infer" / f"{shard}.json", speed)
+
+
+def drop_former_shards(shards: Collection[int]) -> None:
+    """Delete what shards left that are no more; no stage has them for an output, and `evaluate` would read them."""
+    for folder in paths.RESULTS.glob("*"):
+        if folder.name.isdigit() and int(folder.name) not in shards:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequence]:

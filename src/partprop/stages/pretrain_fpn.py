@@ -89,6 +89,7 @@ def run(params: Params, log: Run) -> None:
         log.artifact(REPORT)
         size = settings.image_size
         log.model("fpn", Levels(detector.backbone).eval(), [torch.zeros(2, 3, size, size)])
+        log.require_same_inputs()
         checkpoint.remove()
 
 

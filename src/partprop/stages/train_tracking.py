@@ -21,7 +21,7 @@ from partprop.data.coco import open_coco
 from partprop.data.prefetch import prefetched
 from partprop.data.sampling import Clips, MixedClips, StillClips, VideoClips
 from partprop.data.scenery import Scenery
-from partprop.data.video import Sequence, open_davis
+from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
 from partprop.errors import UserError
 from partprop.files import write_json
 from partprop.model.backbone import load_weights, save_weights
@@ -53,6 +53,7 @@ def run(params: Params, log: Run) -> None:
 
     sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
     training, held_out = split_sequences(sequences, settings.held_out)
+    require_annotated(held_out, settings.validate_frames)
     clips = _clips(training, settings)
     segmentation = Settings(**params.segmentation.model_dump())
 
@@ -114,6 +115,7 @@ def run(params: Params, log: Run) -> None:
         _write(averaged, curves, validations, validate(averaged, segmentation, held_out, None))
         log.artifact(REPORT)
         log.model("tracker", LastMask(averaged).eval(), _example(clips, settings))
+        log.require_same_inputs()
         checkpoint.remove()
 
 
@@ -130,6 +132,21 @@ def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[lis
     if not training:
         raise UserError("train_tracking.held_out: holds out every training sequence; leave some to train on")
     return training, [sequence for sequence in sequences if sequence.name in held_out]
+
+
+def require_annotated(held_out: list[Sequence], frames: int) -> None:
+    """Check that the first frames of each sequence, on which weights are chosen, have masks enough to be scored.
+
+    Raises:
+        UserError: some have not.
+    """
+    for sequence in held_out:
+        count = sum(mask is not None for mask in sequence.masks[:frames])
+        if count < LEAST_ANNOTATED:
+            raise UserError(
+                f"train_tracking.validate_frames: the first {frames} frames of {sequence.name} have {count} masks, "
+                f"{LEAST_ANNOTATED} are needed; have more frames validated"
+            )
 
 
 def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
