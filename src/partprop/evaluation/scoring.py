@@ -192,9 +192,7 @@ def _counted(sequence: Sequence) -> Sequence:
     """The frames that count: all annotated ones but the first and the last."""
     annotated = _annotated(sequence)
     if len(annotated) < LEAST_ANNOTATED:
-        raise UserError(
-            f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs {LEAST_ANNOTATED} or more"
-        )
+        raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
     return sequence.part(annotated[1:-1])
 
 
