@@ -87,14 +87,6 @@ def test_more_shards_than_sequences_are_refused(mini_params: Path) -> None:
         require_sequences(load_params(mini_params))
 
 
-@pytest.mark.parametrize("source", ["data", "data/davis", "./data/davis/DAVIS", "x/../data"])
-def test_data_where_the_pipeline_writes_its_copy_are_refused(mini_params: Path, source: str) -> None:
-    """DVC deletes a stage's outputs before it runs: they would be lost."""
-    edit(mini_params, "    source: synthetic\n    year", f"    source: {source}\n    year")
-    with pytest.raises(UserError, match=r"data\.davis\.source: .* lies in data/.*move the data elsewhere"):
-        require_sequences(load_params(mini_params))
-
-
 def test_something_must_be_left_to_train_on(mini_params: Path) -> None:
     edit(mini_params, r"train_videos: \d+", "train_videos: 6")
     with pytest.raises(UserError, match=r"held_out: all training sequences"):

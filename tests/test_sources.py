@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+import pytest
 import yaml
 
+from partprop.errors import UserError
 from partprop.params import load_params
 from partprop.sources import NOT_LOCAL, SOURCES, note_sources
 
@@ -32,3 +34,12 @@ def test_a_changed_weights_file_is_seen(mini_params: Path):
     seen = noted()["backbone"]
     weights.unlink()  # what was made of them may be in DVC's cache
     assert noted()["backbone"] == seen
+
+
+@pytest.mark.parametrize("source", ["data", "data/davis", "./data/davis/DAVIS", "x/../data"])
+def test_data_where_the_pipeline_writes_its_copy_are_refused(mini_params: Path, source: str) -> None:
+    """DVC deletes a stage's outputs before it runs: they would be lost."""
+    content = mini_params.read_text()
+    mini_params.write_text(content.replace("    source: synthetic\n    year", f"    source: {source}\n    year"))
+    with pytest.raises(UserError, match=r"data\.davis\.source: .* lies in data/.*move the data elsewhere"):
+        note_sources(load_params(mini_params))

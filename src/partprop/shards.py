@@ -5,7 +5,6 @@ from partprop.data.layouts import DAVIS
 from partprop.data.trees import folder_tree
 from partprop.errors import UserError
 from partprop.params import Params
-from partprop.paths import DATA, in_main_checkout
 
 OFFICIAL_VAL_SEQUENCES = {2016: 20, 2017: 30}
 SHOWN = 3  # names of a list in an error
@@ -15,15 +14,8 @@ def require_sequences(params: Params) -> None:
     """Every shard needs a sequence of the validation split, and what is held out must be in the training split.
 
     Raises:
-        UserError: there are more shards than sequences, sequences to hold out are not there or are all there are, or a
-            source lies where the stages write.
+        UserError: there are more shards than sequences, or sequences to hold out are not there or are all there are.
     """
-    for name, source in (("coco", params.data.coco.source), ("davis", params.data.davis.source)):
-        if in_main_checkout(source).resolve().is_relative_to(in_main_checkout(str(DATA)).resolve()):
-            raise UserError(
-                f"params.yaml: data.{name}.source: {source} lies in {DATA}/, where the pipeline replaces everything; "
-                "move the data elsewhere"
-            )
     sequences, shards = val_sequences(params), len(params.infer.shards)
     if sequences is not None and shards > sequences:
         raise UserError(

@@ -13,7 +13,7 @@ from partprop.data.download import source_manifest, stamp
 from partprop.errors import UserError
 from partprop.files import replacing
 from partprop.params import Params, read_yaml
-from partprop.paths import in_main_checkout
+from partprop.paths import DATA, in_main_checkout
 
 SOURCES = Path("sources.yaml")
 NOT_LOCAL = "not local"
@@ -21,9 +21,19 @@ _HEADER = "# What the local sources of data hold: kept up by the pipeline, versi
 
 
 def note_sources(params: Params) -> None:
-    """Renew sources.yaml. What it says of a source that is not here stays: its data may be in DVC's cache."""
+    """Renew sources.yaml. What it says of a source that is not here stays: its data may be in DVC's cache.
+
+    Raises:
+        UserError: a source lies where the stages write, so that DVC would delete it.
+    """
     recorded = read_yaml(SOURCES) if SOURCES.exists() else {}
     sources = {"coco": params.data.coco.source, "davis": params.data.davis.source}
+    for name, source in sources.items():
+        if in_main_checkout(source).resolve().is_relative_to(in_main_checkout(str(DATA)).resolve()):
+            raise UserError(
+                f"params.yaml: data.{name}.source: {source} lies in {DATA}/, where the pipeline replaces everything; "
+                "move the data elsewhere"
+            )
     found = {name: _manifest(source, recorded.get(name, NOT_LOCAL)) for name, source in sources.items()}
     found["backbone"] = _stamp(params.backbone.weights, recorded.get("backbone", NOT_LOCAL))
     if found != recorded:
