@@ -106,7 +106,7 @@ class PretrainFpn(Section):
 class TrainTracking(Section):
     """Training of part tracking, pixel correlation and mask propagation on clips.
 
-    held_out: training sequences that are measured on, not trained. steps, lr, warmup_steps, backbone_lr_scale: as for the
+    held_out: training sequences to measure on instead. steps, lr, warmup_steps, backbone_lr_scale: as for the
     pyramid. batch: clips of four frames a step. crop: pixels a side. still_share: of clips made of still images.
     paste_share: of video clips that get another ground, and of those that get an occluder. max_gap: annotated frames
     between reference and next frame, at the end of the curriculum. parts: of each clip's object, beside the whole.
