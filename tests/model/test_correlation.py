@@ -61,8 +61,8 @@ def test_pixel_correlation_shapes_and_gradients():
     fine_keys, keys = correlation.keys(levels, torch.nn.Identity(), p2)
     torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
-    memory = correlation.memorise(p3, keys, torch.rand(2, 1, 5, 6))
-    evidence = correlation(keys, memory, keys, correlation.know(p3, torch.rand(2, 1, 5, 6)), (0, 0))
+    memory = correlation.memorise(correlation.look(p3), keys, torch.rand(2, 1, 5, 6))
+    evidence = correlation(keys, memory, keys, correlation.know(correlation.look(p3), torch.rand(2, 1, 5, 6)), (0, 0))
     assert evidence.shape == (2, correlation.read_channels, 5, 6)
     previous, coarse = torch.rand(2, 1, 10, 12), torch.rand(2, 1, 3, 2)
     fine = correlation.read_fine(fine_keys[:, :, 2:8, 4:8], [FineFrame(fine_keys, previous)], (2, 4), coarse)
@@ -75,6 +75,14 @@ def test_pixel_correlation_shapes_and_gradients():
     assert p3.grad is not None
     assert p3.grad.abs().sum() > 0
     assert all(parameter.grad is not None for parameter in correlation.parameters())
+
+
+def test_values_are_those_of_frame_and_mask_together():
+    correlation = PixelCorrelation([6, 12, 20], 16, 32, 4)
+    p3, mask = torch.randn(2, 16, 5, 6), torch.rand(2, 1, 5, 6)
+    known = correlation.know(correlation.look(p3), mask)
+    torch.testing.assert_close(known[:, :-1], correlation.value(torch.cat([p3, mask], 1)))
+    assert torch.equal(known[:, -1:], mask)
 
 
 def test_learnt_keys_see_the_finest_level():
@@ -93,8 +101,8 @@ def test_a_window_is_read_as_in_the_whole_frame():
     generator = torch.Generator().manual_seed(4)
     p3, keys = (torch.randn(1, channels, 10, 12, generator=generator) for channels in (8, 16))
     keys, mask = F.normalize(keys, dim=1), torch.rand(1, 1, 10, 12)
-    memory = correlation.memorise(p3, keys, mask)
-    known = correlation.know(p3, mask)
+    look = correlation.look(p3)
+    memory, known = correlation.memorise(look, keys, mask), correlation.know(look, mask)
     whole = correlation(keys, memory, keys, known, (0, 0))
     near = (slice(None), slice(None), slice(1, 9), slice(2, 11))
     window = correlation(keys[:, :, 3:7, 4:9], memory, keys[near], known[near], (2, 2))

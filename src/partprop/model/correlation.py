@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -169,13 +169,24 @@ class PixelCorrelation(nn.Module):
         doubt = ((lead + self.trust_margin) * -self.log_trust_scale.exp()).sigmoid()
         return 1 - remembered[:, None, None, None] * doubt
 
-    def know(self, p3: Tensor, mask: Tensor) -> Tensor:
-        """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known."""
-        return torch.cat([self.value(torch.cat([p3, mask], 1)), mask], 1)
+    def look(self, p3: Tensor) -> Tensor:
+        """The share of a frame's values that is the same for all objects, (B, C, h, w), from P3: most of their cost."""
+        first = cast(nn.Conv2d, self.value[0])
+        return F.conv2d(p3, first.weight[:, :-1], first.bias, padding=1)
 
-    def memorise(self, p3: Tensor, keys: Tensor, mask: Tensor) -> Memory:
-        """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known."""
-        known = self.know(p3, mask).flatten(2)
+    def know(self, look: Tensor, mask: Tensor) -> Tensor:
+        """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known.
+
+        Args:
+            look: (B, C, h, w), as of `look`.
+        """
+        first = cast(nn.Conv2d, self.value[0])
+        hidden = look + F.conv2d(mask, first.weight[:, -1:], padding=1)
+        return torch.cat([self.value[1:](hidden), mask], 1)
+
+    def memorise(self, look: Tensor, keys: Tensor, mask: Tensor) -> Memory:
+        """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known; look is as of `look`."""
+        known = self.know(look, mask).flatten(2)
         return Memory(keys.flatten(2), known[:, :-1], known[:, -1], object_cells(known[:, -1], 1))
 
     def forward(

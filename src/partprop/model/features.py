@@ -16,8 +16,8 @@ COARSEST = 32  # stride of P5, the coarsest level that is used
 class Features:
     """A frame's image (B, 3, ·, ·) at stride 2, pyramid levels (B, C, ·, ·), unit keys (B, K, ·, ·) at strides 8, 4.
 
-    detail, body and context are what the decoder sees of P2, P3 and P4, as of `MaskDecoder.prepare_frame`. Where a
-    frame was not encoded, all are zero.
+    detail, body and context are what the decoder sees of P2, P3 and P4, as of `MaskDecoder.prepare_frame`; look is what
+    values hold of P3, as of `PixelCorrelation.look`. Where a frame was not encoded, all are zero.
     """
 
     image: Tensor
@@ -27,6 +27,7 @@ class Features:
     detail: Tensor
     body: Tensor
     context: Tensor
+    look: Tensor
     keys: Tensor
     fine_keys: Tensor
 

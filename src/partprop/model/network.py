@@ -88,12 +88,13 @@ class Network(nn.Module):
         backbone_levels, (p2, p3, p4, p5) = self.pyramid.levels(images)
         fine_keys, keys = self.correlation.keys(backbone_levels[:3], self.pyramid.finest, p2)
         prepared = self.decoder.prepare_frame(self.pyramid.finest, p2, p3, p4)
-        return Features(F.avg_pool2d(images, 2), p3, p4, p5, *prepared, keys, fine_keys)
+        halved = F.interpolate(images, scale_factor=0.5, mode="bilinear", align_corners=False)  # the mean of each four
+        return Features(halved, p3, p4, p5, *prepared, self.correlation.look(p3), keys, fine_keys)
 
     def memorise(self, features: Features, mask: Tensor) -> Memory:
         """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, is known."""
         small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
-        return self.correlation.memorise(features.p3, features.keys, small)
+        return self.correlation.memorise(features.look, features.keys, small)
 
     def fit_filter(self, features: Features, mask: Tensor) -> Tensor | None:
         """Weights (B, D) of the correlation filter that tells object from ground in a frame with mask (B, 1, H, W).
@@ -140,7 +141,7 @@ class Network(nn.Module):
         correlation, grid = self.correlation, features.keys.shape[2:]
         near = grown(window, correlation.radius, grid)
         small = F.interpolate(mask, size=grid, mode="area")
-        known = correlation.know(cut(before.p3, near), cut(small, near))
+        known = correlation.know(cut(before.look, near), cut(small, near))
         inner = within(window, near)
         offset = (inner[0].start, inner[1].start)
         read = correlation(cut(features.keys, window), reference, cut(before.keys, near), known, offset)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 FAINT = 1 / 16  # a mask with no more than half of it in every cell shows no object
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
+UNREACHABLE = -1e4  # added to a similarity that does not count; finite, or gradients would be no numbers
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,11 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
         (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
         best cosine with the object and with any pixel, in [-1, 1].
     """
-    similarity = memory.keys.transpose(1, 2) @ (temperature * keys)
-    readout = torch.cat([memory.values, memory.mask[:, None]], 1) @ similarity.softmax(dim=1)
+    similarity = (temperature * keys).transpose(1, 2) @ memory.keys
+    readout = similarity.softmax(2) @ torch.cat([memory.values, memory.mask[:, None]], 1).transpose(1, 2)
     with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
-        best = _best_matches(similarity.detach(), memory.is_object, -temperature)
-        odds = matches(*best, temperature)
-    return torch.cat([readout, odds.transpose(1, 2)], 1)
+        odds = matches(similarity.detach(), memory.is_object[:, None], temperature)
+    return torch.cat([readout, odds], 2).transpose(1, 2)
 
 
 def object_cells(mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
@@ -89,20 +89,22 @@ def object_cells(mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
     return mask > 0.5 * torch.where(most > 0.5, 1.0, most).clamp(min=FAINT)
 
 
-def _best_matches(similarity: Tensor, is_object: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    """The best of similarities (B, M, N) with object and background (B, M), (B, N, 1) each; uses them up."""
-    best_object, best_ground = [], []
-    least = least.to(similarity.dtype)  # in half precision, the products of matrices are, but not the temperature
-    for each, inside in zip(similarity, is_object, strict=True):
-        rows = inside.nonzero()[:, 0]
-        none = least.expand(1, each.shape[1])
-        best_object.append(torch.cat([each[rows], none]).amax(0))
-        each[rows] = least  # whole passes over the matrix are what takes time here
-        best_ground.append(each.amax(0))
-    return torch.stack(best_object)[..., None], torch.stack(best_ground)[..., None]
+def matches(similarity: Tensor, is_object: Tensor, temperature: Tensor) -> Tensor:
+    """Match and best cosines (…, N, 3), as of `read`.
 
-
-def matches(best_object: Tensor, best_ground: Tensor, temperature: Tensor) -> Tensor:
-    """Match and best cosines (…, 3), as of `read`, from the best similarities (…, 1), cosines times the temperature."""
+    Args:
+        similarity: (…, N, M), cosines times the temperature.
+        is_object: (…, 1, M) boolean, of what is seen.
+        temperature: scalar.
+    """
+    best_object, best_ground = (
+        (similarity + barrier(hidden, similarity)).amax(-1, keepdim=True).maximum(-temperature)
+        for hidden in (~is_object, is_object)
+    )
     best = torch.maximum(best_object, best_ground)
     return torch.cat([torch.sigmoid(best_object - best_ground), best_object / temperature, best / temperature], -1)
+
+
+def barrier(hidden: Tensor, like: Tensor) -> Tensor:
+    """What is to be added to similarities so that hidden ones do not count: several times faster than to fill them."""
+    return hidden.to(like.dtype) * UNREACHABLE

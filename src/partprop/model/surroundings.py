@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.model.readout import matches, object_cells
+from partprop.model.readout import barrier, matches, object_cells
 
-UNREACHABLE = -1e4  # similarity to what may not be read; finite, or gradients would be no numbers
 BLOCK = 8  # side of the blocks that look at their neighbourhood together; about that, where no blocks are chosen
 
 Sides = tuple[int, int]
@@ -48,11 +47,12 @@ class Surroundings:
         self._chosen, self._temperature = chosen, temperature
         self._offset, self._radius, self._window = offset, radius, (rows + 2 * radius, columns + 2 * radius)
         padding = (0, self._columns * columns - self._width, 0, self._rows * rows - self._height)
-        queries = _blocks(F.pad(temperature * keys, padding), self._block, self._block, chosen)
+        queries = _blocks(_as_multiplied(F.pad(temperature * keys, padding)), self._block, self._block, chosen)
         near = within_radius(self._block, self._window, (radius, radius), radius).to(keys.device)
         exists = self._around(torch.ones_like(other_keys[:, :1]))[..., 0] > 0
-        similarity = queries @ self._around(other_keys).transpose(1, 2)
-        self._similarity = similarity.masked_fill_(~(near & exists[:, None]), UNREACHABLE)
+        self._similarity = queries @ self._around(other_keys).transpose(1, 2)
+        self._similarity += barrier(~near, self._similarity)
+        self._similarity += barrier(~exists[:, None], self._similarity)
 
     def attend(self, known: Tensor) -> Tensor:
         """What is known (B, K, H, W) of the other frame, read by attention: (B, K, h, w)."""
@@ -71,15 +71,11 @@ class Surroundings:
     def best_matches(self, mask: Tensor) -> Tensor:
         """Match and best cosines (B, 3, h, w), as of `read`, with the other frame's mask (B, 1, H, W)."""
         inside = self._around(object_cells(mask, (1, 2, 3)).to(mask.dtype))[..., 0][:, None] > 0
-        best_object, best_ground = (
-            self._similarity.masked_fill(hidden, UNREACHABLE).amax(2, keepdim=True).maximum(-self._temperature)
-            for hidden in (~inside, inside)
-        )
-        return self._unblock(matches(best_object, best_ground, self._temperature))
+        return self._unblock(matches(self._similarity, inside, self._temperature))
 
     def _around(self, cells: Tensor) -> Tensor:
         shape = (self._rows * self._block[0], self._columns * self._block[1])
-        surroundings = _surroundings(cells, self._offset, shape, self._radius)
+        surroundings = _surroundings(_as_multiplied(cells), self._offset, shape, self._radius)
         return _blocks(surroundings, self._window, self._block, self._chosen)
 
     def _unblock(self, cells: Tensor) -> Tensor:
@@ -89,6 +85,12 @@ class Surroundings:
         cells = cells.view(self._batch, self._rows, self._columns, *self._block, -1).permute(0, 5, 1, 3, 2, 4)
         cells = cells.flatten(4, 5).flatten(2, 3)
         return cells[..., : self._height, : self._width]
+
+
+def _as_multiplied(cells: Tensor) -> Tensor:
+    """Cells in the precision in which matrices are multiplied here, so that no more than that is copied."""
+    device = cells.device.type
+    return cells.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else cells
 
 
 def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int], radius: int) -> Tensor:

@@ -93,6 +93,7 @@ def _costly(network: Network) -> list[tuple[nn.Module, str]]:
     return [
         (network.pyramid, "levels"),
         (network.decoder, "prepare_frame"),
+        (correlation, "look"),
         (correlation, "forward"),
         (correlation, "read_fine"),
         (network.decoder, "forward"),
