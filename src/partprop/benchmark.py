@@ -20,7 +20,7 @@ OBJECTS = 3
 SIDE = 150  # pixels of an object
 APART, TOGETHER = 250, 100  # pixels from one object to the next: most of the frame is encoded, or little of it
 PARTS = {
-    "encode": "backbone, FPN, keys",
+    "encode": "frame: backbone to keys",
     "tracker": "part tracker",
     "memorise": "memory",
     "fit_filter": "correlation filter",

@@ -106,8 +106,8 @@ class PretrainFpn(Section):
 class TrainTracking(Section):
     """Training of part tracking, pixel correlation and mask propagation on clips.
 
-    held_out: training sequences to measure on instead. steps, lr, warmup_steps, backbone_lr_scale: as for the
-    pyramid. batch: clips of four frames a step. crop: pixels a side. still_share: of clips made of still images.
+    held_out: training sequences that are measured on, never trained on. steps, lr, warmup_steps, backbone_lr_scale: as
+    for the pyramid. batch: clips of four frames a step. crop: pixels a side. still_share: of clips of still images.
     paste_share: of video clips that get another ground, and of those that get an occluder. max_gap: annotated frames
     between reference and next frame, at the end of the curriculum. parts: of each clip's object, beside the whole.
     ema_decay: of the moving average of the weights, which is what is validated and kept. validate_every: steps, on the

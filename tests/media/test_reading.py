@@ -197,6 +197,16 @@ def test_a_repeated_time_delays_none_of_the_others(write_video, monkeypatch: pyt
     assert [float(frame.time) for frame in frames] == [0, 0.04, 0.041, 0.12, 0.16, 0.2]
 
 
+def test_a_clock_that_is_set_back(write_video, tmp_path: Path):
+    first, second = write_video("a.ts", frames=40, start=3), write_video("b.ts", frames=10)
+    both = tmp_path / "both.ts"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    frames = open_frames(both)
+    times = [frame.time for frame in frames]
+    assert times == pytest.approx([number / 25 for number in range(50)], abs=0.001)
+    assert any("set back, first at frame 40" in line for line in frames.complaints)
+
+
 def test_frames_of_another_size_are_stretched_and_reported(write_video):
     small = write_video("small.h264", frames=3, size=(24, 32)).read_bytes()
     path = write_video("clip.h264", frames=5)

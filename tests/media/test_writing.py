@@ -78,14 +78,15 @@ def test_sound_that_changes_on_the_way_comes_out_alike():
     def piece(seconds: float, rate: int, layout: str) -> av.AudioFrame:
         samples = np.full((1 + (layout == "stereo"), rate), 0.3, np.float32)
         made = av.AudioFrame.from_ndarray(samples, "fltp", layout)
-        made.sample_rate, made.pts, made.time_base = rate, round(seconds * rate), Fraction(1, rate)
+        made.sample_rate, made.pts, made.time_base = rate, round(seconds * 90000), Fraction(1, 90000)  # as in MPEG-TS
         return made
 
     pieces = [piece(0, 8000, "mono"), piece(1, 44100, "stereo"), piece(2, 8000, "mono")]
     made = list(_resampled(iter(pieces), "mono", 8000))
     assert {(each.format.name, each.layout.name, each.sample_rate) for each in made} == {("fltp", "mono", 8000)}
     assert sum(each.samples for each in made) == pytest.approx(3 * 8000, abs=100)
-    assert [float(each.pts * each.time_base) for each in made] == pytest.approx([0, 1, 2], abs=0.01)
+    assert [each.pts for each in made] == pytest.approx([0, 8000, 16000], abs=80)
+    assert {each.time_base for each in made} == {Fraction(1, 8000)}
 
 
 def test_sound_of_a_rate_that_aac_does_not_have(tmp_path: Path):
@@ -108,6 +109,17 @@ def test_sound_starts_where_the_film_does(tmp_path: Path, write_video):
     loud = write_video("loud.mp4", frames=20, sound=True)  # 0.8 s
     write(tmp_path / "film.mp4", sound=Soundtrack(loud, Fraction(0)), start=0.5)
     assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(0.3 * 8000, abs=2 * 1024)
+
+
+def test_sound_ends_where_the_clock_is_set_back(tmp_path: Path, write_video):
+    first, second = write_video("a.ts", frames=50, sound=True, start=3), write_video("b.ts", frames=100, sound=True)
+    both = tmp_path / "both.ts"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    frames = open_frames(both)
+    with film_writer(tmp_path / "film.mp4", SIZE, Fraction(25), Soundtrack(both, frames.origin)) as add:
+        for frame in frames:
+            add(frame.image, frame.time)
+    assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(2 * 8000, abs=3 * 1024)
 
 
 def test_sound_goes_on_while_the_last_frame_is_shown(tmp_path: Path, write_video):

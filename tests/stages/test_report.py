@@ -258,6 +258,13 @@ def test_missing_file_is_named_and_nothing_is_written(project, monkeypatch, file
     assert not (project / "reports/index.html").exists()
 
 
+def test_a_run_without_pretraining_says_so(project, monkeypatch):
+    (project / "reports/pretrain_fpn/metrics.json").write_text("{}")
+    text = run_in(project, monkeypatch, parameters()).text
+    assert "None in this run (pretrain_fpn.steps: 0)" in text
+    assert "AP is measured" not in text
+
+
 def test_ablations_are_shown_against_the_complete_network(page):
     assert 'href="#ablations"' in page.text
     assert "0123456" in page.text

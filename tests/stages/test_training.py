@@ -113,6 +113,16 @@ def test_a_resumed_training_ends_as_an_unbroken_one(
     assert not list((checkout / "cache").rglob("last.pt"))
 
 
+def test_without_steps_nothing_is_pretrained_nor_measured(parameters: Params, checkout: Path, recorder):
+    without = parameters.model_copy(update={"pretrain_fpn": parameters.pretrain_fpn.model_copy(update={"steps": 0})})
+    backbone.run(without, recorder)
+    pretrain_fpn.run(without, recorder)
+    written, given = load_file(paths.FPN), load_file(paths.BACKBONE)
+    assert all(torch.equal(written[f"backbone.{name}"], given[name]) for name in given if f"backbone.{name}" in written)
+    assert any(f"backbone.{name}" in written for name in given)
+    assert json.loads((pretrain_fpn.REPORT / "metrics.json").read_text()) == {}
+
+
 class Validating:
     """Takes the place of `validate`: gives scores by turn, and keeps what it was asked to measure."""
 

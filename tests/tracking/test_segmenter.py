@@ -181,6 +181,7 @@ def test_frames_are_brought_to_the_working_resolution(network: Network, size: tu
         (frame(), np.where(labels() == 1, 255, 0).astype(np.uint8), "nothing but 0 and 255, which is void"),
         (frame(), None, "masks are None; start with those of the objects"),
         (frame().tolist(), labels(), "a frame: list is no NumPy array"),
+        (None, labels(), "a frame: NoneType is no NumPy array"),  # of OpenCV's read() at the end of a video
     ],
 )
 def test_other_arrays_are_one_line(network: Network, image: np.ndarray, masks: np.ndarray, message: str):
@@ -285,6 +286,15 @@ def test_an_object_that_vanished_is_found_again():
     assert [box.part for box in found.boxes][:1] == [0]
     assert segmenter._tracks[0].earlier == ()  # frames without the object would speak against it
     assert segmenter._tracks[0].memory is segmenter._tracks[0].reference  # what it was lost to is forgotten
+
+
+def test_nothing_is_computed_before_an_object_is_shown(network: Network, monkeypatch: pytest.MonkeyPatch):
+    segmenter = Segmenter(network, SETTINGS)
+    with monkeypatch.context() as without:
+        without.setattr(segmenter, "_encode", None)
+        result = segmenter.step(frame())
+    assert not result.labels.any()
+    assert segmenter.step(frame(), labels()).labels.any()
 
 
 def test_no_object_gives_background(network: Network):

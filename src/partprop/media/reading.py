@@ -25,6 +25,7 @@ from partprop.errors import UserError
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
 LEAST_STEP = Fraction(1, 1000)  # seconds between frames
+SET_BACK = 1  # seconds by which the time of a frame goes back at least where a file's clock is set back
 MOST_LAST = 1  # seconds, at most, for which the last frame is shown
 SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF
 
@@ -151,7 +152,7 @@ class VideoFrames:
     def __iter__(self) -> Iterator[Frame]:
         """The frames; what cannot be decoded is left out and noted in `complaints`."""
         self.complaints = []
-        time, stretched = -1 / self.rate, 0
+        time, stretched, origin, set_back = -1 / self.rate, 0, self.origin, None
         try:
             with _opened(self.path) as (container, stream):
                 stream.thread_type = "AUTO"
@@ -160,10 +161,15 @@ class VideoFrames:
                     if image.shape[:2] != self.size:
                         stretched += 1
                         image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
+                    if shown is not None and shown - origin < time - SET_BACK:
+                        origin = shown - time - 1 / self.rate
+                        set_back = number if set_back is None else set_back
                     # time goes on, also where the file has none, or has the same again
-                    time = time + 1 / self.rate if shown is None else max(shown - self.origin, time + LEAST_STEP)
+                    time = time + 1 / self.rate if shown is None else max(shown - origin, time + LEAST_STEP)
                     yield Frame(number, f"{number:05d}", time, image)
         finally:  # also where no more frames are wanted
+            if set_back is not None:
+                self.complaints.append(f"the file's clock is set back, first at frame {set_back}: sound ends there")
             if stretched:
                 self.complaints.append(f"{stretched} frames have another size than the first and were stretched to it")
 

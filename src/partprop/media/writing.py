@@ -13,7 +13,7 @@ from av.container import InputContainer, OutputContainer
 
 from partprop.errors import UserError
 from partprop.files import replacing
-from partprop.media.reading import address_of
+from partprop.media.reading import SET_BACK, address_of
 
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input
 CLOCK = Fraction(1, 90000)  # of the frames' times: that of MPEG, in which all usual frame rates are whole
@@ -95,6 +95,7 @@ class _Voice:
     pieces: Iterator[av.AudioFrame]
     waiting: av.AudioFrame | None
     origin: Fraction
+    latest: Fraction = Fraction(-1)  # begin of the last piece, after the first frame of the video
 
     @classmethod
     def of(cls, container: OutputContainer, original: InputContainer, sound: Soundtrack) -> "_Voice | None":
@@ -108,9 +109,16 @@ class _Voice:
         return cls(container, stream, pieces, next(pieces, None), sound.origin)
 
     def write(self, start: Fraction, until: Fraction) -> None:
-        """Write what is heard between two times after the first frame and is not written yet."""
+        """Write what is heard between two times after the first frame and is not written yet.
+
+        The sound ends where its clock is set back: nobody knows what belongs to which frame from there on.
+        """
         while self.waiting is not None and self._time(self.waiting) <= until:
-            if self._time(self.waiting) >= start:
+            if self._time(self.waiting) < self.latest - SET_BACK:
+                self.waiting = None
+                return
+            if start <= self._time(self.waiting) > self.latest:
+                self.latest = self._time(self.waiting)
                 assert self.waiting.pts is not None
                 assert self.waiting.time_base is not None
                 self.waiting.pts -= round((self.origin + start) / self.waiting.time_base)
@@ -135,7 +143,10 @@ def _resampled(pieces: Iterator[av.AudioFrame], layout: str, rate: int) -> Itera
         if kind not in (None, now):
             resampler = av.AudioResampler("fltp", layout, rate)
         kind = now
-        yield from resampler.resample(piece)
+        for made in resampler.resample(piece):
+            if made.pts is not None and made.time_base is not None:  # in one clock, whatever that of the input was
+                made.pts, made.time_base = round(made.pts * made.time_base * rate), Fraction(1, rate)
+            yield made
 
 
 def _decoded(original: InputContainer) -> Iterator[av.AudioFrame]:

@@ -34,7 +34,7 @@ Batch = tuple[list[Tensor], list[Target]]
 
 
 def run(params: Params, log: Run) -> None:
-    """Write models/fpn.safetensors and the detector's AP on val2017."""
+    """Write models/fpn.safetensors and the detector's AP on val2017, or none where there are no steps."""
     settings = params.pretrain_fpn
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)
@@ -83,7 +83,7 @@ def run(params: Params, log: Run) -> None:
             )
 
     if fabric.is_global_zero:
-        scores = measure(detector, validation, settings.image_size)
+        scores = measure(detector, validation, settings.image_size) if settings.steps else {}
         log.metrics(scores)
         _write(detector.backbone, curves, scores)
         log.artifact(REPORT)

@@ -44,7 +44,7 @@ REPORT = paths.REPORTS / "train_tracking"
 def run(params: Params, log: Run) -> None:
     """Write models/tracker.safetensors: the averaged weights after the last step, measured on the held-out sequences.
 
-    The validations before choose no weights: on few sequences they differ by less than what chance does.
+    The validations before choose no weights: on few sequences they differ by less than seeds do.
     """
     settings = params.train_tracking
     torch.set_num_threads(settings.threads)

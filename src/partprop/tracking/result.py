@@ -43,7 +43,7 @@ def require_arrays(image: np.ndarray, labels: np.ndarray | None) -> None:
         UserError: they are not.
     """
     for what, array in (("a frame", image), ("masks", labels)):
-        if array is not None and not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) and (array is not None or what == "a frame"):
             raise UserError(f"{what}: {type(array).__name__} is no NumPy array; make it one: np.asarray(...)")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise UserError(f"a frame is {image.dtype} {image.shape}; give uint8 (height, width, 3), RGB")

@@ -80,12 +80,14 @@ class Segmenter:
     @torch.inference_mode()
     def _advance(self, image: np.ndarray, labels: np.ndarray | None) -> Result:
         self._size = image.shape[:2]
+        empty = Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
+        if labels is None and not self._tracks:
+            return empty
         features, shape = self._encode(image, everything=labels is not None)
         given = {} if labels is None else self._given(labels, shape)
         known = [tracked for tracked in self._tracks if tracked.object_id not in given]
-        if not known and not given:
-            empty = Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
-            return empty if labels is None else with_given(empty, labels, given)
+        if labels is not None and not (known or given):
+            return with_given(empty, labels, given)
         count = len(known) + len(given)
         each = self._side_by_side.map
         follower = self._follower
