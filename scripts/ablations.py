@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import dvc.api
+import yaml
 from dvc.repo import Repo
 
 from partprop import paths
@@ -28,7 +29,7 @@ from partprop.code_version import code_version
 from partprop.errors import UserError
 from partprop.experiment import pipeline_state
 from partprop.files import replacing
-from partprop.params import Ablations, load_params
+from partprop.params import Ablations, Params, load_params
 from partprop.sources import SOURCES
 
 ROOT = Path()
@@ -64,13 +65,25 @@ def main() -> None:
         }
         require_shared_fpn()
         rows: list[dict[str, object]] = []
-        for variant, measured in measure_all(params.ablations):
+        for variant, measured in measure_all(variants_of(params), params.ablations):
             rows.append({"variant": variant, "parameters": " ".join(VARIANTS[variant]), **measured, **constant})
             write_table(rows)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     print(TABLE.read_text(encoding="utf-8"))
+
+
+def variants_of(params: Params) -> dict[str, list[str]]:
+    """The complete network, and the variants whose parameters it does not have already."""
+    given = params.model_dump()
+
+    def is_new(change: str) -> bool:
+        key, _, value = change.partition("=")
+        section, name = key.split(".")
+        return bool(given[section][name] != yaml.safe_load(value))
+
+    return {name: changes for name, changes in VARIANTS.items() if not changes or any(map(is_new, changes))}
 
 
 def write_table(rows: list[dict[str, object]]) -> None:
@@ -92,10 +105,10 @@ def require_shared_fpn() -> None:
             raise UserError("models/fpn.safetensors: out of date; all variants start from it: dvc repro pretrain_fpn")
 
 
-def measure_all(settings: Ablations) -> Iterator[tuple[str, dict[str, str]]]:
+def measure_all(variants: dict[str, list[str]], settings: Ablations) -> Iterator[tuple[str, dict[str, str]]]:
     """Each variant with its measures, in order; after a failure no further one is begun."""
     with ThreadPoolExecutor(settings.jobs) as pool:
-        futures = {variant: pool.submit(measure, variant, changes, settings) for variant, changes in VARIANTS.items()}
+        futures = {variant: pool.submit(measure, variant, changes, settings) for variant, changes in variants.items()}
 
         def stop_after_failure(future: Future[dict[str, str]]) -> None:
             if not future.cancelled() and future.exception() is not None:
