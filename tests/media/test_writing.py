@@ -111,6 +111,12 @@ def test_sound_starts_where_the_film_does(tmp_path: Path, write_video):
     assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(0.3 * 8000, abs=2 * 1024)
 
 
+def test_sound_may_begin_long_before_the_first_frame(tmp_path: Path, write_video):
+    loud = write_video("loud.mp4", frames=150, sound=True)  # 6 s
+    write(tmp_path / "film.mp4", sound=Soundtrack(loud, Fraction(5)))
+    assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(0.84 * 8000, abs=2 * 1024)
+
+
 def test_sound_ends_where_the_clock_is_set_back(tmp_path: Path, write_video):
     first, second = write_video("a.ts", frames=50, sound=True, start=3), write_video("b.ts", frames=100, sound=True)
     both = tmp_path / "both.ts"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 
 import av
@@ -95,7 +96,7 @@ class _Voice:
     pieces: Iterator[av.AudioFrame]
     waiting: av.AudioFrame | None
     origin: Fraction
-    latest: Fraction = Fraction(-1)  # begin of the last piece, after the first frame of the video
+    latest: Fraction | float = -inf  # begin of the last piece that was looked at, as of `_time`
 
     @classmethod
     def of(cls, container: OutputContainer, original: InputContainer, sound: Soundtrack) -> "_Voice | None":
@@ -113,12 +114,12 @@ class _Voice:
 
         The sound ends where its clock is set back: nobody knows what belongs to which frame from there on.
         """
-        while self.waiting is not None and self._time(self.waiting) <= until:
-            if self._time(self.waiting) < self.latest - SET_BACK:
+        while self.waiting is not None and (time := self._time(self.waiting)) <= until:
+            if time < self.latest - SET_BACK:
                 self.waiting = None
                 return
-            if start <= self._time(self.waiting) > self.latest:
-                self.latest = self._time(self.waiting)
+            goes_on, self.latest = time > self.latest, max(time, self.latest)
+            if goes_on and time >= start:
                 assert self.waiting.pts is not None
                 assert self.waiting.time_base is not None
                 self.waiting.pts -= round((self.origin + start) / self.waiting.time_base)
