@@ -89,6 +89,16 @@ def test_sound_that_changes_on_the_way_comes_out_alike():
     assert {each.time_base for each in made} == {Fraction(1, 8000)}
 
 
+@pytest.mark.parametrize("sample", [np.nan, np.inf, 1e20])
+def test_samples_that_are_no_sound_are_silence(sample: float):
+    samples = np.full((1, 4096), 0.3, np.float32)
+    samples[0, 1024:2048] = sample
+    broken = av.AudioFrame.from_ndarray(samples, "fltp", "mono")
+    broken.sample_rate, broken.pts, broken.time_base = 8000, 0, Fraction(1, 8000)
+    heard = np.concatenate([piece.to_ndarray()[0] for piece in _resampled(iter([broken]), "mono", 8000)])
+    np.testing.assert_array_equal(heard, np.where(samples[0] == np.float32(0.3), samples[0], 0))
+
+
 def test_sound_of_a_rate_that_aac_does_not_have(tmp_path: Path):
     path = tmp_path / "loud.mov"
     with av.open(str(path), "w") as container:

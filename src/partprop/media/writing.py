@@ -19,6 +19,7 @@ from partprop.media.reading import SET_BACK, address_of
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input
 CLOCK = Fraction(1, 90000)  # of the frames' times: that of MPEG, in which all usual frame rates are whole
 USUAL_RATE = 48000  # samples per second of sound that has more, or a number that AAC does not know
+LOUDEST = 1e3  # times full scale
 RATES = [rate for rate in av.codec.Codec("aac", "w").audio_rates or () if rate <= USUAL_RATE]
 
 
@@ -147,7 +148,20 @@ def _resampled(pieces: Iterator[av.AudioFrame], layout: str, rate: int) -> Itera
         for made in resampler.resample(piece):
             if made.pts is not None and made.time_base is not None:  # in one clock, whatever that of the input was
                 made.pts, made.time_base = round(made.pts * made.time_base * rate), Fraction(1, rate)
-            yield made
+            yield _audible(made)
+
+
+def _audible(piece: av.AudioFrame) -> av.AudioFrame:
+    """The piece with silence for samples that are no numbers, or out of all range: AAC refuses them."""
+    samples = piece.to_ndarray()
+    heard = np.abs(samples) < LOUDEST
+    if heard.all():
+        return piece
+    made = av.AudioFrame.from_ndarray(
+        np.where(heard, samples, 0).astype(np.float32), piece.format.name, piece.layout.name
+    )
+    made.sample_rate, made.pts, made.time_base = piece.sample_rate, piece.pts, piece.time_base
+    return made
 
 
 def _decoded(original: InputContainer) -> Iterator[av.AudioFrame]:
