@@ -2,10 +2,12 @@
 
     .venv/bin/python benchmarks/accuracy.py ../videos --year 2017
     .venv/bin/python benchmarks/accuracy.py data/davis --split val --shipped
+    .venv/bin/python benchmarks/accuracy.py data/davis --split val --shipped --single-precision
 
 The first segments every video of a folder with models/tracker.safetensors and the settings of params.yaml, each object
 with its own id. The second says whether the weights that come with the package, run as `partprop segment` runs them,
-do as well as their model card says; it is a run on validation videos, for docs/experiments.md.
+do as well as their model card says; on a processor with bfloat16 that is in half precision. The third computes as the
+pipeline does, whose measures the card has. Both are runs on validation videos, for docs/experiments.md.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from partprop.errors import UserError
 from partprop.memory import keep_freed_memory
 from partprop.model.network import Network
 from partprop.params import load_params
-from partprop.tracking.pretrained import LITE0, Segmenter
+from partprop.tracking.pretrained import LITE0, Segmenter, load_pretrained
 from partprop.tracking.settings import Settings
 from partprop.tracking.validation import validate
 from partprop.trained import load_trained
@@ -32,12 +34,13 @@ def main() -> None:
     parser.add_argument("--split", help="train or val, as ImageSets lists them; all videos without")
     parser.add_argument("--year", type=int, choices=(2016, 2017), default=2016, help="2016: one object per video")
     parser.add_argument("--shipped", action="store_true", help="use the weights that come with the package")
+    parser.add_argument("--single-precision", action="store_true", help="with --shipped: compute as the pipeline does")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     try:
-        network, settings = _shipped() if arguments.shipped else load_trained(load_params(Path("params.yaml")))
+        network, settings = _load(arguments.shipped, arguments.single_precision)
         sequences = open_davis(arguments.davis, arguments.split, arguments.year)
         scores, seconds = validate(network, settings, sequences, None)
     except UserError as error:
@@ -50,7 +53,11 @@ def main() -> None:
         print(f"J&F of the model card: {_promised()}")
 
 
-def _shipped() -> tuple[Network, Settings]:
+def _load(shipped: bool, single_precision: bool) -> tuple[Network, Settings]:
+    if not shipped:
+        return load_trained(load_params(Path("params.yaml")))
+    if single_precision:
+        return load_pretrained(LITE0)
     segmenter = Segmenter()
     return segmenter.network, segmenter.settings
 

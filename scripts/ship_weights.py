@@ -35,7 +35,7 @@ both.
 
 | | |
 |---|---|
-| preset | `{preset}`, seed {seed} |
+| preset | `{preset}` of that commit, seed {seed} |
 | commit | {commit} |
 | still images | COCO 2017 (`{coco}`): {stills} |
 | videos | training split of DAVIS {year} (`{davis}`) |
