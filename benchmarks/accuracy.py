@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--single-precision", action="store_true", help="with --shipped: compute as the pipeline does")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.single_precision and not arguments.shipped:
+        parser.error("--single-precision: goes with --shipped; without, it is what is done")
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     try:
