@@ -1,10 +1,12 @@
 """Videos and folders come out as frames in order, the right way up, whatever is wrong with some of them."""
 
+import gc
 import struct
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,6 +47,19 @@ def test_times_of_a_variable_frame_rate(write_video):
     times = [0, 4, 8, 30, 34, 80]
     frames = open_frames(write_video(frames=6, times=times))
     assert [frame.time for frame in frames] == [Fraction(time, 100) for time in times]
+
+
+def test_decoded_frames_are_given_back_at_once(write_video):
+    """Long videos would need more and more memory if frames waited for Python's search for garbage."""
+    frames = open_frames(write_video(frames=30, rotation=90))
+    gc.collect()
+    gc.disable()
+    try:
+        kept = [sum(isinstance(each, av.VideoFrame) for each in gc.get_objects()) for _ in frames]
+        assert len(kept) == 30
+        assert max(kept) < 10
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (90, (-1, 0)), (180, (-1, -1)), (-90, (0, -1))])

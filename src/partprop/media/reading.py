@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import ExifTags, Image, ImageOps
 
@@ -153,11 +154,12 @@ class VideoFrames:
         """The frames; what cannot be decoded is left out and noted in `complaints`."""
         self.complaints = []
         time, stretched, origin, set_back = -1 / self.rate, 0, self.origin, None
+        upright = _Upright()
         try:
             with _opened(self.path) as (container, stream):
                 stream.thread_type = "AUTO"
                 for number, decoded in enumerate(_decoded(container, stream, self.complaints)):
-                    shown, image = _shown(decoded), _upright(decoded)
+                    shown, image = _shown(decoded), upright(decoded)
                     if image.shape[:2] != self.size:
                         stretched += 1
                         image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
@@ -277,13 +279,23 @@ class _Orientation(NamedTuple):
     upside_down: bool
 
 
-def _upright(decoded: av.VideoFrame) -> np.ndarray:
-    """RGB pixels the way up that they are shown."""
-    transposed, left_right, upside_down = _orientation(decoded)
-    pixels = decoded.to_ndarray(format="rgb24")
-    if transposed:
-        pixels = pixels.swapaxes(0, 1)
-    return np.ascontiguousarray(pixels[:: -1 if upside_down else 1, :: -1 if left_right else 1])
+class _Upright:
+    """RGB pixels of a video's frames the way up that they are shown."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()  # one of its own for each frame would start threads for each
+        self._rotation: int | None = None
+        self._orientation = _Orientation(False, False, False)
+
+    def __call__(self, decoded: av.VideoFrame) -> np.ndarray:
+        # a frame whose side data was looked at refers to itself and would stay until Python collects its garbage
+        if decoded.rotation != self._rotation:
+            self._rotation, self._orientation = decoded.rotation, _orientation(decoded)
+        transposed, left_right, upside_down = self._orientation
+        pixels = self._reformatter.reformat(decoded, format="rgb24", threads=1).to_ndarray()
+        if transposed:
+            pixels = pixels.swapaxes(0, 1)
+        return np.ascontiguousarray(pixels[:: -1 if upside_down else 1, :: -1 if left_right else 1])
 
 
 def _orientation(decoded: av.VideoFrame) -> _Orientation:
