@@ -1,10 +1,13 @@
-"""Freed memory stays with the process once it is told to keep it."""
+"""Freed memory stays with the process once it is told to keep it; what oneDNN keeps is bounded."""
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from partprop.memory import keep_few_operations
 
 SCRIPT = """
 import sys
@@ -31,3 +34,12 @@ def test_the_memory_of_a_large_array_is_kept_for_the_next_one() -> None:
     )
     assert left < 0.1
     assert kept > 0.9
+
+
+def test_what_the_environment_says_of_kept_operations_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "1024")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    keep_few_operations()
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) < 1024

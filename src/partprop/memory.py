@@ -1,12 +1,15 @@
 """Memory of this process: how the C library treats that of large arrays, and how much there was."""
 
 import ctypes
+import os
 import resource
 import sys
 
 # Of glibc's malloc.h. Freed memory is kept, whatever its size, and the heap grows by a quarter of a GiB at a time.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _NEVER, _GROWTH = 2**31 - 1, 2**28
+# How many compiled operations oneDNN, and PyTorch's layer over it, keep: by default 1024 each.
+_CAPACITIES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256", "LRU_CACHE_CAPACITY": "256"}
 
 
 def keep_freed_memory() -> None:
@@ -22,6 +25,16 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _GROWTH)):
             mallopt(option, value)
+
+
+def keep_few_operations() -> None:
+    """Let oneDNN keep fewer of the operations that it compiles for each size of their inputs.
+
+    Windows around objects have many sizes: what is kept for them would grow by some hundred MB in the course of a long
+    video. Those of the last frames are enough. Without effect once oneDNN has begun; what the environment says stands.
+    """
+    for name, count in _CAPACITIES.items():
+        os.environ.setdefault(name, count)
 
 
 def peak_memory_mb() -> float:

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from partprop.model import readout
 from partprop.model.readout import Memory, object_cells, read
 from tiny import unit
 
@@ -40,6 +41,15 @@ def test_a_thin_object_stays_known_beside_a_frame_that_shows_it_nearer():
 def test_a_faint_mask_shows_no_object():
     assert not object_cells(torch.tensor([[0.004, 0.003, 0.001]]), 1).any()
     assert object_cells(torch.tensor([[0.7, 0.4, 0.6]]), 1).tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 70])
+def test_large_frames_are_read_piece_by_piece(at_once: int, monkeypatch: pytest.MonkeyPatch):
+    memory = memory_of(unit(2, 16, 15), torch.randn(2, 3, 15), torch.rand(2, 15))
+    keys, temperature = unit(2, 16, 23, seed=1), torch.tensor(40.0)
+    whole = read(memory, keys, temperature)
+    monkeypatch.setattr(readout, "AT_ONCE", at_once)
+    torch.testing.assert_close(read(memory, keys, temperature), whole)
 
 
 def test_attention_of_equal_keys_is_the_mean():

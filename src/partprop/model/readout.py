@@ -8,6 +8,7 @@ from torch import Tensor
 
 FAINT = 1 / 16  # a mask with no more than half of it in every cell shows no object
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
+AT_ONCE = 2**23  # similarities that are held at a time: all of a frame that an object fills would need much memory
 UNREACHABLE = -1e4  # added to a similarity that does not count; finite, or gradients would be no numbers
 
 
@@ -70,6 +71,11 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
         (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
         best cosine with the object and with any pixel, in [-1, 1].
     """
+    parts = keys.split(max(1, AT_ONCE // memory.mask.shape[1]), dim=2)
+    return torch.cat([_read(memory, part, temperature) for part in parts], 2)
+
+
+def _read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
     similarity = (temperature * keys).transpose(1, 2) @ memory.keys
     readout = similarity.softmax(2) @ torch.cat([memory.values, memory.mask[:, None]], 1).transpose(1, 2)
     with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much

@@ -13,6 +13,7 @@ from torch import nn
 from partprop.device import choose_device, compute_in_half
 from partprop.errors import UserError
 from partprop.files import replacing
+from partprop.memory import keep_few_operations
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
 from partprop.tracking import segmenter
@@ -78,6 +79,7 @@ class Segmenter(segmenter.Segmenter):
     """
 
     def __init__(self, weights: Path | str | None = None, device: str = "auto", short_side: int | None = None) -> None:
+        keep_few_operations()
         network, settings = load_pretrained(LITE0 if weights is None else Path(weights))
         if short_side is not None:
             settings = replace(settings, short_side=min(settings.short_side, short_side))
