@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -154,12 +155,12 @@ class VideoFrames:
         """The frames; what cannot be decoded is left out and noted in `complaints`."""
         self.complaints = []
         time, stretched, origin, set_back = -1 / self.rate, 0, self.origin, None
-        upright = _Upright()
+        reformatter = VideoReformatter()
         try:
             with _opened(self.path) as (container, stream):
                 stream.thread_type = "AUTO"
                 for number, decoded in enumerate(_decoded(container, stream, self.complaints)):
-                    shown, image = _shown(decoded), upright(decoded)
+                    shown, image = _shown(decoded), _upright(decoded, reformatter)
                     if image.shape[:2] != self.size:
                         stretched += 1
                         image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
@@ -279,28 +280,19 @@ class _Orientation(NamedTuple):
     upside_down: bool
 
 
-class _Upright:
-    """RGB pixels of a video's frames the way up that they are shown."""
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()  # one of its own for each frame would start threads for each
-        self._rotation: int | None = None
-        self._orientation = _Orientation(False, False, False)
-
-    def __call__(self, decoded: av.VideoFrame) -> np.ndarray:
-        # a frame whose side data was looked at refers to itself and would stay until Python collects its garbage
-        if decoded.rotation != self._rotation:
-            self._rotation, self._orientation = decoded.rotation, _orientation(decoded)
-        transposed, left_right, upside_down = self._orientation
-        pixels = self._reformatter.reformat(decoded, format="rgb24", threads=1).to_ndarray()
-        if transposed:
-            pixels = pixels.swapaxes(0, 1)
-        return np.ascontiguousarray(pixels[:: -1 if upside_down else 1, :: -1 if left_right else 1])
+def _upright(decoded: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+    """RGB pixels the way up that they are shown; a reformatter for each frame would start threads for each."""
+    transposed, left_right, upside_down = _orientation(decoded)
+    pixels = reformatter.reformat(decoded, format="rgb24", threads=1).to_ndarray()
+    if transposed:
+        pixels = pixels.swapaxes(0, 1)
+    return np.ascontiguousarray(pixels[:: -1 if upside_down else 1, :: -1 if left_right else 1])
 
 
 def _orientation(decoded: av.VideoFrame) -> _Orientation:
     """The nearest to the display matrix, of which x' = a x + c y and y' = b x + d y; without one, as stored."""
-    matrix: Any = decoded.side_data.get("DISPLAYMATRIX")
+    # with `decoded.side_data` the frame would refer to itself and stay until Python collects its garbage
+    matrix: Any = SideDataContainer(decoded).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # not in PyAV's stubs
     if matrix is None:
         return _Orientation(False, False, False)
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5]
