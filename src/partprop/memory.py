@@ -9,7 +9,8 @@ import sys
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _NEVER, _GROWTH = 2**31 - 1, 2**28
 # How many compiled operations oneDNN, and PyTorch's layer over it, keep: by default 1024 each.
-_CAPACITIES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256", "LRU_CACHE_CAPACITY": "256"}
+_CAPACITIES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+_KEPT = "192"  # a frame of one object needs some 70, of five objects some 160
 
 
 def keep_freed_memory() -> None:
@@ -33,8 +34,8 @@ def keep_few_operations() -> None:
     Windows around objects have many sizes: what is kept for them would grow by some hundred MB in the course of a long
     video. Those of the last frames are enough. Without effect once oneDNN has begun; what the environment says stands.
     """
-    for name, count in _CAPACITIES.items():
-        os.environ.setdefault(name, count)
+    for name in _CAPACITIES:
+        os.environ.setdefault(name, _KEPT)
 
 
 def peak_memory_mb() -> float:
