@@ -16,7 +16,7 @@ from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 from partprop.model.readout import Memory
-from partprop.model.windows import STEP, Window, cut, evened, grown, scaled, within
+from partprop.model.windows import Window, cut, grown, scaled, within
 
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
 STRICTNESS = 0.1  # cosine by which the memory must be the more similar for the decoder, beyond what the prior asks
@@ -139,7 +139,7 @@ class Network(nn.Module):
         if not self.pixel_correlation:
             return self._stay(features, mask, window, remembered)
         correlation, grid = self.correlation, features.keys.shape[2:]
-        near = evened(grown(window, correlation.radius, grid), STEP, grid)
+        near = grown(window, correlation.radius, grid)
         small = F.interpolate(mask, size=grid, mode="area")
         known = correlation.know(cut(before.look, near), cut(small, near))
         inner = within(window, near)

@@ -12,7 +12,7 @@ from partprop.model.features import STRIDE, Features
 from partprop.model.network import CONTEXT, Network
 from partprop.model.propagation import join_parts
 from partprop.model.readout import READOUT_EXTRA, Memory, read
-from partprop.model.windows import STEP, evened, scaled
+from partprop.model.windows import scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 from partprop.tracking.places import cells, main_box, remembered_cells, with_room
 from partprop.tracking.settings import Settings
@@ -135,8 +135,7 @@ class Follower:
         placed = parts.moved(with_room(parts.boxes, tracked.size), parts.scores)
         windows = enlarge(placed.boxes, CONTEXT)
         last_windows = enlarge(with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
-        grid = (features.keys.shape[2], features.keys.shape[3])
-        rows, columns = evened(cells(windows, grid), STEP, grid)
+        rows, columns = cells(windows, (features.keys.shape[2], features.keys.shape[3]))
         correlated = network.correlate(
             features, tracked.memory, tracked.filter_weights, before, mask, (rows, columns), tracked.earlier
         )

@@ -7,10 +7,9 @@ from torch import Tensor
 
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
 from partprop.model.features import COARSEST, STRIDE, Features
-from partprop.model.windows import Window, evened
+from partprop.model.windows import Window
 
 ENCODED = 2.5  # side of the window that is encoded of a frame, over that of the object's box in the one before
-ENCODED_STEP = 2  # cells of the coarsest grid of which that window's sides are multiples
 LEAST_BESIDE = 96.0  # pixels of it on each side of the box, at least: the reach of the local read-out
 REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
 
@@ -33,7 +32,7 @@ def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
     """Rows and columns of the coarsest grid where objects with boxes (K, 4) are looked for in the next frame."""
     centre, size = to_centre_size(wholes)
     room = torch.maximum(ENCODED * size, size + 2 * LEAST_BESIDE)
-    return evened(cells(from_centre_size(centre, room), grid, COARSEST), ENCODED_STEP, grid)
+    return cells(from_centre_size(centre, room), grid, COARSEST)
 
 
 def cells(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:
