@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from partprop.memory import keep_few_operations
+from partprop.memory import keep_few_operations, wait_briefly
 
 SCRIPT = """
 import sys
@@ -43,3 +43,12 @@ def test_what_the_environment_says_of_kept_operations_stands(monkeypatch: pytest
     keep_few_operations()
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) < 1024
+
+
+def test_what_the_environment_says_of_waiting_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    wait_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    wait_briefly()
+    assert int(os.environ["GOMP_SPINCOUNT"]) < 300_000  # the default

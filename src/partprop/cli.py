@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from partprop.errors import UserError, full_disk_as_user_error
-from partprop.memory import keep_freed_memory
+from partprop.memory import keep_freed_memory, wait_briefly
 
 app = typer.Typer(
     help="One-shot video object segmentation: track the object's parts, propagate their masks.",
@@ -162,6 +162,7 @@ def benchmark(
 def main() -> None:
     """Run the command line; an error of the user is one line and exit code 2."""
     keep_freed_memory()
+    wait_briefly()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it: names of files may be in no encoding
     try:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import roi_align as torchvision_roi_align
 
-from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, paste, roi_align, to_centre_size
+from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, paste, roi_align, roi_align_all, to_centre_size
 
 
 @settings(max_examples=25, deadline=None)
@@ -25,6 +25,15 @@ def test_roi_align_is_torchvisions_inside_the_image(corner, size, cells):
 
 def test_roi_align_is_zero_outside():
     assert roi_align(torch.ones(1, 1, 4, 4), torch.tensor([[[100.0, 100, 140, 140]]]), 4, 8).sum() == 0
+
+
+def test_maps_of_several_strides_are_aligned_as_each_alone():
+    generator = torch.Generator().manual_seed(2)
+    maps = [(torch.randn(2, channels, 64 // stride, 96 // stride), stride) for channels, stride in ((3, 4), (2, 16))]
+    corners = 40 * torch.rand(2, 5, 2, generator=generator)
+    boxes = torch.cat([corners, corners + 1 + 30 * torch.rand(2, 5, 2, generator=generator)], -1)
+    for (features, stride), aligned in zip(maps, roi_align_all(maps, boxes, 6), strict=True):
+        torch.testing.assert_close(aligned, roi_align(features, boxes, 6, stride), atol=0, rtol=0)
 
 
 def test_paste_inverts_roi_align():

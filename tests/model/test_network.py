@@ -101,6 +101,26 @@ def propagate(network: Network, given: torch.Tensor, before: torch.Tensor) -> to
     return prior
 
 
+def test_the_local_read_out_reaches_as_far_as_is_asked(network: Network):
+    """What lies further away in the previous frame, or beside what is read, changes nothing."""
+    images, mask, _ = video()
+    first, second = network.encode(images[0, :2]).split(1)
+    window, radius = (slice(4, 8), slice(3, 8)), 2
+    values = slice(network.correlation.read_channels // 2, -1)
+
+    def local(before: torch.Tensor) -> torch.Tensor:
+        known = (network.memorise(first, mask), network.fit_filter(first, mask), first, before)
+        return network.correlate(second, *known, window, radius=radius)[0][:, values]
+
+    within = torch.zeros_like(mask)
+    within[..., 8 * (4 - radius) : 8 * (8 + radius), 8 * (3 - radius) : 8 * (8 + radius)] = 1
+    with torch.no_grad():
+        near, everywhere = local(within), local(torch.ones_like(mask))
+        nothing = local(torch.zeros_like(mask))
+    torch.testing.assert_close(near, everywhere, atol=0, rtol=0)
+    assert not torch.allclose(near, nothing)
+
+
 def test_without_pixel_correlation_the_prior_is_the_previous_mask_where_it_was():
     network = build_network("lite0", 16, 16, 8, 16, pixel_correlation=False)
     _, mask, _ = video()
@@ -204,7 +224,7 @@ def test_only_in_use_does_trust_keep_the_memory_from_the_decoder(network: Networ
     def masks(trust: float, training: bool) -> torch.Tensor:
         network.train(training)
         given = correlated._replace(trust=torch.full_like(correlated.trust, trust))
-        return network.decode(current, given, (0, 0), *inputs)[0]
+        return network.decode(current, network.prepare(given), (0, 0), *inputs)[0]
 
     with torch.no_grad():
         torch.testing.assert_close(masks(0, training=True), masks(1, training=True))

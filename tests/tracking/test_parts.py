@@ -124,7 +124,7 @@ def test_small_parts_are_decoded_with_fewer_cells(side: int, sizes: list[int], m
         memory, weights = network.memorise(features, mask[None, None]), network.fit_filter(features, mask[None, None])
         correlated = network.correlate(features, memory, weights, features, mask[None, None], everywhere)
         corrections, presence = decode(
-            network, features, correlated, (0, 0), parts, enlarge(boxes, CONTEXT), mask[None, None]
+            network, features, network.prepare(correlated), (0, 0), parts, enlarge(boxes, CONTEXT), mask[None, None]
         )
     assert seen == sizes
     assert corrections.shape == (2, 1, 64, 64)

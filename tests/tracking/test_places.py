@@ -38,8 +38,9 @@ def test_what_is_encoded_holds_room_around_every_object(places):
     rows, columns = encoded_cells(boxes, GRID)
     for part, cells in ((rows, GRID[0]), (columns, GRID[1])):
         assert 0 <= part.start < part.stop <= cells
+    least, share = (96, 0.75) if len(places) == 1 else (64, 0.5)
     for x, y, width, height in places:
-        across, down = max(96, 0.75 * width), max(96, 0.75 * height)
+        across, down = max(least, share * width), max(least, share * height)
         for part, first, last, size in (
             (columns, x - across, x + width + across, 768),
             (rows, y - down, y + height + down, 448),

@@ -11,6 +11,7 @@ from partprop.errors import UserError
 from partprop.model.backbone import imagenet_weights, initialise_backbone
 from partprop.model.building import build_network
 from partprop.model.network import Network
+from partprop.tracking.following import RADIUS_OF_SEVERAL
 from partprop.tracking.result import Result
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
@@ -77,6 +78,22 @@ def test_several_objects_share_the_parts(network: Network):
     assert parts_of(both, 1) == parts_of(both, 7) == 2
     more = segmenter.step(frame(), np.where(labels() == 255, 9, 0).astype(np.uint8))
     assert parts_of(more, 1) == parts_of(more, 7) == 2  # fewer show nothing of an object's parts
+
+
+def test_several_objects_are_looked_for_less_far_from_their_last_places(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+):
+    plain, reaches = network.correlate, []
+    monkeypatch.setattr(network, "correlate", lambda *known: reaches.append(known[-1]) or plain(*known))
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(), np.where(labels() == 1, 1, 0).astype(np.uint8))
+    segmenter.step(frame(1))
+    segmenter.step(frame(2), np.where(labels() == 7, 7, 0).astype(np.uint8))
+    segmenter.step(frame(3))
+    alone, *several = reaches
+    assert alone is None
+    assert several == [RADIUS_OF_SEVERAL] * 3
+    assert network.correlation.radius > RADIUS_OF_SEVERAL
 
 
 def test_objects_side_by_side_come_out_as_one_by_one(network: Network):

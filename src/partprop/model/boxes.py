@@ -1,5 +1,7 @@
 """Boxes as tensors (…, 4), xyxy in pixels, and RoIAlign on them."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,12 +15,14 @@ def enlarge(boxes: Tensor, factor: float) -> Tensor:
 
 def to_centre_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Centres (…, 2) as x, y and sizes (…, 2) as width, height of boxes (…, 4)."""
-    return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
+    near, far = boxes.split(2, -1)
+    return (near + far) / 2, far - near
 
 
 def from_centre_size(centre: Tensor, size: Tensor) -> Tensor:
     """The inverse of `to_centre_size`."""
-    return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
+    half = size / 2
+    return torch.cat([centre - half, centre + half], dim=-1)
 
 
 def box_of_mask(mask: Tensor, threshold: float = 0.5) -> Tensor | None:
@@ -44,18 +48,33 @@ def roi_align(features: Tensor, boxes: Tensor, size: int, stride: float) -> Tens
     Returns:
         (B, K, C, size, size).
     """
-    batch, channels, height, width = features.shape
-    bins = (torch.arange(size, device=features.device, dtype=features.dtype) + 0.5) / size
-    extent = boxes.new_tensor([width * stride, height * stride])
-    corner = boxes[..., :2] / extent * 2 - 1
-    span = (boxes[..., 2:] - boxes[..., :2]) / extent * 2
-    xs = corner[..., :1] + span[..., :1] * bins
-    ys = corner[..., 1:] + span[..., 1:] * bins
-    count = boxes.shape[1]
-    grid = torch.stack([xs[:, :, None, :].expand(-1, -1, size, -1), ys[:, :, :, None].expand(-1, -1, -1, size)], dim=-1)
-    grid = grid.reshape(batch, count * size, size, 2).to(features.dtype)
-    sampled = F.grid_sample(features, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return sampled.view(batch, channels, count, size, size).transpose(1, 2)
+    return roi_align_all([(features, stride)], boxes, size)[0]
+
+
+def roi_align_all(maps: Sequence[tuple[Tensor, float]], boxes: Tensor, size: int) -> list[Tensor]:
+    """`roi_align` of several maps of the same frames, each with its stride; where to sample is computed once."""
+    features, stride = maps[0]
+    extent = (features.shape[3] * stride, features.shape[2] * stride)
+    assert all((cells.shape[3] * step, cells.shape[2] * step) == extent for cells, step in maps[1:])
+    places = _places(boxes, size, extent)
+    return [_sampled(cells, places, boxes.shape[1]) for cells, _ in maps]
+
+
+def _places(boxes: Tensor, size: int, extent: tuple[float, float]) -> Tensor:
+    """Bins of boxes (B, K, 4) on a frame of this width and height: x and y (B, K·size, size, 2), inside in [-1, 1]."""
+    bins = (torch.arange(size, device=boxes.device, dtype=boxes.dtype) + 0.5) / size
+    near, far = boxes[..., None].split(2, -2)
+    whole = boxes.new_tensor(extent)[:, None]
+    xs, ys = (near / whole * 2 - 1 + (far - near) / whole * 2 * bins).unbind(2)
+    grid = torch.stack(torch.broadcast_tensors(xs[:, :, None], ys[..., None]), -1)
+    return grid.flatten(1, 2)
+
+
+def _sampled(features: Tensor, places: Tensor, count: int) -> Tensor:
+    sampled = F.grid_sample(
+        features, places.to(features.dtype), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    return sampled.unflatten(2, (count, -1)).transpose(1, 2)
 
 
 def paste(crops: Tensor, boxes: Tensor, shape: tuple[int, int], stride: float = 1.0) -> Tensor:

@@ -190,7 +190,13 @@ class PixelCorrelation(nn.Module):
         return Memory(keys.flatten(2), known[:, :-1], known[:, -1], object_cells(known[:, -1], 1))
 
     def forward(
-        self, keys: Tensor, reference: Memory, before_keys: Tensor, before: Tensor, offset: tuple[int, int]
+        self,
+        keys: Tensor,
+        reference: Memory,
+        before_keys: Tensor,
+        before: Tensor,
+        offset: tuple[int, int],
+        radius: int | None = None,
     ) -> Tensor:
         """Evidence for a window of the current frame.
 
@@ -200,13 +206,14 @@ class PixelCorrelation(nn.Module):
             before_keys: (B, C, H, W) of the previous frame, or of a window of it.
             before: (B, V + 1, H, W), what is known there: values and mask, as of `know`.
             offset: row and column of the window's origin in the previous frame's grid.
+            radius: reach of the local read-out, if it is not that of the module.
 
         Returns:
             (B, 2·(V + 4), h, w), the global read-out and then the local one, each as of `read`.
         """
         temperature = self.log_temperature.exp()
         globally = read(reference, keys.flatten(2), temperature[0]).unflatten(2, keys.shape[2:])
-        around = Surroundings(keys, before_keys, offset, self.radius, temperature[1])
+        around = Surroundings(keys, before_keys, offset, radius or self.radius, temperature[1])
         return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:])], 1)
 
 

@@ -21,6 +21,16 @@ class Correlated(NamedTuple):
     trust: Tensor
 
 
+class Prepared(NamedTuple):
+    """What the decoder sees of a window, to be aligned to its parts: prior as in `Correlated`.
+
+    read: (B, 41, h, w), values as of `MaskDecoder.prepare_values` and matches as of `split_readouts`.
+    """
+
+    read: Tensor
+    prior: Tensor
+
+
 def masks_of(evidence: Tensor) -> Tensor:
     """Of evidence (N, E, ·, ·) the masks (N, 3, ·, ·): read globally, found by the filter, read locally."""
     values = _value_channels(evidence)

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partprop.model.boxes import enlarge, roi_align
+from partprop.model.boxes import enlarge, roi_align, roi_align_all
 from partprop.model.correlation import FineFrame, PixelCorrelation, bounded_log_odds
-from partprop.model.evidence import Correlated, believed, lead, masks_of, split_readouts
+from partprop.model.correlation_filter import REACH
+from partprop.model.evidence import Correlated, Prepared, believed, lead, masks_of, split_readouts
 from partprop.model.features import STRIDE, Features
 from partprop.model.fpn import Pyramid, init_truncated_normal
 from partprop.model.lesson import Lesson
@@ -122,6 +123,7 @@ class Network(nn.Module):
         mask: Tensor,
         window: Window,
         earlier: Sequence[FineFrame] = (),
+        radius: int | None = None,
     ) -> Correlated:
         """Read reference and previous frame for a window of the current frame.
 
@@ -129,9 +131,11 @@ class Network(nn.Module):
             features: of the current frame.
             reference: what is known of the first frame and of late.
             filter_weights: (B, D), of `fit_filter`.
-            before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at any resolution.
+            before: of the previous frame, of equal size; mask: (B, 1, ·, ·) its mask in [0, 1], at a stride that 8 is a
+                multiple of.
             window: h rows and w columns of the stride-8 grid.
             earlier: frames before the previous one, whose contours are looked at, too.
+            radius: reach of the local read-out in cells, if it is not that of the correlation.
         """
         if not self.previous_frame:
             mask, earlier = torch.zeros_like(mask), ()
@@ -139,16 +143,16 @@ class Network(nn.Module):
         if not self.pixel_correlation:
             return self._stay(features, mask, window, remembered)
         correlation, grid = self.correlation, features.keys.shape[2:]
-        near = grown(window, correlation.radius, grid)
-        small = F.interpolate(mask, size=grid, mode="area")
-        known = correlation.know(cut(before.look, near), cut(small, near))
+        near = grown(window, radius or correlation.radius, grid)
+        known = correlation.know(cut(before.look, near), _pooled(mask, near, grid))
         inner = within(window, near)
         offset = (inner[0].start, inner[1].start)
-        read = correlation(cut(features.keys, window), reference, cut(before.keys, near), known, offset)
+        read = correlation(cut(features.keys, window), reference, cut(before.keys, near), known, offset, radius)
         if filter_weights is None:
             found = read[:, correlation.value_channels, None]
         else:
-            found = cut(correlation.filter(cut(features.keys, near), filter_weights), inner)
+            seen = grown(window, REACH, grid)
+            found = cut(correlation.filter(cut(features.keys, seen), filter_weights), within(window, seen))
         evidence = torch.cat([read, found], 1)
 
         fine = scaled(window, 2)
@@ -173,10 +177,19 @@ class Network(nn.Module):
         found = masks_of(evidence)[:, :2].mean(1, keepdim=True)
         return (mask * found).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp(min=1e-6)
 
+    def prepare(self, correlated: Correlated) -> Prepared:
+        """What the decoder sees of a window, the same for all parts in it.
+
+        What the memory is not trusted with is only kept from the decoder when the network is in use: trained that way,
+        it trusts the memory with everything, which is never old in short clips.
+        """
+        values, matches = split_readouts(correlated.evidence if self.training else believed(correlated))
+        return Prepared(torch.cat([self.decoder.prepare_values(values), matches], 1), correlated.prior)
+
     def decode(
         self,
         features: Features,
-        correlated: Correlated,
+        prepared: Prepared,
         offset: tuple[int, int],
         boxes: Tensor,
         previous: Tensor,
@@ -184,12 +197,9 @@ class Network(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Masks of parts.
 
-        What the memory is not trusted with is only kept from the decoder when the network is in use: trained that way,
-        it trusts the memory with everything, which is never old in short clips.
-
         Args:
             features: of the current frame.
-            correlated: of a window whose origin is at row and column `offset` of the stride-8 grid.
+            prepared: of a window whose origin is at row and column `offset` of the stride-8 grid.
             boxes: (B, P, 4) of the parts.
             previous: (B, P, 1, 2S, 2S), the previous mask in the parts' previous windows.
             guidance: (B, P, G, S, S); S may be any multiple of 4 here.
@@ -200,18 +210,16 @@ class Network(nn.Module):
         size = guidance.shape[-1]
         windows = enlarge(boxes, CONTEXT)
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
-        evidence = correlated.evidence if self.training else believed(correlated)
-        values, matches = split_readouts(evidence)
-        read = torch.cat([self.decoder.prepare_values(values), matches], 1)
-        read = roi_align(read, windows - shift, size, STRIDE).flatten(0, 1)
+        read = roi_align(prepared.read, windows - shift, size, STRIDE).flatten(0, 1)
+        image, detail = roi_align_all([(features.image, 2), (features.detail, STRIDE / 2)], windows, 2 * size)
         inputs = PartInputs(
-            image=roi_align(features.image, windows, 2 * size, 2).flatten(0, 1),
-            detail=roi_align(features.detail, windows, 2 * size, STRIDE / 2).flatten(0, 1),
+            image=image.flatten(0, 1),
+            detail=detail.flatten(0, 1),
             features=roi_align(features.body, windows, size, STRIDE).flatten(0, 1),
             context=roi_align(features.context, windows, size // 2, STRIDE * 2).flatten(0, 1),
             values=read[:, : MaskDecoder.VALUES],
             matches=read[:, MaskDecoder.VALUES :],
-            prior=roi_align(correlated.prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
+            prior=roi_align(prepared.prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
             previous=previous.flatten(0, 1) if self.previous_frame else torch.zeros_like(previous.flatten(0, 1)),
             reference=guidance.flatten(0, 1),
         )
@@ -261,7 +269,8 @@ class Network(nn.Module):
             correlated = self.correlate(current, memory, filter_weights, previous, previous_mask, window)
             before = enlarge(boxes[:, time - 1], CONTEXT)
             crops = roi_align(previous_mask, before, 2 * self.roi_size, MASK_STRIDE)
-            masks, corrections, presence = self.decode(current, correlated, (0, 0), boxes[:, time], crops, guidance)
+            prepared = self.prepare(correlated)
+            masks, corrections, presence = self.decode(current, prepared, (0, 0), boxes[:, time], crops, guidance)
             joined = self._join(correlated.prior, corrections, boxes[:, time], presence)
             found = masks_of(correlated.evidence)
             outputs.append(FrameOutput(scores, found, masks, presence, joined))
@@ -277,3 +286,10 @@ class Network(nn.Module):
             for index in range(len(prior))
         ]
         return torch.stack(joined)[:, None]
+
+
+def _pooled(mask: Tensor, window: Window, grid: Sequence[int]) -> Tensor:
+    """The window (B, 1, h, w) of what a mask (B, 1, n·H, n·W) is on average in each cell of an (H, W) grid."""
+    each = mask.shape[2] // grid[0]
+    size = [part.stop - part.start for part in window]
+    return F.interpolate(cut(mask, scaled(window, each)), size=size, mode="area")

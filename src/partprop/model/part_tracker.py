@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partprop.model.boxes import enlarge, from_centre_size, roi_align, to_centre_size
+from partprop.model.boxes import enlarge, from_centre_size, roi_align_all, to_centre_size
 from partprop.model.correlation import depthwise_cross_correlation
 
 TEMPLATE = 8  # cells of a template's side
@@ -80,6 +80,6 @@ def _align_on_levels(levels: list[Tensor], boxes: Tensor, parts: Tensor, size: i
     """RoIAlign of each box on the level (P3, P4, P5) whose stride is nearest to the part's template spacing."""
     spacing = to_centre_size(parts)[1].clamp(min=1).prod(-1).sqrt() / TEMPLATE
     choice = (spacing / 8).log2().round().clamp(0, len(levels) - 1)
-    aligned = [roi_align(level, boxes, size, stride) for level, stride in zip(levels, (8, 16, 32), strict=True)]
+    aligned = roi_align_all(list(zip(levels, (8, 16, 32), strict=True)), boxes, size)
     weight = F.one_hot(choice.long(), len(levels)).to(boxes.dtype)[..., None, None, None]
     return sum(weight[:, :, index] * crop for index, crop in enumerate(aligned))  # type: ignore[return-value]

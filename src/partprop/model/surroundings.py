@@ -49,10 +49,11 @@ class Surroundings:
         padding = (0, self._columns * columns - self._width, 0, self._rows * rows - self._height)
         queries = _blocks(_as_multiplied(F.pad(temperature * keys, padding)), self._block, self._block, chosen)
         near = within_radius(self._block, self._window, (radius, radius), radius).to(keys.device)
-        exists = self._around(torch.ones_like(other_keys[:, :1]))[..., 0] > 0
         self._similarity = queries @ self._around(other_keys).transpose(1, 2)
         self._similarity += barrier(~near, self._similarity)
-        self._similarity += barrier(~exists[:, None], self._similarity)
+        if any(_beyond(other_keys.shape[2:], offset, (self._rows * rows, self._columns * columns), radius)):
+            exists = self._around(torch.ones_like(other_keys[:, :1]))[..., 0] > 0
+            self._similarity += barrier(~exists[:, None], self._similarity)
 
     def attend(self, known: Tensor) -> Tensor:
         """What is known (B, K, H, W) of the other frame, read by attention: (B, K, h, w)."""
@@ -75,8 +76,8 @@ class Surroundings:
 
     def _around(self, cells: Tensor) -> Tensor:
         shape = (self._rows * self._block[0], self._columns * self._block[1])
-        surroundings = _surroundings(_as_multiplied(cells), self._offset, shape, self._radius)
-        return _blocks(surroundings, self._window, self._block, self._chosen)
+        surroundings = _surroundings(cells, self._offset, shape, self._radius)
+        return _blocks(_as_multiplied(surroundings), self._window, self._block, self._chosen)
 
     def _unblock(self, cells: Tensor) -> Tensor:
         if self._chosen is not None:
@@ -95,7 +96,6 @@ def _as_multiplied(cells: Tensor) -> Tensor:
 
 def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int], radius: int) -> Tensor:
     """The window of known (B, C, H, W) at `offset` with `shape`, `radius` wider on each side; zero outside."""
-    height, width = known.shape[2:]
     (top, left), (rows, columns) = offset, shape
     inner = known[
         :,
@@ -103,9 +103,16 @@ def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int]
         max(0, top - radius) : top + rows + radius,
         max(0, left - radius) : left + columns + radius,
     ]
-    before = (max(0, radius - left), max(0, radius - top))
-    after = (max(0, left + columns + radius - width), max(0, top + rows + radius - height))
-    return F.pad(inner, (before[0], after[0], before[1], after[1]))
+    return F.pad(inner, _beyond(known.shape[2:], offset, shape, radius))
+
+
+def _beyond(grid: Many[int], offset: Sides, shape: Sides, radius: int) -> Many[int]:
+    """Cells by which a window of a grid, `radius` wider on each side, reaches beyond it: left, right, top, bottom."""
+    return [
+        max(0, cells)
+        for start, length, size in reversed(list(zip(offset, shape, grid, strict=True)))
+        for cells in (radius - start, start + length + radius - size)
+    ]
 
 
 def _block_side(length: int) -> int:

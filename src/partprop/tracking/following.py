@@ -22,6 +22,7 @@ HYSTERESIS = 0.1  # by which the confidence must exceed lost_score for a lost ob
 SIZE_MEMORY = 0.97  # per frame: the size of an object that is being covered fades, in thirty frames to 0.4
 EARLIER = 2  # frames before the previous one in which contours of a single object are looked for, too
 LEAST_PARTS = 2  # of each of several objects, which share the number of parts
+RADIUS_OF_SEVERAL = 6  # reach of the local read-out for each of several objects, in cells: that of the fine one
 COARSE = 4  # cells a side of what is remembered as one of the reference, beyond `remembered_cells`
 RECENT_WEIGHT = 0.95  # of cosines with a recent frame, whose mask may be wrong, beside the reference's
 SURE = 0.9  # of a recent frame only pixels that are object or background this surely are kept
@@ -71,30 +72,31 @@ class Follower:
         size = to_centre_size(boxes[0])[1]
         return Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
 
-    def move(self, tracked: Track, before: Features, features: Features) -> tuple[Track, Tensor]:
-        """The object in the next frame, and its probability (H, W) there, before it is merged with others.
+    def move(self, tracked: Track, before: Features, features: Features, objects: int) -> tuple[Track, Tensor]:
+        """One of so many objects in the next frame, and its probability (H, W) there, before it is merged with others.
 
         Of one that is lost, the probability is zero.
         """
-        return (self._search if tracked.lost else self._follow)(tracked, before, features)
+        radius = None if objects == 1 else RADIUS_OF_SEVERAL
+        return (self._search if tracked.lost else self._follow)(tracked, before, features, radius)
 
-    def _follow(self, tracked: Track, before: Features, features: Features) -> tuple[Track, Tensor]:
+    def _follow(self, tracked: Track, before: Features, features: Features, radius: int | None) -> tuple[Track, Tensor]:
         """Track the parts, read the correlations around them, decode and join their masks."""
         parts = track(self._network, features, tracked.parts)
-        probability, presence, confidence = self._propagate(tracked, before, features, parts)
+        probability, presence, confidence = self._propagate(tracked, before, features, parts, radius)
         if confidence < self._settings.lost_score or box_of_mask(probability) is None:
             return replace(tracked, lost=True), torch.zeros_like(probability)
         scores = torch.cat([confidence[None], parts.scores[1:] * presence[1:]])
         return replace(tracked, parts=parts.moved(parts.boxes, scores)), probability
 
-    def _search(self, tracked: Track, before: Features, features: Features) -> tuple[Track, Tensor]:
+    def _search(self, tracked: Track, before: Features, features: Features, radius: int | None) -> tuple[Track, Tensor]:
         """Look for a lost object in the whole frame: where the reference's pixels match, and where it was last."""
         # the reference alone: what is remembered of late may be what the object was lost to
         blank = replace(tracked, mask=torch.zeros_like(tracked.mask), memory=tracked.reference)
         whole, best, found = tracked.parts.select([0]), self._settings.lost_score + HYSTERESIS, None
         for box in self._candidates(tracked, features):
             parts = whole.moved(box[None], torch.ones_like(whole.scores))
-            probability, _, confidence = self._propagate(blank, before, features, parts)
+            probability, _, confidence = self._propagate(blank, before, features, parts, radius)
             if confidence > best and box_of_mask(probability) is not None:
                 best, found = float(confidence), (parts.moved(box[None], confidence[None]), probability)
         if found is None:
@@ -123,7 +125,7 @@ class Follower:
         return boxes
 
     def _propagate(
-        self, tracked: Track, before: Features, features: Features, parts: Parts
+        self, tracked: Track, before: Features, features: Features, parts: Parts, radius: int | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Decode and join the parts' masks at their new boxes.
 
@@ -137,10 +139,11 @@ class Follower:
         last_windows = enlarge(with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
         rows, columns = cells(windows, (features.keys.shape[2], features.keys.shape[3]))
         correlated = network.correlate(
-            features, tracked.memory, tracked.filter_weights, before, mask, (rows, columns), tracked.earlier
+            features, tracked.memory, tracked.filter_weights, before, mask, (rows, columns), tracked.earlier, radius
         )
         corner = (rows.start, columns.start)
-        corrections, present = decode(network, features, correlated, corner, placed, last_windows, mask)
+        prepared = network.prepare(correlated)
+        corrections, present = decode(network, features, prepared, corner, placed, last_windows, mask)
         prior = F.interpolate(correlated.prior, scale_factor=STRIDE // 2, mode="bilinear", align_corners=False)
         shift = windows.new_tensor([columns.start, rows.start] * 2) * STRIDE
         found = join_parts(prior[0, 0], corrections, windows - shift, parts.scores * present)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from partprop.model.boxes import enlarge, from_centre_size, roi_align, to_centre_size
-from partprop.model.evidence import Correlated
+from partprop.model.evidence import Prepared
 from partprop.model.features import Features
 from partprop.model.network import CONTEXT, Network
 from partprop.model.part_tracker import best_boxes
@@ -92,7 +92,7 @@ def track(network: Network, features: Features, parts: Parts) -> Parts:
 def decode(
     network: Network,
     features: Features,
-    correlated: Correlated,
+    prepared: Prepared,
     offset: tuple[int, int],
     parts: Parts,
     before: Tensor,
@@ -101,7 +101,7 @@ def decode(
     """The parts' masks in their windows, of those of small parts no more cells than show something new.
 
     Args:
-        features, correlated, offset: of the current frame, as of `Network.decode`.
+        features, prepared, offset: of the current frame, as of `Network.decode`.
         parts: K of them, at their places in it.
         before: (K, 4), their windows in the previous frame; mask: (1, 1, H, W), the mask there.
 
@@ -116,7 +116,7 @@ def decode(
         size = _size(enlarge(boxes, CONTEXT), network.roi_size)
         previous = roi_align(mask, before[None, group], 2 * size, 1)
         guidance = _resized(parts.guidance[group], size)
-        _, corrections, presence = network.decode(features, correlated, offset, boxes[None], previous, guidance[None])
+        _, corrections, presence = network.decode(features, prepared, offset, boxes[None], previous, guidance[None])
         decoded.append((_resized(corrections[0], 2 * network.roi_size), presence[0].sigmoid()))
     corrections, presence = (torch.cat(groups) for groups in zip(*decoded, strict=True))
     return corrections, presence

@@ -11,6 +11,8 @@ from partprop.model.windows import Window
 
 ENCODED = 2.5  # side of the window that is encoded of a frame, over that of the object's box in the one before
 LEAST_BESIDE = 96.0  # pixels of it on each side of the box, at least: the reach of the local read-out
+ENCODED_OF_SEVERAL = 2.0  # what is encoded around each of several objects, which share a window
+LEAST_BESIDE_SEVERAL = 64.0
 REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
 
 
@@ -31,7 +33,9 @@ def remembered_cells(whole: Tensor, features: Features) -> Tensor:
 def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
     """Rows and columns of the coarsest grid where objects with boxes (K, 4) are looked for in the next frame."""
     centre, size = to_centre_size(wholes)
-    room = torch.maximum(ENCODED * size, size + 2 * LEAST_BESIDE)
+    single = len(wholes) == 1
+    side, beside = (ENCODED, LEAST_BESIDE) if single else (ENCODED_OF_SEVERAL, LEAST_BESIDE_SEVERAL)
+    room = torch.maximum(side * size, size + 2 * beside)
     return cells(from_centre_size(centre, room), grid, COARSEST)
 
 

@@ -25,8 +25,9 @@ ENLARGED = 2.0  # times, at most, to reach the working resolution
 class Segmenter:
     """Follows objects through one video. Nothing that is kept grows with the video's length.
 
-    So that many objects stay affordable, each of several has fewer parts than a single one, and their contours are
-    looked for in the previous frame alone. On a processor they are computed side by side, in threads.
+    So that many objects stay affordable, each of several has fewer parts than a single one, is looked for less far
+    around its last place, and its contours in the previous frame alone. On a processor they are computed side by side,
+    in threads.
 
     Attributes:
         network: in evaluation mode.
@@ -92,7 +93,7 @@ class Segmenter:
         each = self._side_by_side.map
         follower = self._follower
         fresh = each(lambda new: follower.begin(features, new[1], new[0], count), list(given.items()))
-        moved = each(lambda tracked: follower.move(tracked, self._before, features), known)
+        moved = each(lambda tracked: follower.move(tracked, self._before, features, count), known)
         merged = _merged([probability for _, probability in moved] + [tracked.mask for tracked in fresh], shape)
         tracks = [tracked for tracked, _ in moved]
         decided = list(zip(tracks, merged[1 : len(tracks) + 1], _won(merged)[: len(tracks)], strict=True))
