@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 import cv2
@@ -14,7 +14,7 @@ from partprop.model.network import Network
 from partprop.tracking.pretrained import Segmenter
 
 SIZE = (480, 854)  # height and width: that of DAVIS
-FRAMES = 24
+FRAMES = 44
 TURN = 4  # frames in a row of a segmenter, before another has its turn; the first are not timed
 OBJECTS = 3
 SIDE = 150  # pixels of an object
@@ -42,13 +42,16 @@ class Benchmark(TypedDict):
     """What was measured, at SIZE.
 
     frames_per_second: with one object. further_apart, further_together: time that each further object adds, over that
-    of one, where the objects lie apart and where they cover each other in part. milliseconds: of a frame with one
-    object, by part of the network, and the rest. peak_memory_mb: of the process.
+    of one, where the objects lie apart and where they cover each other in part. encoding_apart, encoding_together: what
+    of that is for encoding more of the frame. milliseconds: of a frame with one object, by part of the network, and the
+    rest. peak_memory_mb: of the process.
     """
 
     frames_per_second: float
     further_apart: float
     further_together: float
+    encoding_apart: float
+    encoding_together: float
     milliseconds: dict[str, float]
     peak_memory_mb: float
 
@@ -62,14 +65,22 @@ def run_benchmark(device: str) -> Benchmark:
     cv2.setNumThreads(1)
     scenes = [Scene(1, APART), Scene(OBJECTS, APART), Scene(OBJECTS, TOGETHER)]
     segmenters = {scene: Segmenter(device=device) for scene in scenes}
-    watch = Stopwatch(segmenters[scenes[0]].network)
-    one, apart, together = _seconds(segmenters, watch)
-    milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - TURN) for name, spent in watch.spent.items()}
+    names = [list(PARTS), ["encode"], ["encode"]]  # what is done for several objects at once is not to be told apart
+    watches = [Stopwatch(each.network, timed) for each, timed in zip(segmenters.values(), names, strict=True)]
+    one, apart, together = _seconds(segmenters, watches)
+    encoding, encoding_apart, encoding_together = (watch.spent["encode"] / (FRAMES - TURN) for watch in watches)
+    milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - TURN) for name, spent in watches[0].spent.items()}
     milliseconds["the rest"] = 1000 * one - sum(milliseconds.values())
+
+    def further(several: float, alone: float) -> float:
+        return (several - alone) / (OBJECTS - 1) / one
+
     return Benchmark(
         frames_per_second=1 / one,
-        further_apart=(apart - one) / (OBJECTS - 1) / one,
-        further_together=(together - one) / (OBJECTS - 1) / one,
+        further_apart=further(apart, one),
+        further_together=further(together, one),
+        encoding_apart=further(encoding_apart, encoding),
+        encoding_together=further(encoding_together, encoding),
         milliseconds=milliseconds,
         peak_memory_mb=peak_memory_mb(),
     )
@@ -85,18 +96,23 @@ def describe(measured: Benchmark) -> str:
             f"{'a frame':24s} {frame:7.1f} ms  {measured['frames_per_second']:.1f} frames per second with one object",
             f"each further object adds {measured['further_together']:.0%} if they overlap, "
             f"{measured['further_apart']:.0%} if they lie apart",
+            f"of which encoding more of the frame takes {measured['encoding_together']:.0%} and "
+            f"{measured['encoding_apart']:.0%}",
             f"memory at most {measured['peak_memory_mb']:.0f} MB",
         ]
     )
 
 
 class Stopwatch:
-    """Adds up the seconds in some methods of a network; time in one that another calls is its own alone."""
+    """Adds up the seconds in methods of a network, by their names in PARTS.
 
-    def __init__(self, network: Network) -> None:
+    Time in one that another calls is its own alone.
+    """
+
+    def __init__(self, network: Network, names: Iterable[str]) -> None:
         self.spent: dict[str, float] = defaultdict(float)
         self._running: list[float] = []  # seconds of inner calls, one entry for each call that runs
-        for name in PARTS:
+        for name in names:
             owner, method = (network.tracker, "forward") if name == "tracker" else (network, name)
             setattr(owner, method, self._timed(name, getattr(owner, method)))
 
@@ -116,7 +132,7 @@ class Stopwatch:
         return timed
 
 
-def _seconds(segmenters: Mapping[Scene, Segmenter], watch: Stopwatch) -> list[float]:
+def _seconds(segmenters: Mapping[Scene, Segmenter], watches: Iterable[Stopwatch]) -> list[float]:
     """Seconds for a frame on average, of segmenters by their scene.
 
     They take turns: whatever else the machine does slows all alike.
@@ -131,7 +147,8 @@ def _seconds(segmenters: Mapping[Scene, Segmenter], watch: Stopwatch) -> list[fl
                 spent[scene] += time.perf_counter() - start
         if first == 0:
             spent = dict.fromkeys(segmenters, 0.0)
-            watch.spent.clear()
+            for watch in watches:
+                watch.spent.clear()
     return [seconds / (FRAMES - TURN) for seconds in spent.values()]
 
 
