@@ -3,6 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from partprop.model.correlation import FineFrame, PixelCorrelation, depthwise_cross_correlation
@@ -61,7 +63,7 @@ def test_pixel_correlation_shapes_and_gradients():
     fine_keys, keys = correlation.keys(levels, torch.nn.Identity(), p2)
     torch.testing.assert_close(fine_keys.norm(dim=1), torch.ones(2, 10, 12))
     torch.testing.assert_close(keys.norm(dim=1), torch.ones(2, 5, 6))
-    memory = correlation.memorise(correlation.look(p3), keys, torch.rand(2, 1, 5, 6))
+    memory = correlation.memorise(correlation.look(p3), keys, torch.rand(2, 1, 5, 6), (slice(0, 5), slice(0, 6)))
     evidence = correlation(keys, memory, keys, correlation.know(correlation.look(p3), torch.rand(2, 1, 5, 6)), (0, 0))
     assert evidence.shape == (2, correlation.read_channels, 5, 6)
     previous, coarse = torch.rand(2, 1, 10, 12), torch.rand(2, 1, 3, 2)
@@ -102,11 +104,31 @@ def test_a_window_is_read_as_in_the_whole_frame():
     p3, keys = (torch.randn(1, channels, 10, 12, generator=generator) for channels in (8, 16))
     keys, mask = F.normalize(keys, dim=1), torch.rand(1, 1, 10, 12)
     look = correlation.look(p3)
-    memory, known = correlation.memorise(look, keys, mask), correlation.know(look, mask)
+    memory, known = correlation.memorise(look, keys, mask, (slice(0, 10), slice(0, 12))), correlation.know(look, mask)
     whole = correlation(keys, memory, keys, known, (0, 0))
     near = (slice(None), slice(None), slice(1, 9), slice(2, 11))
     window = correlation(keys[:, :, 3:7, 4:9], memory, keys[near], known[near], (2, 2))
     torch.testing.assert_close(window, whole[:, :, 3:7, 4:9])
+
+
+@given(st.data(), st.sampled_from([0.3, 1.0]))
+@settings(max_examples=25, deadline=None)
+def test_a_window_is_remembered_as_in_the_whole_frame(data: st.DataObject, most: float):
+    torch.manual_seed(6)
+    correlation = PixelCorrelation([8, 8, 8], 8, 16, 4).eval()
+    p3, keys, mask = torch.randn(1, 8, 10, 12), torch.randn(1, 16, 10, 12), most * torch.rand(1, 1, 10, 12)
+    starts = [data.draw(st.integers(0, size - 1)) for size in (10, 12)]
+    rows, columns = (
+        slice(start, data.draw(st.integers(start + 1, size))) for start, size in zip(starts, (10, 12), strict=True)
+    )
+    window = (rows, columns)
+    look = correlation.look(p3)
+    inside = torch.zeros(10, 12, dtype=torch.bool)
+    inside[window] = True
+    some = correlation.memorise(look, keys, mask, window)
+    expected = correlation.memorise(look, keys, mask, (slice(0, 10), slice(0, 12))).select(inside.flatten())
+    for name in ("keys", "values", "mask", "is_object"):
+        torch.testing.assert_close(getattr(some, name), getattr(expected, name))
 
 
 @pytest.mark.parametrize("learnt", [True, False])

@@ -12,9 +12,11 @@ from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.fpn import init_truncated_normal
 from partprop.model.readout import READOUT_EXTRA, Memory, object_cells, read
 from partprop.model.surroundings import BLOCK, Surroundings
+from partprop.model.windows import Window, cut, grown, within
 
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
 AT_ONCE = 32  # blocks of the fine read-out: all of a large object would need much memory
+VALUE_REACH = 2  # cells around it that a value depends on
 BOUND = 0.02  # masks are believed to be object or background no more surely than this
 
 
@@ -184,10 +186,12 @@ class PixelCorrelation(nn.Module):
         hidden = look + F.conv2d(mask, first.weight[:, -1:], padding=1)
         return torch.cat([self.value[1:](hidden), mask], 1)
 
-    def memorise(self, look: Tensor, keys: Tensor, mask: Tensor) -> Memory:
-        """Memory of a frame whose mask (B, 1, h, w) at stride 8 is known; look is as of `look`."""
-        known = self.know(look, mask).flatten(2)
-        return Memory(keys.flatten(2), known[:, :-1], known[:, -1], object_cells(known[:, -1], 1))
+    def memorise(self, look: Tensor, keys: Tensor, mask: Tensor, window: Window) -> Memory:
+        """Memory of a window of a frame whose mask (B, 1, h, w) at stride 8 is known; look is as of `look`."""
+        seen = grown(window, VALUE_REACH, mask.shape[2:])
+        values = cut(self.know(cut(look, seen), cut(mask, seen)), within(window, seen)).flatten(2)[:, :-1]
+        is_object = cut(object_cells(mask, (1, 2, 3)), window).flatten(1)
+        return Memory(cut(keys, window).flatten(2), values, cut(mask, window).flatten(1), is_object)
 
     def forward(
         self,

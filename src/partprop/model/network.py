@@ -92,10 +92,16 @@ class Network(nn.Module):
         halved = F.interpolate(images, scale_factor=0.5, mode="bilinear", align_corners=False)  # the mean of each four
         return Features(halved, p3, p4, p5, *prepared, self.correlation.look(p3), keys, fine_keys)
 
-    def memorise(self, features: Features, mask: Tensor) -> Memory:
-        """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, is known."""
-        small = F.interpolate(mask, size=features.keys.shape[2:], mode="area")
-        return self.correlation.memorise(features.look, features.keys, small)
+    def memorise(self, features: Features, mask: Tensor, window: Window | None = None) -> Memory:
+        """Memory of a frame whose mask (B, 1, H, W) in [0, 1], at any resolution, is known.
+
+        Args:
+            window: of the stride-8 grid, if not all of the frame is to be remembered.
+        """
+        height, width = features.keys.shape[2:]
+        small = F.interpolate(mask, size=(height, width), mode="area")
+        everywhere = (slice(0, height), slice(0, width))
+        return self.correlation.memorise(features.look, features.keys, small, window or everywhere)
 
     def fit_filter(self, features: Features, mask: Tensor) -> Tensor | None:
         """Weights (B, D) of the correlation filter that tells object from ground in a frame with mask (B, 1, H, W).

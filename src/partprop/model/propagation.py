@@ -183,9 +183,9 @@ def soft_aggregate(probabilities: Tensor) -> Tensor:
         (K + 1, H, W) that sum to 1, background first.
     """
     clamped = probabilities.clamp(1e-5, 1 - 1e-5)
-    background = (1 - clamped).prod(0, keepdim=True).clamp(1e-5, 1 - 1e-5)
-    independent = torch.cat([background, clamped])
-    odds = independent / (1 - independent)
+    rest = 1 - clamped
+    background = rest.prod(0, keepdim=True).clamp(1e-5, 1 - 1e-5)
+    odds = torch.cat([background / (1 - background), clamped / rest])
     return odds / odds.sum(0, keepdim=True)
 
 

@@ -66,7 +66,8 @@ class Follower:
         assert whole is not None
         boxes = torch.cat([whole[None], propose(mask, whole, self._parts_each(objects))])
         parts = describe(self._network, features, mask, boxes, 0)
-        near = remembered_cells(whole, features)
+        near = torch.zeros(features.keys.shape[2:], dtype=torch.bool, device=mask.device)
+        near[remembered_cells(whole, features)] = True
         reference = self._network.memorise(features, mask[None, None]).coarsened(near, COARSE)
         weights = self._network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
@@ -183,9 +184,8 @@ class Follower:
 
     def _glance(self, features: Features, mask: Tensor, whole: Tensor) -> Memory:
         """Memory of the object's surroundings in a frame with a predicted mask (H, W), without what is in doubt."""
-        memory = self._network.memorise(features, mask[None, None])
-        near = remembered_cells(whole, features)
-        return memory.select(near.flatten() & ((memory.mask[0] - 0.5).abs() > SURE - 0.5))
+        memory = self._network.memorise(features, mask[None, None], remembered_cells(whole, features))
+        return memory.select((memory.mask[0] - 0.5).abs() > SURE - 0.5)
 
     def _parts_each(self, objects: int) -> int:
         """Parts, beside the whole, of each of so many objects."""

@@ -22,12 +22,9 @@ def with_room(boxes: Tensor, size: Tensor) -> Tensor:
     return torch.cat([from_centre_size(centre, torch.maximum(visible, size)), boxes[1:]])
 
 
-def remembered_cells(whole: Tensor, features: Features) -> Tensor:
-    """Which cells of the keys' grid, (h, w), are remembered of an object with box (4,)."""
-    grid = (features.keys.shape[2], features.keys.shape[3])
-    inside = torch.zeros(grid, dtype=torch.bool, device=whole.device)
-    inside[cells(enlarge(whole[None], REMEMBERED), grid)] = True
-    return inside
+def remembered_cells(whole: Tensor, features: Features) -> Window:
+    """Rows and columns of the keys' grid that are remembered of an object with box (4,)."""
+    return cells(enlarge(whole[None], REMEMBERED), (features.keys.shape[2], features.keys.shape[3]))
 
 
 def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
