@@ -64,7 +64,7 @@ def test_every_part_of_the_network_is_timed(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(benchmark, "FRAMES", 8)
     measured = run_benchmark("cpu")
     parts = measured["milliseconds"]
-    assert {PARTS[name] for name in ("encode", "tracker", "memorise", "correlate", "decode")} < set(parts)
+    assert {PARTS[name] for name in ("encode", "tracker", "memorise", "correlate", "prepare", "decode")} < set(parts)
     assert all(spent > 0 for spent in parts.values())
     assert sum(parts.values()) == pytest.approx(1000 / measured["frames_per_second"])
     assert "frames per second with one object" in describe(measured)

@@ -62,8 +62,7 @@ def test_errors_of_the_user_are_one_line(
         raise error
 
     monkeypatch.setattr("partprop.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # what the tests have is left alone
-    monkeypatch.setattr(cli, "wait_briefly", lambda: None)
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -78,8 +77,7 @@ def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         raise PermissionError(errno.EACCES, "Permission denied", "a")
 
     monkeypatch.setattr("partprop.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # what the tests have is left alone
-    monkeypatch.setattr(cli, "wait_briefly", lambda: None)
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(PermissionError):
         cli.main()

@@ -25,6 +25,7 @@ PARTS = {
     "memorise": "memory",
     "fit_filter": "correlation filter",
     "correlate": "pixel correlation",
+    "prepare": "evidence for the decoder",
     "decode": "mask decoder",
     "guide": "guidance of parts",
 }

@@ -63,6 +63,7 @@ def segment(
     resize: Annotated[bool, typer.Option("--resize", help="Stretch masks to the size of the frames.")] = False,
 ) -> None:
     """Segment the objects that a mask or a box shows through a video."""
+    wait_briefly()
     from partprop.media.prompts import parse_box, parse_mask
     from partprop.segment import Request, segment_video
     from partprop.tracking.pretrained import LITE0
@@ -88,6 +89,7 @@ def demo(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """A page to try it: paint an object in a clip's first frame and watch it being followed."""
+    wait_briefly()
     try:
         from partprop.demo.page import serve
     except ModuleNotFoundError as error:
@@ -150,6 +152,7 @@ def benchmark(
     json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
 ) -> None:
     """How fast does this machine segment a video of 854x480 pixels, and where does the time go?"""
+    wait_briefly()
     from partprop.benchmark import describe, run_benchmark
     from partprop.files import write_json
 
@@ -162,7 +165,6 @@ def benchmark(
 def main() -> None:
     """Run the command line; an error of the user is one line and exit code 2."""
     keep_freed_memory()
-    wait_briefly()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it: names of files may be in no encoding
     try:

@@ -45,7 +45,8 @@ def wait_briefly() -> None:
     twentieth of the time of a frame with three objects. Without effect once torch is loaded; what the environment says
     stands.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # some tenths of a millisecond
+    if "OMP_WAIT_POLICY" not in os.environ:  # which the number of rounds would override
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # some tenths of a millisecond
 
 
 def peak_memory_mb() -> float:

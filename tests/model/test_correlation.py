@@ -111,6 +111,17 @@ def test_a_window_is_read_as_in_the_whole_frame():
     torch.testing.assert_close(window, whole[:, :, 3:7, 4:9])
 
 
+def test_the_local_read_out_reaches_as_far_as_is_asked():
+    correlation = PixelCorrelation([8, 8, 8], 8, 16, 4, radius=4).eval()
+    p3, keys, mask = torch.randn(1, 8, 10, 12), F.normalize(torch.randn(1, 16, 10, 12), dim=1), torch.rand(1, 1, 10, 12)
+    look = correlation.look(p3)
+    memory, known = correlation.memorise(look, keys, mask, (slice(0, 10), slice(0, 12))), correlation.know(look, mask)
+    far, near = (correlation(keys, memory, keys, known, (0, 0), radius) for radius in (None, 2))
+    correlation.radius = 2
+    torch.testing.assert_close(near, correlation(keys, memory, keys, known, (0, 0)))
+    assert not torch.allclose(near, far)
+
+
 @given(st.data(), st.sampled_from([0.3, 1.0]))
 @settings(max_examples=25, deadline=None)
 def test_a_window_is_remembered_as_in_the_whole_frame(data: st.DataObject, most: float):

@@ -71,10 +71,11 @@ def _places(boxes: Tensor, size: int, extent: tuple[float, float]) -> Tensor:
 
 
 def _sampled(features: Tensor, places: Tensor, count: int) -> Tensor:
+    """Features (B, C, H, W) at the places (B, K·size, size, 2) of K = count boxes: (B, K, C, size, size)."""
     sampled = F.grid_sample(
         features, places.to(features.dtype), mode="bilinear", padding_mode="zeros", align_corners=False
     )
-    return sampled.unflatten(2, (count, -1)).transpose(1, 2)
+    return sampled.unflatten(2, (count, sampled.shape[3])).transpose(1, 2)
 
 
 def paste(crops: Tensor, boxes: Tensor, shape: tuple[int, int], stride: float = 1.0) -> Tensor:

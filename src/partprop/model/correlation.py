@@ -187,7 +187,7 @@ class PixelCorrelation(nn.Module):
         return torch.cat([self.value[1:](hidden), mask], 1)
 
     def memorise(self, look: Tensor, keys: Tensor, mask: Tensor, window: Window) -> Memory:
-        """Memory of a window of a frame whose mask (B, 1, h, w) at stride 8 is known; look is as of `look`."""
+        """Memory of a window of a frame; look (as of `look`), keys and mask (B, ·, h, w) are of all of it."""
         seen = grown(window, VALUE_REACH, mask.shape[2:])
         values = cut(self.know(cut(look, seen), cut(mask, seen)), within(window, seen)).flatten(2)[:, :-1]
         is_object = cut(object_cells(mask, (1, 2, 3)), window).flatten(1)
@@ -217,7 +217,7 @@ class PixelCorrelation(nn.Module):
         """
         temperature = self.log_temperature.exp()
         globally = read(reference, keys.flatten(2), temperature[0]).unflatten(2, keys.shape[2:])
-        around = Surroundings(keys, before_keys, offset, radius or self.radius, temperature[1])
+        around = Surroundings(keys, before_keys, offset, self.radius if radius is None else radius, temperature[1])
         return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:])], 1)
 
 

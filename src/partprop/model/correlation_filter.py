@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-REACH = 1  # cells of a neighbourhood on each side
+FILTER_REACH = 1  # cells of a neighbourhood on each side
 LEAST_LOG_RIDGE = -8.0  # keeps a frame of one colour solvable in single precision
 
 
@@ -53,5 +53,5 @@ class CorrelationFilter(nn.Module):
 
 def _inputs(keys: Tensor) -> Tensor:
     """Each cell's key, the mean of those around it, and a one: (B, h·w, 2·C + 1)."""
-    around = F.avg_pool2d(keys, 2 * REACH + 1, 1, REACH)
+    around = F.avg_pool2d(keys, 2 * FILTER_REACH + 1, 1, FILTER_REACH)
     return torch.cat([keys, around, torch.ones_like(keys[:, :1])], 1).flatten(2).transpose(1, 2)

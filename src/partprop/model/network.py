@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from partprop.model.boxes import enlarge, roi_align, roi_align_all
 from partprop.model.correlation import FineFrame, PixelCorrelation, bounded_log_odds
-from partprop.model.correlation_filter import REACH
+from partprop.model.correlation_filter import FILTER_REACH
 from partprop.model.evidence import Correlated, Prepared, believed, lead, masks_of, split_readouts
 from partprop.model.features import STRIDE, Features
 from partprop.model.fpn import Pyramid, init_truncated_normal
@@ -149,7 +149,8 @@ class Network(nn.Module):
         if not self.pixel_correlation:
             return self._stay(features, mask, window, remembered)
         correlation, grid = self.correlation, features.keys.shape[2:]
-        near = grown(window, radius or correlation.radius, grid)
+        radius = correlation.radius if radius is None else radius
+        near = grown(window, radius, grid)  # values at its edge see zeros beyond it
         known = correlation.know(cut(before.look, near), _pooled(mask, near, grid))
         inner = within(window, near)
         offset = (inner[0].start, inner[1].start)
@@ -157,7 +158,7 @@ class Network(nn.Module):
         if filter_weights is None:
             found = read[:, correlation.value_channels, None]
         else:
-            seen = grown(window, REACH, grid)
+            seen = grown(window, FILTER_REACH, grid)
             found = cut(correlation.filter(cut(features.keys, seen), filter_weights), within(window, seen))
         evidence = torch.cat([read, found], 1)
 
@@ -296,6 +297,7 @@ class Network(nn.Module):
 
 def _pooled(mask: Tensor, window: Window, grid: Sequence[int]) -> Tensor:
     """The window (B, 1, h, w) of what a mask (B, 1, n·H, n·W) is on average in each cell of an (H, W) grid."""
-    each = mask.shape[2] // grid[0]
+    per_cell = mask.shape[2] // grid[0]
+    assert mask.shape[2:] == (per_cell * grid[0], per_cell * grid[1])
     size = [part.stop - part.start for part in window]
-    return F.interpolate(cut(mask, scaled(window, each)), size=size, mode="area")
+    return F.interpolate(cut(mask, scaled(window, per_cell)), size=size, mode="area")

@@ -77,7 +77,7 @@ class Surroundings:
     def _around(self, cells: Tensor) -> Tensor:
         shape = (self._rows * self._block[0], self._columns * self._block[1])
         surroundings = _surroundings(cells, self._offset, shape, self._radius)
-        return _blocks(_as_multiplied(surroundings), self._window, self._block, self._chosen)
+        return _blocks(surroundings, self._window, self._block, self._chosen)
 
     def _unblock(self, cells: Tensor) -> Tensor:
         if self._chosen is not None:
@@ -103,7 +103,7 @@ def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int]
         max(0, top - radius) : top + rows + radius,
         max(0, left - radius) : left + columns + radius,
     ]
-    return F.pad(inner, _beyond(known.shape[2:], offset, shape, radius))
+    return F.pad(_as_multiplied(inner), _beyond(known.shape[2:], offset, shape, radius))
 
 
 def _beyond(grid: Many[int], offset: Sides, shape: Sides, radius: int) -> Many[int]:

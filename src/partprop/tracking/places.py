@@ -11,8 +11,8 @@ from partprop.model.windows import Window
 
 ENCODED = 2.5  # side of the window that is encoded of a frame, over that of the object's box in the one before
 LEAST_BESIDE = 96.0  # pixels of it on each side of the box, at least: the reach of the local read-out
-ENCODED_OF_SEVERAL = 2.0  # what is encoded around each of several objects, which share a window
-LEAST_BESIDE_SEVERAL = 64.0
+# The same around each of several objects, which share a window: the least that cost nothing (docs/experiments.md).
+ENCODED_OF_SEVERAL, LEAST_BESIDE_SEVERAL = 2.0, 64.0
 REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
 
 
