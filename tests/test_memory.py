@@ -47,7 +47,7 @@ def test_what_the_environment_says_of_kept_operations_stands(monkeypatch: pytest
 
 def test_what_the_environment_says_of_waiting_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")  # so that it is as before after the test
     monkeypatch.delenv("GOMP_SPINCOUNT")
     wait_briefly()
     assert "GOMP_SPINCOUNT" not in os.environ  # it would override the policy

@@ -101,8 +101,7 @@ def propagate(network: Network, given: torch.Tensor, before: torch.Tensor) -> to
     return prior
 
 
-def test_the_local_read_out_reaches_as_far_as_is_asked(network: Network):
-    """What lies further away in the previous frame, or beside what is read, changes nothing."""
+def test_no_more_of_the_previous_mask_is_known_than_the_read_out_reaches(network: Network):
     images, mask, _ = video()
     first, second = network.encode(images[0, :2]).split(1)
     window, radius = (slice(4, 8), slice(3, 8)), 2
