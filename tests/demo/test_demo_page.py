@@ -61,12 +61,7 @@ def canvas(browser: webdriver.Chrome) -> WebElement:
 def test_from_a_clip_to_its_masks(browser: webdriver.Chrome, address: str) -> None:
     wait(browser, "document.querySelector('#example')")
     browser.find_element(By.ID, "example").click()
-    place = canvas(browser)
-    strokes = ActionChains(browser).move_to_element_with_offset(place, 60, -40).click_and_hold()
-    for step in range(1, 5):
-        strokes.move_to_element_with_offset(place, 60 + 12 * step, -40 + 8 * step)
-    strokes.release().perform()
-    # what is painted is sent a moment later, and until then there is nothing to follow
+    paint_and_follow(browser, canvas(browser))
     wait_for_result(browser)
     assert f"{FRAMES} frames segmented" in browser.find_element(By.CSS_SELECTOR, "#said textarea").get_attribute(
         "value"
@@ -81,18 +76,29 @@ def test_from_a_clip_to_its_masks(browser: webdriver.Chrome, address: str) -> No
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+def paint_and_follow(browser: webdriver.Chrome, place: WebElement) -> None:
+    strokes = ActionChains(browser).move_to_element_with_offset(place, 60, -40).click_and_hold()
+    for step in range(1, 5):
+        strokes.move_to_element_with_offset(place, 60 + 12 * step, -40 + 8 * step)
+    strokes.release().perform()
+    browser.find_element(By.ID, "go").click()
+
+
 def wait_for_result(browser: webdriver.Chrome) -> None:
-    """Press the button until there is a film."""
+    """Wait for a film, and paint again where there was nothing to follow.
+
+    A stroke made before the frame arrives on the canvas is wiped by it, which no element of the page tells, and what
+    is painted is sent a moment later.
+    """
 
     def there(driver: webdriver.Chrome) -> bool:
-        film = driver.execute_script("const v = document.querySelector('#film video'); return v && v.readyState >= 2")
-        complaint = driver.find_elements(By.CSS_SELECTOR, ".toast-body.error")
-        if complaint:
+        if driver.find_elements(By.CSS_SELECTOR, ".toast-body.error"):
             driver.execute_script("document.querySelectorAll('.toast-close').forEach(each => each.click())")
-            driver.find_element(By.ID, "go").click()
+            wait(driver, "!document.querySelector('.toast-body.error')")
+            paint_and_follow(driver, canvas(driver))
+        film = driver.execute_script("const v = document.querySelector('#film video'); return v && v.readyState >= 2")
         return bool(film)
 
-    browser.find_element(By.ID, "go").click()
     WebDriverWait(browser, PATIENCE).until(there)
 
 
