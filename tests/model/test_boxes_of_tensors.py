@@ -27,13 +27,16 @@ def test_roi_align_is_zero_outside():
     assert roi_align(torch.ones(1, 1, 4, 4), torch.tensor([[[100.0, 100, 140, 140]]]), 4, 8).sum() == 0
 
 
-def test_maps_of_several_strides_are_aligned_as_each_alone():
+def test_maps_of_several_strides_and_sizes_are_aligned_as_each_alone():
     generator = torch.Generator().manual_seed(2)
-    maps = [(torch.randn(2, channels, 64 // stride, 96 // stride), stride) for channels, stride in ((3, 4), (2, 16))]
+    maps = [
+        (torch.randn(2, 3, 64 // stride, 96 // stride, generator=generator), stride, size)
+        for stride, size in ((4, 6), (16, 6), (8, 9))
+    ]
     corners = 40 * torch.rand(2, 5, 2, generator=generator)
     boxes = torch.cat([corners, corners + 1 + 30 * torch.rand(2, 5, 2, generator=generator)], -1)
-    for (features, stride), aligned in zip(maps, roi_align_all(maps, boxes, 6), strict=True):
-        torch.testing.assert_close(aligned, roi_align(features, boxes, 6, stride), atol=0, rtol=0)
+    for (features, stride, size), aligned in zip(maps, roi_align_all(maps, boxes), strict=True):
+        torch.testing.assert_close(aligned, roi_align(features, boxes, size, stride), atol=0, rtol=0)
 
 
 def test_paste_inverts_roi_align():

@@ -48,26 +48,34 @@ def roi_align(features: Tensor, boxes: Tensor, size: int, stride: float) -> Tens
     Returns:
         (B, K, C, size, size).
     """
-    return roi_align_all([(features, stride)], boxes, size)[0]
+    return roi_align_all([(features, stride, size)], boxes)[0]
 
 
-def roi_align_all(maps: Sequence[tuple[Tensor, float]], boxes: Tensor, size: int) -> list[Tensor]:
-    """`roi_align` of several maps of the same frames, each with its stride; where to sample is computed once."""
-    features, stride = maps[0]
+def roi_align_all(maps: Sequence[tuple[Tensor, float, int]], boxes: Tensor) -> list[Tensor]:
+    """`roi_align` of several maps of the same frames, each with its stride and size.
+
+    Where to sample is computed once for each size: on a processor that takes as long as to sample a small map.
+    """
+    features, stride, _ = maps[0]
     extent = (features.shape[3] * stride, features.shape[2] * stride)
-    assert all((cells.shape[3] * step, cells.shape[2] * step) == extent for cells, step in maps[1:])
-    places = _places(boxes, size, extent)
-    return [_sampled(cells, places, boxes.shape[1]) for cells, _ in maps]
+    assert all((cells.shape[3] * step, cells.shape[2] * step) == extent for cells, step, _ in maps[1:])
+    near, span = _on_frame(boxes, extent)
+    places = {size: _places(near, span, size) for size in {size for _, _, size in maps}}
+    return [_sampled(cells, places[size], boxes.shape[1]) for cells, _, size in maps]
 
 
-def _places(boxes: Tensor, size: int, extent: tuple[float, float]) -> Tensor:
-    """Bins of boxes (B, K, 4) on a frame of this width and height: x and y (B, K·size, size, 2), inside in [-1, 1]."""
-    bins = (torch.arange(size, device=boxes.device, dtype=boxes.dtype) + 0.5) / size
+def _on_frame(boxes: Tensor, extent: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    """First corner and sides of boxes (B, K, 4), (B, K, 2, 1), where a frame of this width and height is [-1, 1]²."""
+    half = boxes.new_tensor([[extent[0] / 2], [extent[1] / 2]])
     near, far = boxes[..., None].split(2, -2)
-    whole = boxes.new_tensor(extent)[:, None]
-    xs, ys = (near / whole * 2 - 1 + (far - near) / whole * 2 * bins).unbind(2)
-    grid = torch.stack(torch.broadcast_tensors(xs[:, :, None], ys[..., None]), -1)
-    return grid.flatten(1, 2)
+    return near / half - 1, (far - near) / half
+
+
+def _places(near: Tensor, span: Tensor, size: int) -> Tensor:
+    """x and y (B, K·size, size, 2) of bins of boxes, as of `_on_frame`."""
+    bins = torch.arange(1, 2 * size, 2, device=near.device, dtype=near.dtype) / (2 * size)
+    xs, ys = (near + span * bins).unbind(2)
+    return torch.stack(torch.broadcast_tensors(xs[:, :, None], ys[..., None]), -1).flatten(1, 2)
 
 
 def _sampled(features: Tensor, places: Tensor, count: int) -> Tensor:

@@ -217,16 +217,23 @@ class Network(nn.Module):
         size = guidance.shape[-1]
         windows = enlarge(boxes, CONTEXT)
         shift = boxes.new_tensor([offset[1], offset[0], offset[1], offset[0]]) * STRIDE
-        read = roi_align(prepared.read, windows - shift, size, STRIDE).flatten(0, 1)
-        image, detail = roi_align_all([(features.image, 2), (features.detail, STRIDE / 2)], windows, 2 * size)
+        of_window = [(prepared.read, STRIDE, size), (prepared.prior, STRIDE / 2, 2 * size)]
+        of_frame = [
+            (features.image, 2, 2 * size),
+            (features.detail, STRIDE / 2, 2 * size),
+            (features.body, STRIDE, size),
+            (features.context, STRIDE * 2, size // 2),
+        ]
+        read, prior = (crops.flatten(0, 1) for crops in roi_align_all(of_window, windows - shift))
+        image, detail, body, context = (crops.flatten(0, 1) for crops in roi_align_all(of_frame, windows))
         inputs = PartInputs(
-            image=image.flatten(0, 1),
-            detail=detail.flatten(0, 1),
-            features=roi_align(features.body, windows, size, STRIDE).flatten(0, 1),
-            context=roi_align(features.context, windows, size // 2, STRIDE * 2).flatten(0, 1),
+            image=image,
+            detail=detail,
+            features=body,
+            context=context,
             values=read[:, : MaskDecoder.VALUES],
             matches=read[:, MaskDecoder.VALUES :],
-            prior=roi_align(prepared.prior, windows - shift, 2 * size, STRIDE / 2).flatten(0, 1),
+            prior=prior,
             previous=previous.flatten(0, 1) if self.previous_frame else torch.zeros_like(previous.flatten(0, 1)),
             reference=guidance.flatten(0, 1),
         )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from partprop.model.boxes import enlarge, from_centre_size, roi_align_all, to_centre_size
 from partprop.model.correlation import depthwise_cross_correlation
 
+STRIDES = (8, 16, 32)  # of P3, P4, P5
 TEMPLATE = 8  # cells of a template's side
 WINDOW = 3  # side of the search window over that of the part's last box
 RESPONSE = TEMPLATE * (WINDOW - 1) + 1
@@ -79,7 +80,13 @@ def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tupl
 def _align_on_levels(levels: list[Tensor], boxes: Tensor, parts: Tensor, size: int) -> Tensor:
     """RoIAlign of each box on the level (P3, P4, P5) whose stride is nearest to the part's template spacing."""
     spacing = to_centre_size(parts)[1].clamp(min=1).prod(-1).sqrt() / TEMPLATE
-    choice = (spacing / 8).log2().round().clamp(0, len(levels) - 1)
-    aligned = roi_align_all(list(zip(levels, (8, 16, 32), strict=True)), boxes, size)
-    weight = F.one_hot(choice.long(), len(levels)).to(boxes.dtype)[..., None, None, None]
-    return sum(weight[:, :, index] * crop for index, crop in enumerate(aligned))  # type: ignore[return-value]
+    choice = (spacing / STRIDES[0]).log2().round().clamp(0, len(levels) - 1).long()
+    used = range(len(levels)) if _all_levels_count() else sorted(set(choice.flatten().tolist()))
+    aligned = roi_align_all([(levels[level], STRIDES[level], size) for level in used], boxes)
+    weights = [(choice == level)[..., None, None, None] for level in used]
+    return sum(weight * crop for weight, crop in zip(weights, aligned, strict=True))  # type: ignore[return-value]
+
+
+def _all_levels_count() -> bool:
+    """Whether levels on which no box is aligned belong to what is computed: to gradients, and to an exported graph."""
+    return torch.is_grad_enabled() or torch.compiler.is_exporting()
