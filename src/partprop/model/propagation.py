@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from partprop.device import as_multiplied
 from partprop.model.boxes import paste, to_centre_size
 from partprop.model.fpn import init_truncated_normal
 from partprop.model.readout import READOUT_EXTRA
@@ -135,13 +136,13 @@ class MaskDecoder(nn.Module):
         """Corrections (N, 1, 2S, 2S) of the prior and the logits (N,) of the object being present in the part's box."""
         features, values = self.reduce_features.normalise(part.features), self.reduce_values.normalise(part.values)
         previous = F.avg_pool2d(part.previous, 2)
-        top = self.enter2(self.enter(torch.cat([features, values, part.matches, part.reference, previous], 1)))
-        middle = self.middle(torch.cat([F.max_pool2d(top, 2), self.reduce_context.normalise(part.context)], 1))
+        top = self.enter2(self.enter(_joined(features, values, part.matches, part.reference, previous)))
+        middle = self.middle(_joined(F.max_pool2d(top, 2), self.reduce_context.normalise(part.context)))
         bottom = self.bottom(self.bottom_in(middle))
-        middle = self.up_middle(torch.cat([middle, _double(bottom)], 1))
-        top = self.up_top(torch.cat([top, _double(middle)], 1))
-        fine = [self.reduce_image(part.image), self.reduce_detail.normalise(part.detail), part.masks()]
-        last = self.last(torch.cat([_double(self.shrink(top)), *fine], 1))
+        middle = self.up_middle(_joined(middle, _double(bottom)))
+        top = self.up_top(_joined(top, _double(middle)))
+        image, detail = self.reduce_image(part.image), self.reduce_detail.normalise(part.detail)
+        last = self.last(_joined(_double(self.shrink(top)), image, detail, part.masks()))
         return self.mask(last), self.presence(bottom.amax((2, 3)))[:, 0]
 
 
@@ -199,6 +200,11 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.ReLU(inplace=True)
     )
+
+
+def _joined(*maps: Tensor) -> Tensor:
+    """Channels of several maps (N, ·, h, w), each in the precision in which it is convolved, or all would be widened."""
+    return torch.cat([as_multiplied(each) for each in maps], 1)
 
 
 def _double(features: Tensor) -> Tensor:

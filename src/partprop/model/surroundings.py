@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from partprop.device import as_multiplied
 from partprop.model.readout import barrier, matches, object_cells
 
 BLOCK = 8  # side of the blocks that look at their neighbourhood together; about that, where no blocks are chosen
@@ -47,7 +48,7 @@ class Surroundings:
         self._chosen, self._temperature = chosen, temperature
         self._offset, self._radius, self._window = offset, radius, (rows + 2 * radius, columns + 2 * radius)
         padding = (0, self._columns * columns - self._width, 0, self._rows * rows - self._height)
-        queries = _blocks(_as_multiplied(F.pad(temperature * keys, padding)), self._block, self._block, chosen)
+        queries = _blocks(as_multiplied(F.pad(temperature * keys, padding)), self._block, self._block, chosen)
         near = within_radius(self._block, self._window, (radius, radius), radius).to(keys.device)
         self._similarity = queries @ self._around(other_keys).transpose(1, 2)
         self._similarity += barrier(~near, self._similarity)
@@ -88,12 +89,6 @@ class Surroundings:
         return cells[..., : self._height, : self._width]
 
 
-def _as_multiplied(cells: Tensor) -> Tensor:
-    """Cells in the precision in which matrices are multiplied here, so that no more than that is copied."""
-    device = cells.device.type
-    return cells.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else cells
-
-
 def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int], radius: int) -> Tensor:
     """The window of known (B, C, H, W) at `offset` with `shape`, `radius` wider on each side; zero outside."""
     (top, left), (rows, columns) = offset, shape
@@ -103,7 +98,7 @@ def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int]
         max(0, top - radius) : top + rows + radius,
         max(0, left - radius) : left + columns + radius,
     ]
-    return F.pad(_as_multiplied(inner), _beyond(known.shape[2:], offset, shape, radius))
+    return F.pad(as_multiplied(inner), _beyond(known.shape[2:], offset, shape, radius))
 
 
 def _beyond(grid: Many[int], offset: Sides, shape: Sides, radius: int) -> Many[int]:
