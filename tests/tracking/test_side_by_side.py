@@ -20,14 +20,14 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
-def test_all_are_computed_in_order(threads: int, count: int):
-    assert SideBySide(CPU).map(lambda item: item * item, range(count)) == [item * item for item in range(count)]
+def test_all_go_through_their_steps_in_order(threads: int, count: int):
+    made = SideBySide(CPU).map(range(count), lambda item: item + 1, lambda item: item * item)
+    assert made == [(item + 1) ** 2 for item in range(count)]
 
 
-@pytest.mark.parametrize("left_over", [0, 1])
-def test_objects_that_are_computed_at_once_share_the_threads(threads: int, left_over: int):
+def test_objects_that_are_computed_at_once_share_the_threads(threads: int):
     used: list[int] = []
-    met = threading.Barrier(threads + (left_over if threads > 1 else 0), timeout=60)
+    met = threading.Barrier(threads, timeout=60)
 
     def work(item: int) -> None:
         met.wait()  # all at once, or this would wait for ever
@@ -35,16 +35,26 @@ def test_objects_that_are_computed_at_once_share_the_threads(threads: int, left_
         assert torch.is_inference_mode_enabled()
 
     with torch.inference_mode():
-        SideBySide(CPU).map(work, range(threads + left_over))
-    assert used == [1] * (threads + left_over)
+        SideBySide(CPU).map(range(threads), work)
+    assert used == [1] * threads
+
+
+def test_no_thread_is_idle_while_an_object_is_left_over(threads: int):
+    met, ahead = threading.Barrier(threads, timeout=60), threading.Semaphore(1)
+
+    def second(item: int) -> None:
+        if not ahead.acquire(blocking=False):  # all but one, at once, or this would wait for ever
+            met.wait()
+
+    SideBySide(CPU).map(range(threads + 1), lambda item: item, second)
 
 
 def test_one_object_has_all_threads(threads: int):
-    assert SideBySide(CPU).map(lambda _: torch.get_num_threads(), [0]) == [threads]
+    assert SideBySide(CPU).map([0], lambda _: torch.get_num_threads()) == [threads]
 
 
 def test_threads_of_others_stay_as_they_were(threads: int):
-    SideBySide(CPU).map(lambda _: None, range(4))
+    SideBySide(CPU).map(range(4), lambda _: None)
     seen = [torch.get_num_threads()]
     new = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     new.start()
@@ -52,11 +62,19 @@ def test_threads_of_others_stay_as_they_were(threads: int):
     assert seen == [threads, threads]
 
 
-def test_what_fails_says_so(threads: int):
-    def work(item: int) -> None:
+@pytest.mark.parametrize("failing", [0, 1])
+def test_what_fails_says_so_once_all_are_done(threads: int, failing: int):
+    done = []
+
+    def work(item: int) -> int:
         if item == 1:
             raise ValueError("the second")
+        done.append(item)
+        return item
 
+    steps = [lambda item: item, lambda item: item]
+    steps[failing] = work
     with pytest.raises(ValueError, match="the second"):
-        SideBySide(CPU).map(work, range(3))
+        SideBySide(CPU).map(range(3), *steps)
     assert torch.get_num_threads() == threads
+    assert sorted(done) == ([0] if threads == 1 else [0, 2])

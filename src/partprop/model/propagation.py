@@ -203,7 +203,7 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def _joined(*maps: Tensor) -> Tensor:
-    """Channels of several maps (N, ·, h, w), each in the precision in which it is convolved, or all would be widened."""
+    """Channels of maps (N, ·, h, w), each in the precision in which it is convolved: else all would be widened."""
     return torch.cat([as_multiplied(each) for each in maps], 1)
 
 

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_centre_size
 from partprop.model.correlation import FineFrame
+from partprop.model.evidence import Correlated
 from partprop.model.features import STRIDE, Features
 from partprop.model.network import CONTEXT, Network
 from partprop.model.propagation import join_parts
 from partprop.model.readout import READOUT_EXTRA, Memory, read
-from partprop.model.windows import scaled
+from partprop.model.windows import Window, scaled
 from partprop.tracking.parts import Parts, decode, describe, propose, redundant, track, unreliable
 from partprop.tracking.places import cells, main_box, remembered_cells, with_room
 from partprop.tracking.settings import Settings
@@ -45,6 +46,21 @@ class Track:
     lost: bool = False
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What is read of a frame around the parts of an object.
+
+    parts: at their new places. placed: the same, the whole object's box with room for what was covered. windows: (K, 4)
+    in which they are decoded. window: that holds all, of the keys' grid. correlated: what is read in it.
+    """
+
+    parts: Parts
+    placed: Parts
+    windows: Tensor
+    window: Window
+    correlated: Correlated
+
+
 class Follower:
     """Follows objects one by one; what it knows of each is its `Track` alone.
 
@@ -73,22 +89,32 @@ class Follower:
         size = to_centre_size(boxes[0])[1]
         return Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
 
-    def move(self, tracked: Track, before: Features, features: Features, objects: int) -> tuple[Track, Tensor]:
+    def look(self, tracked: Track, before: Features, features: Features, objects: int) -> Seen | None:
+        """First half of the next frame of one of so many objects: its parts, and what is read around them.
+
+        None of one that is lost.
+        """
+        if tracked.lost:
+            return None
+        return self._look(tracked, before, features, track(self._network, features, tracked.parts), _radius(objects))
+
+    def move(
+        self, tracked: Track, before: Features, features: Features, seen: Seen | None, objects: int
+    ) -> tuple[Track, Tensor]:
         """One of so many objects in the next frame, and its probability (H, W) there, before it is merged with others.
 
         Of one that is lost, the probability is zero.
-        """
-        radius = None if objects == 1 else RADIUS_OF_SEVERAL
-        return (self._search if tracked.lost else self._follow)(tracked, before, features, radius)
 
-    def _follow(self, tracked: Track, before: Features, features: Features, radius: int | None) -> tuple[Track, Tensor]:
-        """Track the parts, read the correlations around them, decode and join their masks."""
-        parts = track(self._network, features, tracked.parts)
-        probability, presence, confidence = self._propagate(tracked, before, features, parts, radius)
+        Args:
+            seen: as of `look`.
+        """
+        if seen is None:
+            return self._search(tracked, before, features, _radius(objects))
+        probability, presence, confidence = self._decode(tracked, features, seen)
         if confidence < self._settings.lost_score or box_of_mask(probability) is None:
             return replace(tracked, lost=True), torch.zeros_like(probability)
-        scores = torch.cat([confidence[None], parts.scores[1:] * presence[1:]])
-        return replace(tracked, parts=parts.moved(parts.boxes, scores)), probability
+        scores = torch.cat([confidence[None], seen.parts.scores[1:] * presence[1:]])
+        return replace(tracked, parts=seen.parts.moved(seen.parts.boxes, scores)), probability
 
     def _search(self, tracked: Track, before: Features, features: Features, radius: int | None) -> tuple[Track, Tensor]:
         """Look for a lost object in the whole frame: where the reference's pixels match, and where it was last."""
@@ -97,7 +123,8 @@ class Follower:
         whole, best, found = tracked.parts.select([0]), self._settings.lost_score + HYSTERESIS, None
         for box in self._candidates(tracked, features):
             parts = whole.moved(box[None], torch.ones_like(whole.scores))
-            probability, _, confidence = self._propagate(blank, before, features, parts, radius)
+            seen = self._look(blank, before, features, parts, radius)
+            probability, _, confidence = self._decode(blank, features, seen)
             if confidence > best and box_of_mask(probability) is not None:
                 best, found = float(confidence), (parts.moved(box[None], confidence[None]), probability)
         if found is None:
@@ -125,31 +152,42 @@ class Follower:
             ] = -1
         return boxes
 
-    def _propagate(
-        self, tracked: Track, before: Features, features: Features, parts: Parts, radius: int | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decode and join the parts' masks at their new boxes.
+    def _look(self, tracked: Track, before: Features, features: Features, parts: Parts, radius: int | None) -> Seen:
+        """Read the correlations around parts at their new boxes."""
+        placed = parts.moved(with_room(parts.boxes, tracked.size), parts.scores)
+        windows = enlarge(placed.boxes, CONTEXT)
+        window = cells(windows, (features.keys.shape[2], features.keys.shape[3]))
+        correlated = self._network.correlate(
+            features,
+            tracked.memory,
+            tracked.filter_weights,
+            before,
+            tracked.mask[None, None],
+            window,
+            tracked.earlier,
+            radius,
+        )
+        return Seen(parts, placed, windows, window, correlated)
+
+    def _decode(self, tracked: Track, features: Features, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode and join the masks of parts.
 
         Returns:
             Probability (H, W); the parts' presence (K,) in [0, 1]; the confidence in the object, a scalar in [0, 1]:
             its presence times the share of the mask that memory and filter find, too.
         """
-        network, mask = self._network, tracked.mask[None, None]
-        placed = parts.moved(with_room(parts.boxes, tracked.size), parts.scores)
-        windows = enlarge(placed.boxes, CONTEXT)
-        last_windows = enlarge(with_room(tracked.parts.boxes[: len(parts)], tracked.size), CONTEXT)
-        rows, columns = cells(windows, (features.keys.shape[2], features.keys.shape[3]))
-        correlated = network.correlate(
-            features, tracked.memory, tracked.filter_weights, before, mask, (rows, columns), tracked.earlier, radius
-        )
+        network, correlated, (rows, columns) = self._network, seen.correlated, seen.window
+        last_windows = enlarge(with_room(tracked.parts.boxes[: len(seen.parts)], tracked.size), CONTEXT)
         corner = (rows.start, columns.start)
         prepared = network.prepare(correlated)
-        corrections, present = decode(network, features, prepared, corner, placed, last_windows, mask)
+        corrections, present = decode(
+            network, features, prepared, corner, seen.placed, last_windows, tracked.mask[None, None]
+        )
         prior = F.interpolate(correlated.prior, scale_factor=STRIDE // 2, mode="bilinear", align_corners=False)
-        shift = windows.new_tensor([columns.start, rows.start] * 2) * STRIDE
-        found = join_parts(prior[0, 0], corrections, windows - shift, parts.scores * present)
+        shift = seen.windows.new_tensor([columns.start, rows.start] * 2) * STRIDE
+        found = join_parts(prior[0, 0], corrections, seen.windows - shift, seen.parts.scores * present)
         probability = torch.zeros_like(tracked.mask)
-        probability[scaled((rows, columns), STRIDE)] = found
+        probability[scaled(seen.window, STRIDE)] = found
         support = network.support(correlated.evidence, F.avg_pool2d(found[None, None], STRIDE))
         return probability, present, present[0] * support[0]
 
@@ -209,3 +247,8 @@ def _earlier(tracked: Track, before: Features) -> tuple[FineFrame, ...]:
     if box_of_mask(tracked.mask) is None:  # of a lost object, merging leaves tiny probabilities
         return ()
     return (before.seen_fine(tracked.mask[None, None]), *tracked.earlier)[:EARLIER]
+
+
+def _radius(objects: int) -> int | None:
+    """Reach of the local read-out for each of so many objects; None: that of the network."""
+    return None if objects == 1 else RADIUS_OF_SEVERAL

@@ -92,12 +92,16 @@ class Segmenter:
         count = len(known) + len(given)
         each = self._side_by_side.map
         follower = self._follower
-        fresh = each(lambda new: follower.begin(features, new[1], new[0], count), list(given.items()))
-        moved = each(lambda tracked: follower.move(tracked, self._before, features, count), known)
+        fresh = each(list(given.items()), lambda new: follower.begin(features, new[1], new[0], count))
+        moved = each(
+            known,
+            lambda tracked: (tracked, follower.look(tracked, self._before, features, count)),
+            lambda looked: follower.move(looked[0], self._before, features, looked[1], count),
+        )
         merged = _merged([probability for _, probability in moved] + [tracked.mask for tracked in fresh], shape)
         tracks = [tracked for tracked, _ in moved]
         decided = list(zip(tracks, merged[1 : len(tracks) + 1], _won(merged)[: len(tracks)], strict=True))
-        followed = each(lambda one: follower.remember(one[0], self._before, features, one[1], one[2], count), decided)
+        followed = each(decided, lambda one: follower.remember(one[0], self._before, features, one[1], one[2], count))
         self._tracks, self._before = followed + fresh, features
         result = self._result(merged, image.shape[:2], shape)
         return result if labels is None else with_given(result, labels, given)

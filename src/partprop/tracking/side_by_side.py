@@ -1,56 +1,67 @@
 """Objects side by side: the windows of one are too small for several cores, those of several objects are not."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import torch
 
-T = TypeVar("T")
-R = TypeVar("R")
+Step = Callable[[Any], Any]
 
 
 class SideBySide:
-    """Runs a function for each object of a frame, on a processor for several at once, which share PyTorch's threads.
+    """Computes something for each object of a frame, on a processor for several at once, which share PyTorch's threads.
 
     Args:
-        device: where the function computes.
+        device: where the functions compute.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._on_processor = device.type == "cpu"
-        self._workers = ThreadPoolExecutor(2 * torch.get_num_threads(), "objects")
+        self._workers = ThreadPoolExecutor(torch.get_num_threads(), "objects")
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """What the function gives for each item, in their order; to be called in inference mode, as the threads are.
+    def map(self, items: Sequence[Any], *steps: Step) -> list[Any]:
+        """What the steps, each with what the one before gave, make of each item, in the items' order.
+
+        To be called in inference mode, as the threads are. First steps are begun before any second one: of three
+        objects with two steps each, the last two are then done at once by two threads, and neither waits for the other.
 
         Raises:
-            Exception: what the function raised for the first item for which it failed.
+            Exception: what a step raised for the first item for which one failed.
         """
         threads = torch.get_num_threads()
         if not self._on_processor or threads == 1 or len(items) < 2:
-            return [function(item) for item in items]
-        results: list[R] = []
+            return [_through(steps, item) for item in items]
+        results: list[Future[Any]] = [Future() for _ in items]
         try:
-            for group in _groups(items, threads):
-                results += self._at_once(function, group, max(1, threads // len(group)))
+            for item, result in zip(items, results, strict=True):
+                self._begin(steps, item, result, max(1, threads // len(items)))
+            wait(results)
+            return [result.result() for result in results]
         finally:
             torch.set_num_threads(threads)  # for threads that are still to come
-        return results
 
-    def _at_once(self, function: Callable[[T], R], group: Sequence[T], threads: int) -> list[R]:
-        """The results of a group, with so many threads for each of its items."""
+    def _begin(self, steps: Sequence[Step], value: Any, result: Future[Any], threads: int) -> None:
+        """Queue the first of the steps, which queues the next; each has so many of PyTorch's threads."""
 
-        def run(item: T) -> R:
+        def run() -> None:
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)  # of this worker, and of threads that are still to come
-            with torch.inference_mode():  # a thread has its own mode
-                return function(item)
+            try:
+                with torch.inference_mode():  # a thread has its own mode
+                    made = steps[0](value)
+            except Exception as error:
+                result.set_exception(error)
+                return
+            if len(steps) == 1:
+                result.set_result(made)
+            else:
+                self._begin(steps[1:], made, result, threads)
 
-        return list(self._workers.map(run, group))
+        self._workers.submit(run)
 
 
-def _groups(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Groups of `size` items; the last has those that are left over, too, so that none runs alone."""
-    starts = range(0, max(1, len(items) // size) * size, size)
-    return [items[start : start + size] for start in starts[:-1]] + [items[starts[-1] :]]
+def _through(steps: Sequence[Step], value: Any) -> Any:
+    for step in steps:
+        value = step(value)
+    return value
