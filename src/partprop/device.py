@@ -45,12 +45,6 @@ def compute_in_half(methods: Iterable[tuple[nn.Module, str]], device: torch.devi
             setattr(module, name, _reduced(getattr(module, name), device.type, dtype))
 
 
-def as_multiplied(cells: torch.Tensor) -> torch.Tensor:
-    """Cells in the precision in which matrices are multiplied at present: no more than that is to be copied."""
-    device = cells.device.type
-    return cells.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else cells
-
-
 def _reduced(method: Callable[..., Any], device: str, dtype: torch.dtype) -> Callable[..., Any]:
     def reduced(*arguments: Any) -> Any:
         with torch.autocast(device, dtype):

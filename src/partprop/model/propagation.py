@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partprop.device import as_multiplied
 from partprop.model.boxes import paste, to_centre_size
 from partprop.model.fpn import init_truncated_normal
+from partprop.model.precision import as_multiplied
 from partprop.model.readout import READOUT_EXTRA
 
 MATCHES = 2 * READOUT_EXTRA + 1  # read globally, read locally, and the filter's mask

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.device import as_multiplied
+from partprop.model.precision import as_multiplied
 from partprop.model.readout import barrier, matches, object_cells
 
 BLOCK = 8  # side of the blocks that look at their neighbourhood together; about that, where no blocks are chosen
