@@ -52,7 +52,7 @@ class Parts:
 
     def without(self, indices: list[int]) -> "Parts":
         """The other parts."""
-        return self.select([index for index in range(len(self)) if index not in indices])
+        return self.select([index for index in range(len(self)) if index not in indices]) if indices else self
 
     def moved(self, boxes: Tensor, scores: Tensor) -> "Parts":
         """The same parts at other places."""

@@ -1,5 +1,9 @@
 """The online loop: feed a video frame by frame, get the objects' masks, boxes and parts."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -99,12 +103,29 @@ class Segmenter:
             lambda looked: follower.move(looked[0], self._before, features, looked[1], count),
         )
         merged = _merged([probability for _, probability in moved] + [tracked.mask for tracked in fresh], shape)
-        tracks = [tracked for tracked, _ in moved]
-        decided = list(zip(tracks, merged[1 : len(tracks) + 1], _won(merged)[: len(tracks)], strict=True))
-        followed = each(decided, lambda one: follower.remember(one[0], self._before, features, one[1], one[2], count))
+        enlarge = partial(_enlarged, merged, image.shape[:2], shape)
+        followed, full = self._remember([tracked for tracked, _ in moved], merged, features, count, enlarge)
         self._tracks, self._before = followed + fresh, features
-        result = self._result(merged, image.shape[:2], shape)
+        result = self._result(full, shape)
         return result if labels is None else with_given(result, labels, given)
+
+    def _remember(
+        self, tracks: list[Track], merged: Tensor, features: Features, objects: int, meanwhile: Callable[[], Tensor]
+    ) -> tuple[list[Track], Tensor]:
+        """Tracks that take over their masks of those merged (K + 1, H, W), and what is computed meanwhile.
+
+        From three objects on it is computed beside them; two keep two cores busy as they are.
+        """
+        decided = zip(tracks, merged[1 : len(tracks) + 1], _won(merged)[: len(tracks)], strict=True)
+        remembering = [
+            partial(self._follower.remember, tracked, self._before, features, mask, won, objects)
+            for tracked, mask, won in decided
+        ]
+        each = self._side_by_side.map
+        if len(tracks) < 3:
+            return each(remembering, _call), meanwhile()
+        full, *followed = each([meanwhile, *remembering], _call)
+        return followed, full
 
     @property
     def _device(self) -> torch.device:
@@ -139,10 +160,9 @@ class Segmenter:
         padded = F.pad(torch.from_numpy(_resized(mask, shape)), (0, -shape[1] % COARSEST, 0, -shape[0] % COARSEST))
         return padded.to(self._device)
 
-    def _result(self, merged: Tensor, size: tuple[int, ...], shape: tuple[int, int]) -> Result:
-        """The result at the input's resolution from probabilities (K + 1, H, W), background first."""
-        seen = merged[:, : shape[0], : shape[1]]
-        full = F.interpolate(seen[None], size=(size[0], size[1]), mode="bilinear", align_corners=False)[0]
+    def _result(self, full: Tensor, shape: tuple[int, int]) -> Result:
+        """The result from probabilities (K + 1, H, W) at the input's resolution, background first."""
+        size = full.shape[1:]
         labels, best = np.zeros((size[0], size[1]), np.uint8), full[0]
         for tracked, probability in zip(self._tracks, full[1:], strict=True):  # several times faster than argmax
             if tracked.lost:
@@ -164,11 +184,21 @@ class Segmenter:
         ]
 
 
+def _call(task: Callable[[], Any]) -> Any:
+    return task()
+
+
 def _merged(probabilities: list[Tensor], shape: tuple[int, int]) -> Tensor:
     """Probabilities (K + 1, H, W), background first, of objects that were found one by one; none in the padding."""
     merged = soft_aggregate(torch.stack(probabilities))
     merged[1:, shape[0] :] = merged[1:, :, shape[1] :] = 0
     return merged
+
+
+def _enlarged(merged: Tensor, size: tuple[int, ...], shape: tuple[int, int]) -> Tensor:
+    """Probabilities (K + 1, ·, ·) of the working resolution `shape`, and its padding, at the input's resolution."""
+    seen = merged[:, : shape[0], : shape[1]]
+    return F.interpolate(seen[None], size=(size[0], size[1]), mode="bilinear", align_corners=False)[0]
 
 
 def _won(merged: Tensor) -> Tensor:
