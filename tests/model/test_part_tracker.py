@@ -1,5 +1,6 @@
 """The part tracker's geometry, shapes and gradients."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,15 @@ def test_shapes_and_gradients():
     assert scores.shape == (2, 3, RESPONSE, RESPONSE)
     tracking_loss(scores, boxes + 3, boxes, torch.ones(2, 3)).backward()
     assert all(parameter.grad is not None for parameter in tracker.parameters())
+
+
+@pytest.mark.parametrize("sides", [[20], [150], [500], [20, 500], [20, 150, 500]])
+def test_levels_without_a_box_make_no_difference(sides: list[int]):
+    tracker, frame = PartTracker(16), levels(1, 16, 512)
+    boxes = torch.tensor([[[5.0, 5, 5 + side, 5 + side] for side in sides]])
+    learning = tracker(frame, tracker.embed(frame, boxes), boxes)
+    with torch.no_grad():
+        torch.testing.assert_close(tracker(frame, tracker.embed(frame, boxes), boxes), learning)
 
 
 def test_best_box_is_where_the_score_is():

@@ -97,16 +97,18 @@ def test_several_objects_are_looked_for_less_far_from_their_last_places(
 
 
 def test_objects_side_by_side_come_out_as_one_by_one(network: Network):
-    before, results = torch.get_num_threads(), {}
+    before, results, given = torch.get_num_threads(), {}, labels()
+    given[60:90, 5:30] = 9
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             segmenter = Segmenter(network, SETTINGS)
-            segmenter.start(frame(), labels())
+            segmenter.start(frame(), given)
             results[threads] = [segmenter.step(frame(number)) for number in range(3)]
     finally:
         torch.set_num_threads(before)
     for alone, beside in zip(results[1], results[2], strict=True):
+        assert len(alone.probabilities) == 3
         for number, probability in alone.probabilities.items():
             np.testing.assert_allclose(beside.probabilities[number], probability, atol=1e-3)
         for ours, theirs in zip(beside.boxes, alone.boxes, strict=True):

@@ -60,7 +60,8 @@ def roi_align_all(maps: Sequence[tuple[Tensor, float, int]], boxes: Tensor) -> l
     extent = (features.shape[3] * stride, features.shape[2] * stride)
     assert all((cells.shape[3] * step, cells.shape[2] * step) == extent for cells, step, _ in maps[1:])
     near, span = _on_frame(boxes, extent)
-    places = {size: _places(near, span, size) for size in {size for _, _, size in maps}}
+    sizes = {size for _, _, size in maps}
+    places = {size: _places(near, span, size) for size in sizes}
     return [_sampled(cells, places[size], boxes.shape[1]) for cells, _, size in maps]
 
 

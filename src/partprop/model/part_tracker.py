@@ -78,15 +78,19 @@ def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tupl
 
 
 def _align_on_levels(levels: list[Tensor], boxes: Tensor, parts: Tensor, size: int) -> Tensor:
-    """RoIAlign of each box on the level (P3, P4, P5) whose stride is nearest to the part's template spacing."""
+    """RoIAlign of each box, at least one, on the level (P3, P4, P5) of the stride nearest to its template's spacing."""
     spacing = to_centre_size(parts)[1].clamp(min=1).prod(-1).sqrt() / TEMPLATE
     choice = (spacing / STRIDES[0]).log2().round().clamp(0, len(levels) - 1).long()
-    used = range(len(levels)) if _all_levels_count() else sorted(set(choice.flatten().tolist()))
+    assert len(levels) == len(STRIDES)
+    used = range(len(levels)) if _empty_levels_count() else sorted(set(choice.flatten().tolist()))
     aligned = roi_align_all([(levels[level], STRIDES[level], size) for level in used], boxes)
     weights = [(choice == level)[..., None, None, None] for level in used]
     return sum(weight * crop for weight, crop in zip(weights, aligned, strict=True))  # type: ignore[return-value]
 
 
-def _all_levels_count() -> bool:
-    """Whether levels on which no box is aligned belong to what is computed: to gradients, and to an exported graph."""
+def _empty_levels_count() -> bool:
+    """Whether levels on which there is no box are aligned, too.
+
+    Their gradients are then zero instead of missing, and what an exported graph computes cannot depend on its data.
+    """
     return torch.is_grad_enabled() or torch.compiler.is_exporting()

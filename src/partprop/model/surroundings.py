@@ -125,7 +125,7 @@ def _blocks(cells: Tensor, window: Sides, step: Sides, chosen: Tensor | None) ->
     video, row, column = chosen.nonzero().unbind(1)
     corner = (video * height + step[0] * row) * width + step[1] * column
     first = corner[:, None] + width * torch.arange(window[0], device=cells.device)  # cell of each row of each window
-    strips = cells.flatten().unfold(0, window[1] * channels, channels)  # of a window's columns, from each cell on
+    strips = cells.flatten().unfold(0, window[1] * channels, channels)  # a window's columns, from each cell on
     return strips.index_select(0, first.flatten()).view(len(corner), window[0] * window[1], channels)
 
 

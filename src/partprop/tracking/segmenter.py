@@ -94,7 +94,7 @@ class Segmenter:
         if labels is not None and not (known or given):
             return with_given(empty, labels, given)
         count = len(known) + len(given)
-        each = self._side_by_side.map
+        each = self._side_by_side.each
         follower = self._follower
         fresh = each(list(given.items()), lambda new: follower.begin(features, new[1], new[0], count))
         moved = each(
@@ -114,15 +114,15 @@ class Segmenter:
     ) -> tuple[list[Track], Tensor]:
         """Tracks that take over their masks of those merged (K + 1, H, W), and what is computed meanwhile.
 
-        From three objects on it is computed beside them; two keep two cores busy as they are.
+        Where there are more objects than threads it is computed beside them; fewer keep the cores busy as they are.
         """
         decided = zip(tracks, merged[1 : len(tracks) + 1], _won(merged)[: len(tracks)], strict=True)
         remembering = [
             partial(self._follower.remember, tracked, self._before, features, mask, won, objects)
             for tracked, mask, won in decided
         ]
-        each = self._side_by_side.map
-        if len(tracks) < 3:
+        each = self._side_by_side.each
+        if len(tracks) <= torch.get_num_threads():
             return each(remembering, _call), meanwhile()
         full, *followed = each([meanwhile, *remembering], _call)
         return followed, full

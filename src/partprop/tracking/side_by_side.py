@@ -1,7 +1,8 @@
 """Objects side by side: the windows of one are too small for several cores, those of several objects are not."""
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
@@ -13,55 +14,71 @@ class SideBySide:
     """Computes something for each object of a frame, on a processor for several at once, which share PyTorch's threads.
 
     Args:
-        device: where the functions compute.
+        device: where the steps compute.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._on_processor = device.type == "cpu"
-        self._workers = ThreadPoolExecutor(torch.get_num_threads(), "objects")
+        self._workers: ThreadPoolExecutor | None = None
+        self._count = 0  # of workers
 
-    def map(self, items: Sequence[Any], *steps: Step) -> list[Any]:
+    def each(self, items: Sequence[Any], *steps: Step) -> list[Any]:
         """What the steps, each with what the one before gave, make of each item, in the items' order.
 
-        To be called in inference mode, as the threads are. First steps are begun before any second one: of three
-        objects with two steps each, the last two are then done at once by two threads, and neither waits for the other.
+        To be called in inference mode, as the threads are. Steps are begun in the order in which they are queued, an
+        object's next one once it is done with the last: three objects with two steps each keep two threads busy to the
+        end.
 
         Raises:
-            Exception: what a step raised for the first item for which one failed.
+            BaseException: what a step raised for the first item for which one failed. In threads the other items are
+                finished before.
         """
         threads = torch.get_num_threads()
         if not self._on_processor or threads == 1 or len(items) < 2:
             return [_through(steps, item) for item in items]
-        results: list[Future[Any]] = [Future() for _ in items]
-        try:
-            for item, result in zip(items, results, strict=True):
-                self._begin(steps, item, result, max(1, threads // len(items)))
-            wait(results)
-            return [result.result() for result in results]
-        finally:
-            torch.set_num_threads(threads)  # for threads that are still to come
+        results: list[Future[Any]] = []
+        stopped = threading.Event()
+        workers = self._as_many_workers(threads)
 
-    def _begin(self, steps: Sequence[Step], value: Any, result: Future[Any], threads: int) -> None:
-        """Queue the first of the steps, which queues the next; each has so many of PyTorch's threads."""
-
-        def run() -> None:
-            if torch.get_num_threads() != threads:
-                torch.set_num_threads(threads)  # of this worker, and of threads that are still to come
+        def run(item: Any, result: Future[Any], steps: Sequence[Step]) -> None:
             try:
-                with torch.inference_mode():  # a thread has its own mode
-                    made = steps[0](value)
-            except Exception as error:
+                if stopped.is_set():
+                    raise CancelledError
+                made = _in_inference(steps[0], item, max(1, threads // len(items)))
+                if steps[1:]:
+                    workers.submit(run, made, result, steps[1:])
+                else:
+                    result.set_result(made)
+            except BaseException as error:  # or who waits for the result would wait for ever
                 result.set_exception(error)
-                return
-            if len(steps) == 1:
-                result.set_result(made)
-            else:
-                self._begin(steps[1:], made, result, threads)
 
-        self._workers.submit(run)
+        try:
+            for item in items:
+                result: Future[Any] = Future()
+                workers.submit(run, item, result, steps)
+                results.append(result)
+            wait(results)
+        finally:  # if this is interrupted, what is queued is not begun any more
+            stopped.set()
+            wait(results)
+            torch.set_num_threads(threads)  # for threads that are still to come
+        return [result.result() for result in results]
+
+    def _as_many_workers(self, threads: int) -> ThreadPoolExecutor:
+        if self._workers is None or self._count != threads:
+            self._workers, self._count = ThreadPoolExecutor(threads, "objects"), threads
+        return self._workers
 
 
 def _through(steps: Sequence[Step], value: Any) -> Any:
     for step in steps:
         value = step(value)
     return value
+
+
+def _in_inference(step: Step, value: Any, threads: int) -> Any:
+    """What the step gives in a thread that has so many of PyTorch's."""
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)  # of this worker, and of threads that are still to come
+    with torch.inference_mode():  # a thread has its own mode
+        return step(value)
