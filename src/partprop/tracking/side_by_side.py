@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -37,25 +37,12 @@ class SideBySide:
         if not self._on_processor or threads == 1 or len(items) < 2:
             return [_through(steps, item) for item in items]
         results: list[Future[Any]] = []
-        stopped = threading.Event()
-        workers = self._as_many_workers(threads)
-
-        def run(item: Any, result: Future[Any], steps: Sequence[Step]) -> None:
-            try:
-                if stopped.is_set():
-                    raise CancelledError
-                made = _in_inference(steps[0], item, max(1, threads // len(items)))
-                if steps[1:]:
-                    workers.submit(run, made, result, steps[1:])
-                else:
-                    result.set_result(made)
-            except BaseException as error:  # or who waits for the result would wait for ever
-                result.set_exception(error)
-
+        stopped, workers = threading.Event(), self._as_many_workers(threads)
+        work = _Work(workers, stopped, max(1, threads // len(items)))
         try:
             for item in items:
                 result: Future[Any] = Future()
-                workers.submit(run, item, result, steps)
+                workers.submit(work.run, item, result, steps)
                 results.append(result)
             wait(results)
         finally:  # if this is interrupted, what is queued is not begun any more
@@ -68,6 +55,27 @@ class SideBySide:
         if self._workers is None or self._count != threads:
             self._workers, self._count = ThreadPoolExecutor(threads, "objects"), threads
         return self._workers
+
+
+class _Work(NamedTuple):
+    """What all items of a call share; their steps have so many of PyTorch's threads each."""
+
+    workers: ThreadPoolExecutor
+    stopped: threading.Event
+    threads: int
+
+    def run(self, item: Any, result: Future[Any], steps: Sequence[Step]) -> None:
+        """Do an item's next step and queue the one after it, or say what came of the last."""
+        try:
+            if self.stopped.is_set():
+                raise CancelledError
+            made = _in_inference(steps[0], item, self.threads)
+            if steps[1:]:
+                self.workers.submit(self.run, made, result, steps[1:])
+            else:
+                result.set_result(made)
+        except BaseException as error:  # or who waits for the result would wait for ever
+            result.set_exception(error)
 
 
 def _through(steps: Sequence[Step], value: Any) -> Any:
