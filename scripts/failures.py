@@ -83,11 +83,8 @@ def _draw(sequence: Sequence, results: list[Result], j: pd.Series) -> None:
             chosen.append(index)
     pictures = []
     for index in sorted(chosen):
-        boxes = pd.DataFrame(
-            [(box.object_id, box.part, *box.box) for box in results[index].boxes],
-            columns=["object", "part", "x1", "y1", "x2", "y2"],
-        )
-        picture = overlay(sequence.image(index), results[index].labels, sequence.labels(index), boxes)
+        result = results[index]
+        picture = overlay(sequence.image(index), result.labels, sequence.labels(index), result.boxes)
         label = f"{sequence.frame_names[index]}  J {j[index]:.2f}"
         pictures.append(cv2.putText(picture, label, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2))
     pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % 3)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -282,8 +281,7 @@ def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Wr
     with film_writer(path, frames.size, frames.rate, sound, frames.pixel_aspect) as add:
 
         def write(frame: Frame, result: Result) -> None:
-            boxes = pd.DataFrame(track_rows(frame.name, result), columns=list(TRACK_COLUMNS))
-            add(overlay(frame.image, result.labels, None, boxes, frames.size[1]), frame.time)
+            add(overlay(frame.image, result.labels, None, result.boxes, frames.size[1]), frame.time)
 
         yield write
 

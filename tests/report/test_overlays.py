@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import numpy as np
-import pandas as pd
+import pytest
 
-from partprop.report.overlays import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay
+from partprop.data.video import Sequence
+from partprop.errors import UserError
+from partprop.report.overlays import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay, overlays
+from partprop.tracking.result import PartBox
 
-NO_BOXES = pd.DataFrame(columns=["object", "part", "x1", "y1", "x2", "y2"])
+COLUMNS = "frame,object,part,x1,y1,x2,y2,score"
 
 
 def grey(height: int, width: int) -> np.ndarray:
@@ -17,7 +22,7 @@ def square(value: int, height: int = 54, width: int = 96) -> np.ndarray:
 
 
 def test_prediction_is_tinted_inside_and_outlined():
-    picture = overlay(grey(54, 96), square(2), None, NO_BOXES)
+    picture = overlay(grey(54, 96), square(2), None, ())
     scale = WIDTH // 96
     assert picture.shape == (54 * scale, WIDTH, 3)
     assert (picture[25 * scale, 40 * scale] == np.round(0.55 * 100 + 0.45 * np.array(OBJECTS[1]))).all()
@@ -26,15 +31,26 @@ def test_prediction_is_tinted_inside_and_outlined():
 
 
 def test_true_contour_is_drawn_but_void_is_not():
-    picture = overlay(grey(54, 96), square(0), square(1), NO_BOXES)
+    picture = overlay(grey(54, 96), square(0), square(1), ())
     assert (picture == TRUE_CONTOUR).all(axis=2).any()
-    picture = overlay(grey(54, 96), square(0), square(255), NO_BOXES)
+    picture = overlay(grey(54, 96), square(0), square(255), ())
     assert (picture == 100).all()
 
 
 def test_boxes_are_scaled_with_the_picture_when_it_shrinks():
-    boxes = pd.DataFrame([(1, 0, 200, 100, 600, 300), (1, 3, 300, 150, 500, 250)], columns=NO_BOXES.columns)
+    boxes = [PartBox(1, 0, (200, 100, 600, 300), 0.9), PartBox(1, 3, (300, 150, 500, 250), 0.5)]
     picture = overlay(grey(540, 960), square(0, 540, 960), None, boxes)
     assert picture.shape == (270, WIDTH, 3)
     assert (picture[100, 100] == OBJECTS[0]).all()
     assert (picture[100, 150] == PART_BOX).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), ("frame,object\n00000,1\n", "'x1'"), (f"{COLUMNS}\n00000,1,0,1,2,3,four,1\n", "four")],
+)
+def test_unusable_tracks_are_one_line_that_names_the_file(tmp_path: Path, content: str | None, message: str):
+    if content is not None:
+        (tmp_path / "tracks.csv").write_text(content)
+    with pytest.raises(UserError, match=rf"tracks\.csv: .*{message}.*; run the infer stage again"):
+        next(overlays(Sequence("none", (), (), (), single_object=False), tmp_path, []))

@@ -4,7 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from partprop.data.images import read_rgb
@@ -15,7 +14,6 @@ from partprop.report.figures import LIGHT
 from partprop.report.overlays import overlay
 
 GREY = 128  # of a frame whose image is not there
-NO_BOXES = pd.DataFrame(columns=["object", "part", "x1", "y1", "x2", "y2"])
 
 
 def write_comparison(comparison: Comparison, names: tuple[str, str], folder: Path) -> None:
@@ -74,7 +72,7 @@ def _frames(frames: list[Difference], names: tuple[str, str]) -> Figure:
         assert truth is not None  # only annotated frames are scored
         image = _image(frame, truth.shape)
         for axes, folder, name in zip(row, frame.folders, names, strict=True):
-            axes.imshow(overlay(image, read_labels(folder / f"{frame.frame}.png"), truth, NO_BOXES))
+            axes.imshow(overlay(image, read_labels(folder / f"{frame.frame}.png"), truth, ()))
             axes.set_title(f"{frame.sequence.name} {frame.frame} · {name}", fontsize=8)
             axes.set_axis_off()
         row[1].set_title(f"{frame.sequence.name} {frame.frame} · {names[1]}: {frame.gain:+.3f}", fontsize=8)

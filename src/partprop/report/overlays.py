@@ -1,15 +1,17 @@
 """Pictures of a result: a few frames of a sequence with the predicted mask, the true contour and the tracked boxes."""
 
-from collections.abc import Iterable, Iterator
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from partprop.data.video import VOID, Sequence, read_labels
 from partprop.errors import UserError
+from partprop.tracking.result import PartBox
 
 FRAMES = 5
 WIDTH = 480  # pixels of a picture on the page
@@ -43,12 +45,11 @@ def overlays(sequence: Sequence, result: Path, indices: Iterable[int]) -> Iterat
     for index in indices:
         frame = sequence.frame_names[index]
         predicted = read_labels(result / f"{frame}.png")
-        boxes = tracks[tracks["frame"] == frame]
-        yield frame, overlay(sequence.image(index), predicted, sequence.labels(index), boxes)
+        yield frame, overlay(sequence.image(index), predicted, sequence.labels(index), tracks.get(frame, ()))
 
 
 def overlay(
-    image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None, boxes: pd.DataFrame, width: int = WIDTH
+    image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None, boxes: Iterable[PartBox], width: int = WIDTH
 ) -> np.ndarray:
     """Draw one frame's result.
 
@@ -56,8 +57,7 @@ def overlay(
         image: uint8 (H, W, 3), RGB.
         predicted: uint8 (H, W), 0 background or the object's id; the mask is tinted in the object's colour.
         true: as `predicted`, 255 void, or None where the frame is not annotated; outlined in yellow.
-        boxes: columns object, part, x1, y1, x2, y2 in pixels of `image`; parts in white, whole objects (part 0)
-            in the object's colour.
+        boxes: in pixels of `image`; parts in white, whole objects (part 0) in the object's colour.
         width: of the picture, in pixels.
 
     Returns:
@@ -71,23 +71,29 @@ def overlay(
         tint = np.array(_colour(number), dtype=np.float32)
         picture[mask] = (0.55 * picture[mask] + 0.45 * tint).round().astype(np.uint8)
         _outline(picture, mask, _colour(number))
-    for row in boxes.sort_values(["object", "part"], ascending=[True, False]).to_dict("records"):
-        x1, y1, x2, y2 = (round(row[edge] * scale) for edge in ("x1", "y1", "x2", "y2"))
-        whole = row["part"] == 0
-        cv2.rectangle(picture, (x1, y1), (x2, y2), _colour(row["object"]) if whole else PART_BOX, 2 if whole else 1)
+    for part in sorted(boxes, key=lambda part: (part.object_id, -part.part)):
+        x1, y1, x2, y2 = (round(side * scale) for side in part.box)
+        whole = part.part == 0
+        cv2.rectangle(picture, (x1, y1), (x2, y2), _colour(part.object_id) if whole else PART_BOX, 2 if whole else 1)
     if true is not None:
         for number in _objects(true):
             _outline(picture, _resized(np.equal(true, number), size), TRUE_CONTOUR)
     return picture
 
 
-def _read_tracks(path: Path) -> pd.DataFrame:
+def _read_tracks(path: Path) -> Mapping[str, list[PartBox]]:
+    """The boxes in a tracks.csv, by the name of their frame."""
+    tracks = defaultdict(list)
     try:
-        return pd.read_csv(path, dtype={"frame": str})
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the infer stage again") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); run the infer stage again") from None
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                x1, y1, x2, y2, score = (float(row[column]) for column in ("x1", "y1", "x2", "y2", "score"))
+                tracks[row["frame"]].append(PartBox(int(row["object"]), int(row["part"]), (x1, y1, x2, y2), score))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); run the infer stage again") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: is no table of tracks ({error}); run the infer stage again") from None
+    return tracks
 
 
 def _objects(labels: np.ndarray) -> list[int]:
