@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from partprop.errors import UserError, full_disk_as_user_error
+from partprop.heap import begin_with_few_holes
 from partprop.memory import keep_freed_memory, wait_briefly
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ def segment(
     resize: Annotated[bool, typer.Option("--resize", help="Stretch masks to the size of the frames.")] = False,
 ) -> None:
     """Segment the objects that a mask or a box shows through a video."""
+    begin_with_few_holes()
     wait_briefly()
     from partprop.media.prompts import parse_box, parse_mask
     from partprop.segment import Request, segment_video
@@ -89,6 +91,7 @@ def demo(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """A page to try it: paint an object in a clip's first frame and watch it being followed."""
+    begin_with_few_holes()
     wait_briefly()
     try:
         from partprop.demo.page import serve
@@ -152,6 +155,7 @@ def benchmark(
     json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
 ) -> None:
     """How fast does this machine segment a video of 854x480 pixels, and where does the time go?"""
+    begin_with_few_holes()
     wait_briefly()
     from partprop.benchmark import describe, run_benchmark
     from partprop.files import write_json

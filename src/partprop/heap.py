@@ -1,0 +1,20 @@
+"""A heap with few holes, for commands that follow a video however long it is."""
+
+import os
+import platform
+import sys
+
+_JOIN_AT_ONCE = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"  # no lists of small freed pieces
+
+
+def begin_with_few_holes() -> None:
+    """Begin this command again, as the same process, so that glibc joins whatever is freed with its neighbours.
+
+    PyTorch asks for aligned arrays, and what glibc cuts off to align them it keeps apart from them by default: the
+    space of a freed array then does not hold the next one of its size, and the more sizes a video's windows have, the
+    more memory lies idle (glibc bug 14581). This can be said before a process begins only. Without glibc, and where
+    the environment has other GLIBC_TUNABLES, nothing is done. To be called before anything is opened or printed.
+    """
+    if platform.libc_ver()[0] == "glibc" and sys.executable and "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = _JOIN_AT_ONCE
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

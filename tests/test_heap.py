@@ -1,0 +1,38 @@
+"""A command begins again once, as the same process, with glibc's settings in its environment."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import os
+import sys
+from partprop.heap import begin_with_few_holes
+
+print(os.getpid(), flush=True)
+begin_with_few_holes()
+print(sys.argv[1:], os.environ["GLIBC_TUNABLES"])
+"""
+ARGUMENTS = ["a b", "--end", "3", "\udce4.mp4"]  # a name in no encoding
+
+
+def lines(environment: dict[str, str]) -> list[str]:
+    command = [sys.executable, "-X", "utf8", "-c", SCRIPT, *ARGUMENTS]
+    environment = environment | {"PYTHONIOENCODING": "utf-8:backslashreplace"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_the_process_and_its_arguments_are_the_same_after_it_began_again() -> None:
+    before, again, after = lines({name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"})
+    assert again == before
+    assert after.startswith(str(ARGUMENTS))
+    assert "glibc.malloc.tcache_count=0" in after
+
+
+def test_what_the_environment_says_stands() -> None:
+    _, after = lines(os.environ | {"GLIBC_TUNABLES": "glibc.malloc.perturb=0"})
+    assert after.endswith(" glibc.malloc.perturb=0")
