@@ -17,6 +17,7 @@ from partprop.files import replacing
 from partprop.media.reading import SET_BACK, address_of
 
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input
+LOOKAHEAD = "10"  # frames that x264 holds to plan with, of 40 by default: 80 MB less at 854x480, and no larger a film
 CLOCK = Fraction(1, 90000)  # of the frames' times: that of MPEG, in which all usual frame rates are whole
 USUAL_RATE = 48000  # samples per second of sound that has more, or a number that AAC does not know
 LOUDEST = 1e3  # times full scale
@@ -62,7 +63,7 @@ def film_writer(
         container = stack.enter_context(
             av.open(address_of(temporary), "w", format="mp4", options={"movflags": "faststart"})
         )
-        stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
+        stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY, "rc-lookahead": LOOKAHEAD})
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.time_base, stream.codec_context.sample_aspect_ratio = CLOCK, pixel_aspect
         voice = None
