@@ -1,13 +1,15 @@
 """Freed memory stays with the process once it is told to keep it; what oneDNN keeps is bounded."""
 
+import importlib
 import os
 import platform
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
-from partprop.memory import keep_few_operations, wait_briefly
+from partprop.memory import keep_few_operations, leave_triton_out, wait_briefly
 
 SCRIPT = """
 import sys
@@ -43,6 +45,17 @@ def test_what_the_environment_says_of_kept_operations_stands(monkeypatch: pytest
     keep_few_operations()
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) < 1024
+
+
+def test_triton_is_left_out_unless_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = ModuleType("triton")
+    monkeypatch.setitem(sys.modules, "triton", loaded)  # so that it is as before after the test
+    leave_triton_out()
+    assert importlib.import_module("triton") is loaded
+    monkeypatch.delitem(sys.modules, "triton")
+    leave_triton_out()
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("triton")
 
 
 def test_what_the_environment_says_of_waiting_stands(monkeypatch: pytest.MonkeyPatch) -> None:

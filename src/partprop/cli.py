@@ -10,7 +10,7 @@ import typer
 
 from partprop.errors import UserError, full_disk_as_user_error
 from partprop.heap import begin_with_few_holes
-from partprop.memory import keep_freed_memory, wait_briefly
+from partprop.memory import keep_freed_memory, leave_triton_out, wait_briefly
 
 app = typer.Typer(
     help="One-shot video object segmentation: track the object's parts, propagate their masks.",
@@ -64,8 +64,7 @@ def segment(
     resize: Annotated[bool, typer.Option("--resize", help="Stretch masks to the size of the frames.")] = False,
 ) -> None:
     """Segment the objects that a mask or a box shows through a video."""
-    begin_with_few_holes()
-    wait_briefly()
+    _prepare_for_long_videos()
     from partprop.media.prompts import parse_box, parse_mask
     from partprop.segment import Request, segment_video
     from partprop.tracking.pretrained import LITE0
@@ -91,8 +90,7 @@ def demo(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """A page to try it: paint an object in a clip's first frame and watch it being followed."""
-    begin_with_few_holes()
-    wait_briefly()
+    _prepare_for_long_videos()
     try:
         from partprop.demo.page import serve
     except ModuleNotFoundError as error:
@@ -155,8 +153,7 @@ def benchmark(
     json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
 ) -> None:
     """How fast does this machine segment a video of 854x480 pixels, and where does the time go?"""
-    begin_with_few_holes()
-    wait_briefly()
+    _prepare_for_long_videos()
     from partprop.benchmark import describe, run_benchmark
     from partprop.files import write_json
 
@@ -164,6 +161,12 @@ def benchmark(
     print(describe(measured))
     if json is not None:
         write_json(json, measured)
+
+
+def _prepare_for_long_videos() -> None:
+    begin_with_few_holes()
+    wait_briefly()
+    leave_triton_out()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the C libraries of this process do: how they keep memory, and how their threads wait."""
+"""What the libraries of this process do: which are loaded, how they keep memory, and how their threads wait."""
 
 import ctypes
 import os
@@ -36,6 +36,14 @@ def keep_few_operations() -> None:
     """
     for name in _CAPACITIES:
         os.environ.setdefault(name, _KEPT)
+
+
+def leave_triton_out() -> None:
+    """Let torchvision load what it does without Triton, a compiler for GPUs: 75 MB that nothing here uses.
+
+    Without effect once Triton is loaded; afterwards `import triton` finds no such module.
+    """
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # the import system's own way to say so
 
 
 def wait_briefly() -> None:
