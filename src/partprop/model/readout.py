@@ -8,7 +8,7 @@ from torch import Tensor
 
 FAINT = 1 / 16  # a mask with no more than half of it in every cell shows no object
 READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
-AT_ONCE = 2**23  # similarities that are held at a time: all of a frame that an object fills would need much memory
+AT_ONCE = 2**21  # similarities that are held at a time: all of a frame that an object fills would need much memory
 UNREACHABLE = -1e4  # added to a similarity that does not count; finite, or gradients would be no numbers
 
 
