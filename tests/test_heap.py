@@ -1,4 +1,4 @@
-"""A command begins again once, as the same process, with glibc's settings in its environment."""
+"""A command begins again once, as the same process, with glibc's settings; holes in the heap are given back."""
 
 import os
 import platform
@@ -18,6 +18,26 @@ print(sys.argv[1:], os.environ["GLIBC_TUNABLES"])
 """
 ARGUMENTS = ["a b", "--end", "3", "\udce4.mp4"]  # a name in no encoding
 
+HOLE = """
+import numpy
+import psutil
+from partprop import heap
+from partprop.memory import keep_freed_memory
+
+keep_freed_memory()
+heap.EVERY = 3600
+trim = heap.Trimmer()
+def freed():
+    arrays = [numpy.ones(2**15) for _ in range(512)]
+    del arrays[1::2]
+    before = psutil.Process().memory_info().rss
+    trim()
+    return arrays, (before - psutil.Process().memory_info().rss) / 2**26
+first, given_back = freed()
+second, kept = freed()
+print(given_back, kept)
+"""
+
 
 def lines(environment: dict[str, str]) -> list[str]:
     command = [sys.executable, "-X", "utf8", "-c", SCRIPT, *ARGUMENTS]
@@ -36,3 +56,11 @@ def test_the_process_and_its_arguments_are_the_same_after_it_began_again() -> No
 def test_what_the_environment_says_stands() -> None:
     _, after = lines(os.environ | {"GLIBC_TUNABLES": "glibc.malloc.perturb=0"})
     assert after.endswith(" glibc.malloc.perturb=0")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_pages_of_holes_are_given_back_but_not_all_the_time() -> None:
+    done = subprocess.run([sys.executable, "-c", HOLE], capture_output=True, text=True, check=True)
+    given_back, kept = map(float, done.stdout.split())
+    assert given_back > 0.9
+    assert abs(kept) < 0.1

@@ -1,10 +1,13 @@
 """A heap with few holes, for commands that follow a video however long it is."""
 
+import ctypes
 import os
 import platform
 import sys
+from time import monotonic
 
 _JOIN_AT_ONCE = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"  # no lists of small freed pieces
+EVERY = 1.0  # seconds
 
 
 def begin_with_few_holes() -> None:
@@ -18,3 +21,21 @@ def begin_with_few_holes() -> None:
     if platform.libc_ver()[0] == "glibc" and sys.executable and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _JOIN_AT_ONCE
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+class Trimmer:
+    """Gives the pages of holes in the heap back, at most once a second, of which that takes a fiftieth.
+
+    Otherwise memory would grow in the course of a video by whatever hole was in use at some time, not by what a frame
+    needs. Without glibc nothing is done.
+    """
+
+    def __init__(self) -> None:
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+        self._next = monotonic()
+
+    def __call__(self) -> None:
+        """To be called after each frame."""
+        if self._trim is not None and monotonic() >= self._next:
+            self._trim(0)
+            self._next = monotonic() + EVERY

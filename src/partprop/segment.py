@@ -15,6 +15,7 @@ from partprop.data.labels import write_labels
 from partprop.errors import UserError
 from partprop.evaluation.frames import object_ids
 from partprop.files import replacing
+from partprop.heap import Trimmer
 from partprop.media.prompts import Prompt, draw_prompts, highest_id, require_prompts
 from partprop.media.reading import Frame, Frames, open_frames
 from partprop.media.writing import Soundtrack, film_writer
@@ -77,6 +78,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     segmenter = _segmenter(request, frames.size)
     _require_places(request)
     followed, events, ended = _follow(request, frames, prompts, segmenter), Events(), None
+    trim = Trimmer()
     with ExitStack() as stack:
         writers = _writers(request, frames, stack)
         total = _expected(request, frames)
@@ -88,6 +90,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
                     write(frame, result)
                 events.note(frame.number, result.confidence, ids)
                 watch(events.frames, total)
+                trim()
         except (KeyboardInterrupt, UserError) as error:  # the writers are closed first
             if not events.frames:
                 raise
