@@ -25,7 +25,7 @@ from partprop import heap
 from partprop.memory import keep_freed_memory
 
 keep_freed_memory()
-heap.EVERY = 3600
+heap.EVERY = 0
 trim = heap.Trimmer()
 def freed():
     arrays = [numpy.ones(2**15) for _ in range(512)]
@@ -34,8 +34,9 @@ def freed():
     trim()
     return arrays, (before - psutil.Process().memory_info().rss) / 2**26
 first, given_back = freed()
-second, kept = freed()
-print(given_back, kept)
+second, kept = freed()  # 128 MiB more than after the first time
+third, too_much = freed()  # 192
+print(given_back, kept, too_much)
 """
 
 
@@ -59,8 +60,8 @@ def test_what_the_environment_says_stands() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
-def test_pages_of_holes_are_given_back_but_not_all_the_time() -> None:
+def test_pages_of_holes_are_given_back_when_they_are_many() -> None:
     done = subprocess.run([sys.executable, "-c", HOLE], capture_output=True, text=True, check=True)
-    given_back, kept = map(float, done.stdout.split())
-    assert given_back > 0.9
+    given_back, kept, too_much = map(float, done.stdout.split())
+    assert min(given_back, too_much) > 0.9
     assert abs(kept) < 0.1

@@ -3,11 +3,13 @@
 import ctypes
 import os
 import platform
+import resource
 import sys
+from pathlib import Path
 from time import monotonic
 
 _JOIN_AT_ONCE = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"  # no lists of small freed pieces
-EVERY = 1.0  # seconds
+MORE, EVERY = 160 * 2**20, 0.5  # bytes, seconds
 
 
 def begin_with_few_holes() -> None:
@@ -24,18 +26,24 @@ def begin_with_few_holes() -> None:
 
 
 class Trimmer:
-    """Gives the pages of holes in the heap back, at most once a second, of which that takes a fiftieth.
+    """Gives the pages of holes in the heap back whenever the process has 160 MiB more than after the last time.
 
     Otherwise memory would grow in the course of a video by whatever hole was in use at some time, not by what a frame
-    needs. Without glibc nothing is done.
+    needs. It takes some 15 ms, and as long until the pages are there again: it is done twice a second at most, with
+    objects of one size every few seconds. Without glibc nothing is done.
     """
 
     def __init__(self) -> None:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
-        self._next = monotonic()
+        self._enough, self._next = 0, monotonic()
 
     def __call__(self) -> None:
         """To be called after each frame."""
-        if self._trim is not None and monotonic() >= self._next:
+        if self._trim is not None and monotonic() >= self._next and _resident() > self._enough:
             self._trim(0)
-            self._next = monotonic() + EVERY
+            self._enough, self._next = _resident() + MORE, monotonic() + EVERY
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has, libraries included, on Linux."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
