@@ -3,10 +3,10 @@
 import ctypes
 import os
 import platform
-import resource
 import sys
-from pathlib import Path
 from time import monotonic
+
+import psutil
 
 _JOIN_AT_ONCE = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"  # no lists of small freed pieces
 MORE, EVERY = 160 * 2**20, 0.5  # bytes, seconds
@@ -35,15 +35,11 @@ class Trimmer:
 
     def __init__(self) -> None:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+        self._process = psutil.Process()
         self._enough, self._next = 0, monotonic()
 
     def __call__(self) -> None:
         """To be called after each frame."""
-        if self._trim is not None and monotonic() >= self._next and _resident() > self._enough:
+        if self._trim is not None and monotonic() >= self._next and self._process.memory_info().rss > self._enough:
             self._trim(0)
-            self._enough, self._next = _resident() + MORE, monotonic() + EVERY
-
-
-def _resident() -> int:
-    """Bytes of memory that this process has, libraries included, on Linux."""
-    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
+            self._enough, self._next = self._process.memory_info().rss + MORE, monotonic() + EVERY
