@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from partprop.files import replacing, replacing_folder, write_json
+from partprop.errors import UserError
+from partprop.files import reading_csv, replacing, replacing_folder, write_csv, write_json
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
@@ -23,6 +24,33 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
         tmp_path.read_text()
     assert (tmp_path / "a.json").read_text() == '{\n  "old": 1\n}\n'
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ("name", "share"), [("a,b", 0.1 + 0.2), ('"', 1 / 3)])
+    with reading_csv(tmp_path / "a.csv", ("name", "share"), "make it again") as table:
+        assert [(row["name"], float(row["share"])) for row in table] == [("a,b", 0.1 + 0.2), ('"', 1 / 3)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name\n1\n", r"expected the columns name,share \('share'\)"),
+        ("name,share\n1\n", "expected the columns name,share"),
+        ("name,share\n1,half\n", "half"),
+        (f"name,share\n1,{'1' * 200_000}\n", "field larger than"),
+        ("name,share\n1,\x00\n", "expected the columns"),
+        (None, "cannot be read"),
+    ],
+)
+def test_an_unusable_table_is_one_line_that_names_it(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "a.csv").write_text(content)
+    with (
+        pytest.raises(UserError, match=rf"a\.csv: [^\n]*{message}[^\n]*; make it again$"),
+        reading_csv(tmp_path / "a.csv", ("name", "share"), "make it again") as table,
+    ):
+        [float(row["share"]) for row in table]
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from partprop.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -49,6 +51,23 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+@contextmanager
+def reading_csv(path: Path, columns: Sequence[str], remedy: str) -> Iterator[Iterator[dict[str, str]]]:
+    """Yield the rows of a table with a header.
+
+    Raises:
+        UserError: the file is missing or unreadable, or the block did not find its columns or could not convert what
+            they hold; the line names the file and `columns`, and ends with the `remedy`.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            yield csv.DictReader(file)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: expected the columns {','.join(columns)} ({error}); {remedy}") from None
 
 
 def _temporary(path: Path) -> Path:

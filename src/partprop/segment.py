@@ -21,8 +21,8 @@ from partprop.media.reading import Frame, Frames, open_frames
 from partprop.media.writing import Soundtrack, film_writer
 from partprop.report.overlays import overlay
 from partprop.tracking.pretrained import LITE0, Segmenter
-from partprop.tracking.result import Result
-from partprop.tracking.videos import TRACK_COLUMNS, track_rows
+from partprop.tracking.result import TRACK_COLUMNS, Result
+from partprop.tracking.videos import track_rows
 
 Watch = Callable[[int, int | None], None]
 Write = Callable[[Frame, Result], None]

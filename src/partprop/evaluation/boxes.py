@@ -5,17 +5,17 @@ overlap is *above* the threshold, so that perfect tracking has an area of 20/21,
 centre is *at most* the threshold. Boxes are x1, y1, x2, y2 along pixel edges: a pixel (x, y) is the box x, y, x+1, y+1.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from partprop.errors import UserError
+from partprop.files import reading_csv
 
 SUCCESS_THRESHOLDS = np.arange(21) / 20  # overlap, in [0, 1]
 PRECISION_THRESHOLDS = np.arange(51)  # error of the centre, in pixels
 PRECISION_AT = 20
+SIDES = ("x1", "y1", "x2", "y2")
 
 Tracks = Mapping[tuple[str, int], np.ndarray]
 """Box of an object in a frame, by (frame name, object id); no entry where the object is lost."""
@@ -54,14 +54,9 @@ def read_tracks(path: Path) -> Tracks:
     Raises:
         UserError: the file is missing or has no columns frame, object, part, x1, y1, x2, y2 of numbers.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {
-                (row["frame"], int(row["object"])): np.array([float(row[side]) for side in ("x1", "y1", "x2", "y2")])
-                for row in csv.DictReader(file)
-                if int(row["part"]) == 0 and row["x1"] != ""
-            }
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); run inference again") from None
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: expected the columns frame,object,part,x1,y1,x2,y2; run inference again") from None
+    with reading_csv(path, ("frame", "object", "part", *SIDES), "run inference again") as table:
+        return {
+            (row["frame"], int(row["object"])): np.array([float(row[side]) for side in SIDES])
+            for row in table
+            if int(row["part"]) == 0 and row["x1"] != ""
+        }

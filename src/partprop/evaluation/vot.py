@@ -4,16 +4,14 @@ Source: Kristan et al., "A Novel Performance Evaluation Methodology for Single-T
 with the numbers of the challenges VOT2013 to VOT2019 and of their toolkit (vot-toolkit-python, supervised experiment).
 """
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from partprop.errors import UserError
 from partprop.evaluation.boxes import overlap
-from partprop.files import write_csv
+from partprop.files import reading_csv, write_csv
 
 SKIPPED = 5  # frames from a failure to the next start
 BURN_IN = 10  # frames from each start on that do not count for accuracy, for there the tracker still profits from it
@@ -97,15 +95,10 @@ def read_supervised(path: Path) -> dict[int, Supervised]:
         UserError: the file is missing or has other columns.
     """
     rows: dict[int, list[tuple[float, bool]]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                found = float(row["overlap"]) if row["overlap"] else float("nan")
-                rows.setdefault(int(row["object"]), []).append((found, bool(int(row["failed"]))))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); run inference again") from None
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: expected the columns {','.join(COLUMNS)}; run inference again") from None
+    with reading_csv(path, COLUMNS, "run inference again") as table:
+        for row in table:
+            found = float(row["overlap"]) if row["overlap"] else float("nan")
+            rows.setdefault(int(row["object"]), []).append((found, bool(int(row["failed"]))))
     return {
         number: Supervised(np.array([found for found, _ in run]), np.array([failed for _, failed in run]))
         for number, run in rows.items()

@@ -1,6 +1,5 @@
 """Pictures of a result: a few frames of a sequence with the predicted mask, the true contour and the tracked boxes."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ import cv2
 import numpy as np
 
 from partprop.data.video import VOID, Sequence, read_labels
-from partprop.errors import UserError
-from partprop.tracking.result import PartBox
+from partprop.files import reading_csv
+from partprop.tracking.result import TRACK_COLUMNS, PartBox
 
 FRAMES = 5
 WIDTH = 480  # pixels of a picture on the page
@@ -84,15 +83,10 @@ def overlay(
 def _read_tracks(path: Path) -> Mapping[str, list[PartBox]]:
     """The boxes in a tracks.csv, by the name of their frame."""
     tracks = defaultdict(list)
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                x1, y1, x2, y2, score = (float(row[column]) for column in ("x1", "y1", "x2", "y2", "score"))
-                tracks[row["frame"]].append(PartBox(int(row["object"]), int(row["part"]), (x1, y1, x2, y2), score))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); run the infer stage again") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: is no table of tracks ({error}); run the infer stage again") from None
+    with reading_csv(path, TRACK_COLUMNS, "run the infer stage again") as table:
+        for row in table:
+            x1, y1, x2, y2, score = (float(row[column]) for column in ("x1", "y1", "x2", "y2", "score"))
+            tracks[row["frame"]].append(PartBox(int(row["object"]), int(row["part"]), (x1, y1, x2, y2), score))
     return tracks
 
 

@@ -23,9 +23,10 @@ from partprop.files import replacing_folder, write_json
 from partprop.memory import peak_memory_mb
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
+from partprop.tracking.result import TRACK_COLUMNS
 from partprop.tracking.settings import Settings
 from partprop.tracking.supervised import supervise_sequence
-from partprop.tracking.videos import TRACK_COLUMNS, TrackRow, object_boxes, segment_sequence, track_rows
+from partprop.tracking.videos import TrackRow, object_boxes, segment_sequence, track_rows
 
 if TYPE_CHECKING:
     from partprop.experiment import Run

@@ -8,6 +8,9 @@ import numpy as np
 from partprop.errors import UserError
 from partprop.evaluation.frames import object_ids
 
+TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
+"""Of tracks.csv."""
+
 
 @dataclass(frozen=True)
 class PartBox:

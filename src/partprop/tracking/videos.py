@@ -11,9 +11,6 @@ from partprop.tracking.result import Result
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
 
-TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
-"""Of tracks.csv."""
-
 TrackRow = tuple[str, int, int, float, float, float, float, float]
 
 
