@@ -22,7 +22,7 @@ from partprop.data.labels import read_labels, write_labels
 from partprop.errors import UserError
 from partprop.media.prompts import Prompt, parse_box, parse_mask
 from partprop.media.reading import open_frames
-from partprop.segment import Events, Request, segment_video
+from partprop.segment import Request, segment_video
 from tiny import write_tiny_weights
 
 
@@ -245,17 +245,6 @@ def test_names_in_no_encoding(request_of, tmp_path: Path, mask: Path):
         Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(os.fsencode(folder) + b"/bild_\xe4_%d.png" % number)
     segment_video(request_of(video=folder, tracks=tmp_path / "tracks.csv"))
     assert b"bild_\xe4_2" in (tmp_path / "tracks.csv").read_bytes()
-
-
-def test_when_objects_were_lost():
-    events = Events()
-    for frame, lost in enumerate([(), (1,), (1, 2), (1,), (), (2,)]):
-        events.note(frame, {number: 0.0 if number in lost else 0.9 for number in (1, 2)}, [])
-    assert events.report() == [
-        "6 frames segmented",
-        "object 1 lost in the frames 1 to 3",
-        "object 2 lost in the frames 2 to 2, 5 to 5",
-    ]
 
 
 def test_no_file_of_the_command_is_overwritten(request_of, tmp_path: Path, mask: Path):
