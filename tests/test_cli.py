@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from partprop import cli
-from partprop.errors import UserError
+from partprop.errors import DiskFullError, UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +52,7 @@ def test_check_ends_with_one_line(mini_params: Path, old: str, new: str, line: s
     [
         (UserError("params.yaml: a\nb"), 2, "params.yaml: a b\n"),
         (OSError(errno.ENOSPC, "No space left on device", "out/0.png"), 2, "out/0.png: the disk is full; "),
+        (DiskFullError.of("out/0.png"), 2, "out/0.png: the disk is full; "),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -1,10 +1,11 @@
 """Files and folders appear complete or not at all, and what a killed process left is cleared."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
-from partprop.errors import UserError
+from partprop.errors import DiskFullError, UserError
 from partprop.files import reading_csv, replacing, replacing_folder, write_csv, write_json
 
 
@@ -24,6 +25,16 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
         tmp_path.read_text()
     assert (tmp_path / "a.json").read_text() == '{\n  "old": 1\n}\n'
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_full_disk_names_the_file_that_was_wanted(tmp_path: Path) -> None:
+    def fill(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(temporary))
+
+    with pytest.raises(DiskFullError, match=r"/a\.png: the disk is full"), replacing(tmp_path / "a.png") as temporary:
+        fill(temporary)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`partprop segment` as a whole, with an untrained network: what is written, and what is refused."""
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -122,6 +123,24 @@ def test_what_is_finished_stays(request_of, tmp_path: Path, monkeypatch: pytest.
     assert len(list(request.output.iterdir())) == 3
     assert len(list(open_frames(tmp_path / "film.mp4"))) == 3
     assert (tmp_path / "tracks.csv").read_text().count("\n") > 3
+
+
+def test_a_full_disk_is_named_and_what_is_finished_stays(request_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save = Image.Image.save
+
+    def save_until_full(image: Image.Image, path: Path, **options) -> None:
+        if "00003" in path.name:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(image, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save_until_full)
+    request = request_of(overlay=tmp_path / "film.mp4", tracks=tmp_path / "tracks.csv")
+    with pytest.raises(UserError, match=r"00003\.png: the disk is full; make room .*3 frames segmented"):
+        segment_video(request)
+    assert sorted(path.name for path in request.output.iterdir()) == ["00000.png", "00001.png", "00002.png"]
+    assert len(list(open_frames(tmp_path / "film.mp4"))) == 3
+    assert {row["frame"] for row in csv.DictReader((tmp_path / "tracks.csv").open())} == {"00000", "00001", "00002"}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])

@@ -13,14 +13,30 @@ class UserError(Exception):
     """
 
 
+class DiskFullError(UserError):
+    """There is no room for what is to be written."""
+
+    @classmethod
+    def of(cls, place: object) -> "DiskFullError":
+        """Of a file or folder that cannot be written any further."""
+        return cls(f"{place}: the disk is full; make room and run again")
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether the operating system found no space left to write."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextmanager
 def full_disk_as_user_error() -> Iterator[None]:
     """Raise a UserError where the block finds no space left to write."""
     try:
         yield
+    except UserError:  # names the file itself
+        raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"{error.filename or 'disk'}: the disk is full; make room and run again") from None
+        if is_disk_full(error):
+            raise DiskFullError.of(getattr(error, "filename", None) or "disk") from None
         if "disk is full" in str(error):  # SQLite's words, in whatever exception MLflow makes of them
-            raise UserError("mlflow.db: the disk is full; make room and run again") from None
+            raise DiskFullError.of("mlflow.db") from None
         raise

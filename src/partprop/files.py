@@ -8,18 +8,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from partprop.errors import UserError
+from partprop.errors import DiskFullError, UserError, is_disk_full
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file path beside `path`; rename it to `path` if the block succeeds, else delete it."""
+    """Yield a temporary file path beside `path`; rename it to `path` if the block succeeds, else delete it.
+
+    Raises:
+        DiskFullError: the block found no space left to write.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     temporary.touch()
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFullError.of(path) from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -64,8 +64,8 @@ class Request:
 def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     """Segment a video; gives what the user should know of it, a line each.
 
-    Interrupted with Ctrl-C, or by an error of the user's files, it leaves masks, tracks and overlay of the frames so
-    far, if there are any.
+    Interrupted with Ctrl-C, or by an error of the user's files or a full disk, it leaves masks, tracks and overlay of
+    the frames so far, if there are any and it has room for them.
 
     Args:
         watch: called after each frame with the number of those that are done and of all, None where it is not known;

@@ -11,12 +11,11 @@ from PIL import Image
 
 from partprop.cache import cache_folder
 from partprop.data.checks import CocoCounts, DavisCounts, check_coco, check_davis
-from partprop.data.disk import DiskFullError
 from partprop.data.download import download, source_manifest
 from partprop.data.http import PATIENCE
 from partprop.data.layouts import COCO, DAVIS, Layout, RemoteFile
 from partprop.data.manifest import manifest
-from partprop.errors import UserError
+from partprop.errors import DiskFullError, UserError
 
 pytestmark = pytest.mark.usefixtures("cache")
 CHECK_2017 = partial(check_davis, year=2017)

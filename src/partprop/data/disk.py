@@ -1,16 +1,11 @@
 """Room on disk: checked before large writes, and one clear line when it runs out all the same."""
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from partprop.errors import UserError
-
-
-class DiskFullError(UserError):
-    """There is no room for what is to be written."""
+from partprop.errors import DiskFullError, UserError, is_disk_full
 
 
 def require_space(folder: Path, size: int) -> None:
@@ -26,8 +21,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(f"{folder}: the disk is full; make room and run again") from None
+        if is_disk_full(error):
+            raise DiskFullError.of(folder) from None
         raise UserError(f"{error.filename or folder}: {error.strerror or error}; correct it and run again") from None
 
 

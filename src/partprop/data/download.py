@@ -14,11 +14,11 @@ from typing import TypeVar
 from filelock import FileLock
 
 from partprop.cache import cache_folder
-from partprop.data.disk import DiskFullError, disk_errors
+from partprop.data.disk import disk_errors
 from partprop.data.http import fetch, verify
 from partprop.data.layouts import COCO, DAVIS, Layout, RemoteFile
 from partprop.data.trees import ARCHIVE_SUFFIXES, Tree, archive_tree, folder_tree
-from partprop.errors import UserError
+from partprop.errors import DiskFullError, UserError
 from partprop.files import replacing_folder
 from partprop.paths import in_main_checkout
 
