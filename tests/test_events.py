@@ -18,10 +18,13 @@ def test_who_is_new_corrected_or_too_small():
     events = Events()
     events.note(10, {1: 0.9}, [1])
     events.note(11, {1: 0.9, 2: 0.8, 3: 0.0}, [1, 2, 3])
+    events.note(12, {1: 0.0, 2: 0.8, 3: 0.0}, [1])
     assert events.objects == 3
     assert events.report() == [
-        "2 frames segmented",
+        "3 frames segmented",
         "object 1 is corrected in frame 11",
         "object 2 is new in frame 11",
         "object 3 is too small in frame 11 to be followed at this size",
+        "the mask of object 1 in frame 12 is too small to correct it",
+        "object 3 lost in the frames 12",
     ]

@@ -37,6 +37,15 @@ def test_a_full_disk_names_the_file_that_was_wanted(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.json").mkdir()
+    for path in (tmp_path / "file" / "a.json", tmp_path / "folder.json", tmp_path / f"{'long' * 63}.json"):
+        with pytest.raises(UserError, match=rf"{path.name}: cannot be written \(.+\); name another place"):
+            write_json(path, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.json"}
+
+
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", ("name", "share"), [("a,b", 0.1 + 0.2), ('"', 1 / 3)])
     with reading_csv(tmp_path / "a.csv", ("name", "share"), "make it again") as table:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ from media.conftest import write_video as write_video
 from partprop import segment
 from partprop.data.labels import read_labels, write_labels
 from partprop.errors import UserError
+from partprop.files import replacing
 from partprop.media.prompts import Prompt, parse_box, parse_mask
 from partprop.media.reading import open_frames
 from partprop.segment import Request, segment_video
@@ -143,6 +145,30 @@ def test_a_full_disk_is_named_and_what_is_finished_stays(request_of, tmp_path: P
     assert {row["frame"] for row in csv.DictReader((tmp_path / "tracks.csv").open())} == {"00000", "00001", "00002"}
 
 
+@pytest.mark.parametrize("when", ["adding", "closing"])
+def test_a_full_disk_under_the_film_ends_no_other_file(request_of, tmp_path: Path, monkeypatch, when: str):
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    @contextmanager
+    def writer_until_full(path: Path, *_):
+        def add(image: np.ndarray, time: Fraction) -> None:
+            if when == "adding" and time > 0.25:
+                raise full
+
+        with replacing(path):
+            yield add
+            raise full
+
+    monkeypatch.setattr(segment, "film_writer", writer_until_full)
+    request = request_of(overlay=tmp_path / "film.mp4", tracks=tmp_path / "tracks.csv")
+    with pytest.raises(UserError, match=r"film\.mp4: the disk is full; make room .*after \d frames segmented"):
+        segment_video(request)
+    written = {path.stem for path in request.output.iterdir()}
+    assert {row["frame"] for row in csv.DictReader((tmp_path / "tracks.csv").open())} == written
+    assert "00002" in written
+    assert not (tmp_path / "film.mp4").exists()
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])
 def test_a_former_film_stays_where_nothing_is_finished(request_of, tmp_path: Path, monkeypatch, error):
     monkeypatch.setattr(segment, "Segmenter", ending(error, 0))
@@ -200,7 +226,7 @@ def test_a_correction_too_small_to_be_seen_corrects_nothing(request_of, tmp_path
     write_labels(tmp_path / "speck.png", labels)
     prompts = [Prompt(None, mask=mask), Prompt(3, mask=tmp_path / "speck.png")]
     lines = segment_video(request_of(prompts=prompts, max_size=32))
-    assert lines[:2] == ["8 frames segmented", "object 2 is too small in frame 3 to be followed at this size"]
+    assert lines[:2] == ["8 frames segmented", "the mask of object 2 in frame 3 is too small to correct it"]
 
 
 def test_what_is_refused_leaves_nothing(request_of, tmp_path: Path, mask: Path):
@@ -242,7 +268,11 @@ def test_a_frame_with_a_mask_that_cannot_be_read(request_of, tmp_path: Path, mas
     (folder / "0.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="frames: frame 0 cannot be read, but --mask or --box shows an object in it"):
         segment_video(request_of(video=folder))
-    lines = segment_video(request_of(video=folder, prompts=[Prompt(1, mask=mask)]))
+    (folder / "3.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"frames: frame 3 cannot be read, but .* in another frame \(after 2 frames"):
+        segment_video(request_of(video=folder, prompts=[Prompt(1, mask=mask), Prompt(3, box=(1, 1, 20, 20))]))
+    (folder / "3.png").write_bytes((folder / "2.png").read_bytes())
+    lines = segment_video(replace(request_of(video=folder, prompts=[Prompt(1, mask=mask)]), output=tmp_path / "later"))
     assert lines[0] == "3 frames segmented"
     assert lines[-1].startswith(f"skipped {folder}/0.png: not a readable image")
 

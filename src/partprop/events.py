@@ -18,7 +18,9 @@ class Events:
     def note(self, frame: int, confidence: dict[int, float], given: list[int]) -> None:
         """Take down who is lost in a frame, and of whom it had a mask; frames come in order."""
         for number in given:
-            if confidence[number] == 0:
+            if confidence[number] == 0 and number in self._followed:
+                self._lines.append(f"the mask of object {number} in frame {frame} is too small to correct it")
+            elif confidence[number] == 0:
                 self._lines.append(f"object {number} is too small in frame {frame} to be followed at this size")
             elif self.frames:
                 done = "is corrected" if number in self._followed else "is new"

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,29 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file path beside `path`; rename it to `path` if the block succeeds, else delete it.
 
     Raises:
-        DiskFullError: the block found no space left to write.
+        UserError: `path` cannot be written; DiskFullError where there is no space left, also in the block.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
-    temporary.touch()
+    temporary = path.with_name(f".{path.name}-part{path.suffix}")
     try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        if is_disk_full(error):
-            raise DiskFullError.of(path) from None
-        raise
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _clear(temporary)
+            temporary.touch()
+        with _full_disk_named(path):
+            yield temporary
+        with _writing(path):
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it replaces `path` if the block succeeds, else it is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
+    temporary = path.with_name(f".{path.name}-part")
+    _clear(temporary)
     temporary.mkdir()
     try:
         yield temporary
@@ -78,11 +80,29 @@ def reading_csv(path: Path, columns: Sequence[str], remedy: str) -> Iterator[Ite
         raise UserError(f"{path}: expected the columns {','.join(columns)} ({error}); {remedy}") from None
 
 
-def _temporary(path: Path) -> Path:
-    """A name beside `path`, cleared of what a process that was killed left there; a path has one writer at a time."""
-    temporary = path.with_name(f".{path.name}-part{path.suffix}")
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise a UserError that names `path` where the operating system refuses something."""
+    try:
+        with _full_disk_named(path):
+            yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from None
+
+
+@contextmanager
+def _full_disk_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFullError.of(path) from None
+        raise
+
+
+def _clear(temporary: Path) -> None:
+    """Remove what a process that was killed left; a path has one writer at a time."""
     if temporary.is_dir():
         shutil.rmtree(temporary)
     else:
         temporary.unlink(missing_ok=True)
-    return temporary

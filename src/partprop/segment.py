@@ -2,8 +2,8 @@
 
 import csv
 import os
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from partprop.data.disk import disk_errors
 from partprop.data.labels import write_labels
-from partprop.errors import UserError
+from partprop.errors import DiskFullError, UserError
 from partprop.evaluation.frames import object_ids
 from partprop.events import Events
 from partprop.files import replacing
@@ -79,16 +80,17 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     segmenter = _segmenter(request, frames.size)
     _require_places(request)
     followed, events, ended = _follow(request, frames, prompts, segmenter), Events(), None
-    trim = Trimmer()
+    trim, unclosed = Trimmer(), list[DiskFullError]()
     with ExitStack() as stack:
-        writers = _writers(request, frames, stack)
+        writers = _writers(request, frames, stack, unclosed)
         total = _expected(request, frames)
         if watch is None:
             watch = stack.enter_context(_progress())
         try:
             for frame, result, ids in followed:
-                for write in writers:
-                    write(frame, result)
+                for path, write in writers:
+                    with disk_errors(path):
+                        write(frame, result)
                 events.note(frame.number, result.confidence, ids)
                 watch(events.frames, total)
                 trim()
@@ -99,7 +101,8 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
             followed.close()  # and with it the video, which then says what was wrong with it
         if not events.frames:
             raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
-    lines = [*events.report(), *([] if ended else _unused(prompts)), *frames.complaints]
+    ended = ended or next(iter(unclosed), None)
+    lines = [*events.report(), *([] if ended else _unused(prompts)), *frames.complaints, *map(str, unclosed)]
     if isinstance(ended, KeyboardInterrupt):
         raise KeyboardInterrupt(f"interrupted; {'; '.join(lines)}")
     if ended is not None:
@@ -134,16 +137,27 @@ def _follow(
     """
     highest = highest_id(request.prompts)
     for frame in _chosen(request, frames):
-        if passed := [number for number in prompts if number < frame.number]:
-            raise UserError(
-                f"{request.video}: frame {min(passed)} cannot be read, but --mask or --box shows an object in it; show "
-                "it in another frame"
-            )
+        _require_shown(request.video, prompts, frame.number)
         given = prompts.pop(frame.number, None)
         labels = None if given is None else draw_prompts(given, frame.image, highest)
         ids = [] if labels is None else object_ids(labels)
         highest = max([highest, *ids])
         yield frame, segmenter.step(frame.image, labels), ids
+    if request.video.is_dir() and frames.count is not None:  # how many a video file really has, nobody knows
+        _require_shown(request.video, prompts, frames.count)
+
+
+def _require_shown(video: Path, prompts: Iterable[int], number: int) -> None:
+    """Check that no frame before this number still waits to be shown with its prompts.
+
+    Raises:
+        UserError: one does.
+    """
+    if passed := [waiting for waiting in prompts if waiting < number]:
+        raise UserError(
+            f"{video}: frame {min(passed)} cannot be read, but --mask or --box shows an object in it; show it in "
+            "another frame"
+        )
 
 
 def short_side_of(max_size: int, size: tuple[int, int]) -> int:
@@ -202,13 +216,28 @@ def _require_no_other(request: Request) -> None:
         raise UserError(f"--tracks {request.tracks}: tables are written as CSV; let the name end in .csv")
 
 
-def _writers(request: Request, frames: Frames, stack: ExitStack) -> list[Write]:
-    writers = [_mask_writer(request.output)]
+def _writers(
+    request: Request, frames: Frames, stack: ExitStack, unclosed: list[DiskFullError]
+) -> list[tuple[Path, Write]]:
+    """What writes each frame's result, and where to; those without room when they are closed are put in `unclosed`."""
+    writers = [(request.output, _mask_writer(request.output))]
     if request.tracks is not None:
-        writers.append(stack.enter_context(_track_writer(request.tracks)))
+        opened = _apart(_track_writer(request.tracks), unclosed)
+        writers.append((request.tracks, stack.enter_context(opened)))
     if request.overlay is not None:
-        writers.append(stack.enter_context(_overlay_writer(request, request.overlay, frames)))
+        opened = _apart(_overlay_writer(request, request.overlay, frames), unclosed)
+        writers.append((request.overlay, stack.enter_context(opened)))
     return writers
+
+
+@contextmanager
+def _apart(writer: AbstractContextManager[Write], unclosed: list[DiskFullError]) -> Iterator[Write]:
+    """A writer of which a full disk is not thrown into the others, whose files it would end."""
+    try:
+        with writer as write:
+            yield write
+    except DiskFullError as error:
+        unclosed.append(error)
 
 
 def _mask_writer(output: Path) -> Write:

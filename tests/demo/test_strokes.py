@@ -55,6 +55,25 @@ def test_a_stroke_across_spans_a_box(image: np.ndarray) -> None:
     assert ((labels == 1) & true).sum() / ((labels == 1) | true).sum() > 0.9
 
 
+def corners(colour: tuple[int, int, int], *pixels: tuple[int, int]) -> list[tuple[slice, slice, tuple[int, int, int]]]:
+    return [(slice(y, y + 1), slice(x, x + 1), colour) for y, x in pixels]
+
+
+def test_a_box_in_another_is_seen_in_any_order(image: np.ndarray) -> None:
+    image[17:20, 23:26] = (250, 250, 30)
+    inner, outer = [(16, 22), (20, 26)], [(11, 17), (28, 34)]
+    for first, second in ((inner, outer), (outer, inner)):
+        labels = label_strokes(image, [layer(*corners(OBJECTS[0], *first), *corners(OBJECTS[1], *second))], "a box")
+        assert labels[18, 24] == (1 if first is inner else 2)
+        assert set(np.unique(labels)) == {0, 1, 2}
+
+
+def test_an_object_hidden_by_another_is_refused(image: np.ndarray) -> None:
+    rising, falling = [(11, 34), (28, 17)], [(11, 17), (28, 34)]  # of the same box
+    with pytest.raises(UserError, match="Object 1 is hidden"):
+        label_strokes(image, [layer(*corners(OBJECTS[0], *rising), *corners(OBJECTS[1], *falling))], "a box")
+
+
 def test_layers_of_another_size_are_stretched(image: np.ndarray) -> None:
     half = layer((slice(0, 10), slice(0, 20), OBJECTS[0]))[::2, ::2]
     assert (label_strokes(image, [half], "the object")[:10, :20] == 1).all()

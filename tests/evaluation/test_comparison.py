@@ -43,6 +43,16 @@ def test_the_difference_and_its_place(root: Path) -> None:
     assert second > first
 
 
+def test_frames_before_any_object_appears_do_not_count(root: Path) -> None:
+    for kind, shift in (("truth", 0), ("worse", 3), ("better", 1)):  # it appears in 2 and is followed in 3
+        write_video(root / kind / "boat", (0, 0, 0, shift, 0))
+        for number in range(2):
+            write_labels(root / kind / "boat" / f"{number:05d}.png", np.zeros((30, 50), dtype=np.uint8))
+    comparison = compare_folders(root / "worse", root / "better", root / "truth")
+    assert [(frame.sequence.name, frame.frame) for frame in comparison.frames] == [("boat", "00003")]
+    assert comparison.frames[0].gain == pytest.approx(comparison.sequences["boat"][1] - comparison.sequences["boat"][0])
+
+
 def test_swapped_results_swap_the_sign(root: Path) -> None:
     forth = compare_folders(root / "worse", root / "better", root / "truth").gain
     back = compare_folders(root / "better", root / "worse", root / "truth").gain

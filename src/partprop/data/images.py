@@ -34,7 +34,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     """Open an image file with Pillow; the pixels are decoded on first use inside the block.
 
     Raises:
-        UserError: the file is missing, no image, truncated or corrupt.
+        UserError: the file is missing, no image, truncated or corrupt, or cannot be read.
     """
     try:
         with Image.open(path) as image:
@@ -42,6 +42,8 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such image; restore it or remove it from the annotations") from None
     except _DECODE_ERRORS as error:
+        if isinstance(error, OSError) and error.strerror:  # of the operating system; Pillow's own have none
+            raise UserError(f"{path}: cannot be read ({error.strerror}); see to it and run again") from None
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: not a readable image ({reason}); replace the file") from None
 

@@ -73,7 +73,7 @@ def compare_folders(
     firsts, seconds = scores[: len(truths)], scores[len(truths) :]
     by_frame = [(mean_of_j_and_f(a), mean_of_j_and_f(b)) for a, b in zip(firsts, seconds, strict=True)]
     frames = [
-        _largest(truth, scored, np.nanmean(b - a, axis=0), (ours[truth.name], theirs[truth.name]))
+        _largest(truth, scored, _over_objects(b - a), (ours[truth.name], theirs[truth.name]))
         for truth, scored, (a, b) in zip(truths, firsts, by_frame, strict=True)
     ]
     frames.sort(key=lambda frame: -abs(frame.gain))
@@ -97,6 +97,12 @@ def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values, axis=1).mean())
 
 
+def _over_objects(values: np.ndarray) -> np.ndarray:
+    """Means (frames,) of values (objects, frames) over the objects that are there; NaN before the first appears."""
+    with np.errstate(invalid="ignore"):
+        return np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)
+
+
 def _largest(truth: Sequence, scores: SequenceScores, gains: np.ndarray, folders: tuple[Path, Path]) -> Difference:
-    index = int(np.abs(gains).argmax())
+    index = int(np.nanargmax(np.abs(gains)))
     return Difference(truth, scores.frames[index], float(gains[index]), folders)

@@ -76,18 +76,19 @@ class Follower:
         self._network = network
         self._settings = settings
 
-    def begin(self, features: Features, mask: Tensor, object_id: int, objects: int) -> Track:
-        """An object as its given mask (H, W) shows it, one of so many objects."""
+    def begin(self, features: Features, mask: Tensor, object_id: int, objects: int, next_name: int = 1) -> Track:
+        """An object as its given mask (H, W) shows it, one of so many objects; parts are named from next_name on."""
         whole = main_box(mask)
         assert whole is not None
         boxes = torch.cat([whole[None], propose(mask, whole, self._parts_each(objects))])
-        parts = describe(self._network, features, mask, boxes, 0)
+        parts = describe(self._network, features, mask, boxes, next_name - 1)
+        parts = replace(parts, names=(0, *parts.names[1:]))
         near = torch.zeros(features.keys.shape[2:], dtype=torch.bool, device=mask.device)
         near[remembered_cells(whole, features)] = True
         reference = self._network.memorise(features, mask[None, None]).coarsened(near, COARSE)
         weights = self._network.fit_filter(features, mask[None, None])
         size = to_centre_size(boxes[0])[1]
-        return Track(object_id, parts, reference, weights, mask, size, next_name=len(parts), memory=reference)
+        return Track(object_id, parts, reference, weights, mask, size, next_name - 1 + len(parts), memory=reference)
 
     def look(self, tracked: Track, before: Features, features: Features, objects: int) -> Seen | None:
         """First half of the next frame of one of so many objects: its parts, and what is read around them.

@@ -66,7 +66,8 @@ class Segmenter(segmenter.Segmenter):
     a processor that has it.
 
     Frames are uint8 (H, W, 3), RGB; masks are uint8 (H, W), 0 background, object ids. Several segmenters do not disturb
-    each other.
+    each other. With several objects on a processor, threads that begin while another one segments may find fewer of
+    PyTorch's threads than it has: let each set their number itself (`torch.set_num_threads`).
 
     Args:
         weights: a file of `save_pretrained`; those that come with the package if None.

@@ -96,7 +96,10 @@ class Segmenter:
         count = len(known) + len(given)
         each = self._side_by_side.each
         follower = self._follower
-        fresh = each(list(given.items()), lambda new: follower.begin(features, new[1], new[0], count))
+        names = {tracked.object_id: tracked.next_name for tracked in self._tracks}
+        fresh = each(
+            list(given.items()), lambda new: follower.begin(features, new[1], new[0], count, names.get(new[0], 1))
+        )
         moved = each(
             known,
             lambda tracked: (tracked, follower.look(tracked, self._before, features, count)),
