@@ -73,6 +73,11 @@ def test_errors_of_the_user_are_one_line(
     assert printed.err.count("\n") <= 1
 
 
+def test_one_file_for_two_tables_is_refused(tmp_path: Path) -> None:
+    done = run("evaluate", "masks", "masks", "--json", "a.json", "--csv", "./a.json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "--json, --csv: both are a.json; name two files\n")
+
+
 def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "a")

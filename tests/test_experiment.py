@@ -80,6 +80,16 @@ def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) 
     assert (checkout / "mlruns" / first.info.run_id / "artifacts/table/a.csv").exists()
 
 
+def test_a_database_that_is_none_is_one_line(checkout: Path) -> None:
+    (checkout / "mlflow.db").write_bytes(bytes(range(256)) * 20)
+    with pytest.raises(UserError, match=r"mlflow\.db: cannot be read \(.*\); move it away"):
+        Runs(checkout)
+    (checkout / "mlflow.db").unlink()
+    (checkout / "mlflow.db").mkdir()
+    with pytest.raises(UserError, match=r"mlflow\.db: cannot be read \(.*\); move it away"):
+        Runs(checkout)
+
+
 def test_what_changes_while_a_stage_runs_is_found_out(checkout: Path) -> None:
     """DVC would record what was made of the old input as made of the new one."""
     (checkout / "first.txt").write_text("1", encoding="utf-8")

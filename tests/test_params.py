@@ -74,6 +74,15 @@ def test_what_is_no_mapping_in_yaml_is_one_line(mini_params: Path, text: str) ->
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("line", ["seed: 1\n", "infer: {shards: 1, shards: 2}\n"])
+def test_a_key_that_is_there_twice_is_named(mini_params: Path, line: str) -> None:
+    """DVC refuses it, and PyYAML would take the last."""
+    with mini_params.open("a", encoding="utf-8") as file:
+        file.write(line)
+    with pytest.raises(UserError, match=r"params\.yaml: .*(seed|shards|infer) twice in one mapping"):
+        load_params(mini_params)
+
+
 def test_a_missing_file_says_where_to_start(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file; start from one of presets/"):
         load_params(tmp_path / "params.yaml")

@@ -146,8 +146,13 @@ def test_a_full_disk_is_named_and_what_is_finished_stays(request_of, tmp_path: P
 
 
 @pytest.mark.parametrize("when", ["adding", "closing"])
-def test_a_full_disk_under_the_film_ends_no_other_file(request_of, tmp_path: Path, monkeypatch, when: str):
-    full = OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize(
+    ("code", "reason"), [(errno.ENOSPC, "the disk is full; make room"), (errno.EFBIG, ".*File too large")]
+)
+def test_a_film_that_cannot_be_written_ends_no_other_file(
+    request_of, tmp_path: Path, monkeypatch, code: int, reason: str, when: str
+):
+    full = OSError(code, os.strerror(code))
 
     @contextmanager
     def writer_until_full(path: Path, *_):
@@ -161,7 +166,7 @@ def test_a_full_disk_under_the_film_ends_no_other_file(request_of, tmp_path: Pat
 
     monkeypatch.setattr(segment, "film_writer", writer_until_full)
     request = request_of(overlay=tmp_path / "film.mp4", tracks=tmp_path / "tracks.csv")
-    with pytest.raises(UserError, match=r"film\.mp4: the disk is full; make room .*after \d frames segmented"):
+    with pytest.raises(UserError, match=rf"film\.mp4: {reason}.*after \d frames segmented"):
         segment_video(request)
     written = {path.stem for path in request.output.iterdir()}
     assert {row["frame"] for row in csv.DictReader((tmp_path / "tracks.csv").open())} == written

@@ -117,6 +117,8 @@ def evaluate(
     """Score masks with the official DAVIS protocol: J, F and their mean."""
     from partprop.evaluation.folders import evaluate_folders
 
+    if json is not None and csv is not None and json.resolve() == csv.resolve():
+        raise UserError(f"--json, --csv: both are {csv}; name two files")
     metrics = evaluate_folders(
         results, annotations, sequences, json_file=json, csv_file=csv, jobs=jobs, missing=missing
     )

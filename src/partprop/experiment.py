@@ -6,8 +6,9 @@ All of it lies in the main checkout (mlflow.db, mlruns/), also for experiments t
 import hashlib
 import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +199,7 @@ class Runs:
     def __init__(self, root: Path) -> None:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        _require_database(_database(root))
         mlflow.set_tracking_uri(tracking_uri(root))
         self.lock = FileLock(f"{_database(root)}.lock")  # two first writers would both make the tables, or the parent
         with self.lock:
@@ -245,6 +247,21 @@ class Runs:
 
 def _database(root: Path) -> Path:
     return root / "mlflow.db"
+
+
+def _require_database(path: Path) -> None:
+    """Check that a file, if it is there, is one of SQLite.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            database.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{path}: cannot be read ({error}); move it away, and a new one is begun") from None
 
 
 def _require_unchanged(stage: str, planned: Entry) -> None:

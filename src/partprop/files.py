@@ -56,8 +56,11 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with a header; floats in full, so that reading them gives the same numbers."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    """Write a table with a header; floats in full, so that reading them gives the same numbers.
+
+    Names of files that are in no encoding are written as they are.
+    """
+    with replacing(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

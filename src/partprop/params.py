@@ -206,6 +206,9 @@ class Params(Section):
     ablations: Ablations
 
 
+MERGE_TAG = "tag:yaml.org,2002:merge"
+
+
 def load_params(path: Path) -> Params:
     """Read and validate a params.yaml.
 
@@ -215,18 +218,31 @@ def load_params(path: Path) -> Params:
     return parse_params(read_yaml(path), path)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, as DVC does, where PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != MERGE_TAG]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise ValueError(f"{key} twice in one mapping, from line {node.start_mark.line + 1} on")
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        UserError: the file is missing, unreadable, not YAML or not a mapping.
+        UserError: the file is missing, unreadable, not YAML or not a mapping, or says a key twice.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; start from one of presets/, e.g. cp presets/mini.yaml {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); correct that") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is no text in UTF-8; save it as such") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -234,7 +250,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except ValueError as error:  # such as a date that is none
         raise UserError(f"{path}: holds a value that YAML cannot read ({error}); correct it") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: must be a mapping of sections such as data, model and infer")
+        raise UserError(f"{path}: must be a mapping of keys to values; begin again from the one in Git")
     return content
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from partprop.data.disk import disk_errors
 from partprop.data.labels import write_labels
-from partprop.errors import DiskFullError, UserError
+from partprop.errors import UserError
 from partprop.evaluation.frames import object_ids
 from partprop.events import Events
 from partprop.files import replacing
@@ -80,7 +80,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     segmenter = _segmenter(request, frames.size)
     _require_places(request)
     followed, events, ended = _follow(request, frames, prompts, segmenter), Events(), None
-    trim, unclosed = Trimmer(), list[DiskFullError]()
+    trim, unclosed = Trimmer(), list[UserError]()
     with ExitStack() as stack:
         writers = _writers(request, frames, stack, unclosed)
         total = _expected(request, frames)
@@ -216,28 +216,34 @@ def _require_no_other(request: Request) -> None:
         raise UserError(f"--tracks {request.tracks}: tables are written as CSV; let the name end in .csv")
 
 
-def _writers(
-    request: Request, frames: Frames, stack: ExitStack, unclosed: list[DiskFullError]
-) -> list[tuple[Path, Write]]:
-    """What writes each frame's result, and where to; those without room when they are closed are put in `unclosed`."""
+def _writers(request: Request, frames: Frames, stack: ExitStack, unclosed: list[UserError]) -> list[tuple[Path, Write]]:
+    """What writes each frame's result, and where to; what keeps them from being closed is put in `unclosed`."""
     writers = [(request.output, _mask_writer(request.output))]
     if request.tracks is not None:
-        opened = _apart(_track_writer(request.tracks), unclosed)
+        opened = _apart(request.tracks, _track_writer(request.tracks), unclosed)
         writers.append((request.tracks, stack.enter_context(opened)))
     if request.overlay is not None:
-        opened = _apart(_overlay_writer(request, request.overlay, frames), unclosed)
+        opened = _apart(request.overlay, _overlay_writer(request, request.overlay, frames), unclosed)
         writers.append((request.overlay, stack.enter_context(opened)))
     return writers
 
 
 @contextmanager
-def _apart(writer: AbstractContextManager[Write], unclosed: list[DiskFullError]) -> Iterator[Write]:
-    """A writer of which a full disk is not thrown into the others, whose files it would end."""
+def _apart(path: Path, writer: AbstractContextManager[Write], unclosed: list[UserError]) -> Iterator[Write]:
+    """A writer whose failure to be closed is not thrown into the others, whose files it would end."""
+    closing = False
     try:
         with writer as write:
             yield write
-    except DiskFullError as error:
-        unclosed.append(error)
+            closing = True
+    except (OSError, UserError) as error:
+        if not closing:
+            raise
+        unclosed.append(
+            error
+            if isinstance(error, UserError)
+            else UserError(f"{path}: cannot be written ({error.strerror}); name another place")
+        )
 
 
 def _mask_writer(output: Path) -> Write:

@@ -69,9 +69,21 @@ def test_what_is_written(root: Path) -> None:
     assert (root / "out" / "frames.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("name", ["r$^$", "s\udcff"])
+def test_names_that_are_no_formulas_and_in_no_encoding(root: Path, name: str) -> None:
+    for kind in ("truth", "worse", "better"):
+        (root / kind / "boat").rename(root / kind / name)
+    comparison = compare_folders(root / "worse", root / "better", root / "truth")
+    write_comparison(comparison, (name, "better"), root / "out")
+    assert set(json.loads((root / "out" / "compare.json").read_text())["sequences"]) == {"bear", "camel", name}
+    assert (root / "out" / "frames.png").stat().st_size > 1000
+
+
 def test_equal_results_differ_nowhere(root: Path) -> None:
     comparison = compare_folders(root / "worse", root / "worse", root / "truth")
     assert (comparison.gain.mean, comparison.gain.low, comparison.gain.high) == (0, 0, 0)
+    (root / "out").mkdir()
+    (root / "out" / "frames.png").write_text("of other results")
     write_comparison(comparison, ("a", "b"), root / "out")
     assert not (root / "out" / "frames.png").exists()
 

@@ -1,6 +1,9 @@
 """Scores of sequences and their summary: what counts, what is refused, and that means are those of DAVIS."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from partprop.data.video import Sequence as Video
 from partprop.data.video import write_labels
 from partprop.errors import UserError
 from partprop.evaluation.results import box_curves, over_the_video, summarise
-from partprop.evaluation.scoring import score_folder, score_folders, score_sequence
+from partprop.evaluation.scoring import _interrupts_held, score_folder, score_folders, score_sequence
 
 SHAPE = (40, 60)
 
@@ -223,3 +226,12 @@ def test_scores_over_the_course_of_videos_of_different_length(tmp_path: Path) ->
     j, f = over_the_video([short, long])
     assert (j[0], j[25], j[50]) == pytest.approx((1, 0.75, 0.5))
     np.testing.assert_allclose(f, j)
+
+
+def test_processes_that_score_leave_ctrl_c_to_their_owner() -> None:
+    asking = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    said = []
+    for block in (_interrupts_held(), nullcontext()):
+        with block:
+            said.append(subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True))
+    assert [done.stdout for done in said] == ["True\n", "False\n"]

@@ -38,6 +38,7 @@ def test_what_is_written_on_the_command_line():
     assert parse_mask("40:late.png") == Prompt(40, mask=Path("late.png"))
     assert parse_mask("40:2=late.png") == Prompt(40, mask=Path("late.png"), object_id=2)
     assert parse_mask("2=a=b.png") == Prompt(None, mask=Path("a=b.png"), object_id=2)
+    assert parse_mask("40:a\nb.png") == Prompt(40, mask=Path("a\nb.png"))
     assert parse_box("1,2,30.5,40") == Prompt(None, box=(1, 2, 30.5, 40))
     assert parse_box("7:1,2,30,40") == Prompt(7, box=(1, 2, 30, 40))
 

@@ -1,6 +1,8 @@
 """Weights with all that is needed to use them: a round trip, and files that are something else."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +41,35 @@ def test_other_files_are_one_line(tmp_path: Path) -> None:
     save_weights(torch.nn.Linear(2, 2), path)
     with pytest.raises(UserError, match=r"some\.safetensors: does not say how its network is built"):
         load_pretrained(path)
+
+
+@pytest.mark.parametrize("change", [{"fpn_channels": -3}, {"fpn_channels": "many"}, {"colour": 1}])
+def test_a_network_that_cannot_be_built(tmp_path: Path, change: dict[str, object]) -> None:
+    save_pretrained(build_network(**MODEL), MODEL | change, SETTINGS, tmp_path / "some.safetensors")
+    with pytest.raises(UserError, match=r"some\.safetensors: does not say how its network is built"):
+        load_pretrained(tmp_path / "some.safetensors")
+
+
+@pytest.mark.parametrize(
+    "values", [{"short_side": -5}, {"short_side": "big"}, {"parts": None}, {"lost_score": 2}, {"memory_every": -1}]
+)
+def test_settings_out_of_range(values: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        replace(SETTINGS, **values)
+
+
+def test_weights_of_a_training_that_diverged(tmp_path: Path) -> None:
+    network = build_network(**MODEL)
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    save_pretrained(network, MODEL, SETTINGS, tmp_path / "some.safetensors")
+    with pytest.raises(UserError, match=r"some\.safetensors: holds weights that are no numbers"):
+        load_pretrained(tmp_path / "some.safetensors")
+
+
+def test_no_pixels_are_refused() -> None:
+    with pytest.raises(UserError, match="short_side: 0 pixels"):
+        partprop.Segmenter(device="cpu", short_side=0)
 
 
 def test_the_segmenter_of_the_package_uses_them(tmp_path: Path) -> None:

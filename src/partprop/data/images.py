@@ -40,7 +40,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
         with Image.open(path) as image:
             yield image
     except FileNotFoundError:
-        raise UserError(f"{path}: no such image; restore it or remove it from the annotations") from None
+        raise UserError(f"{path}: no such image; restore it, or remove what names it") from None
     except _DECODE_ERRORS as error:
         if isinstance(error, OSError) and error.strerror:  # of the operating system; Pillow's own have none
             raise UserError(f"{path}: cannot be read ({error.strerror}); see to it and run again") from None

@@ -19,6 +19,7 @@ from partprop.media.reading import open_frames
 from partprop.media.writing import film_writer
 from partprop.report.overlays import OBJECTS
 from partprop.segment import Request, segment_video
+from partprop.tracking.pretrained import Segmenter
 
 # No word to anybody; read when Gradio is imported.
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -40,8 +41,9 @@ def serve(port: int, weights: Path, device: str) -> None:
     """Serve the page on loopback until interrupted; clips and results are deleted then.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is taken, the weights cannot be used, or the device is not there.
     """
+    Segmenter(weights, device)  # or one would hear of them after painting only
     with tempfile.TemporaryDirectory(prefix="partprop-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         page = build_page(Path(folder), weights, device)

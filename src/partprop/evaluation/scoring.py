@@ -1,10 +1,12 @@
 """Score label maps, in memory or in folders, by the DAVIS semi-supervised protocol: which frames and objects count."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Many
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -95,7 +97,19 @@ def score_folders(
         return _gather(pairs, map(_score_part, *zip(*parts, strict=True)))
     # Spawned, not forked: the caller may run threads (MLflow's system metrics), whose locks a fork would copy.
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
-        return _gather(pairs, pool.map(_score_part, *zip(*parts, strict=True)))
+        with _interrupts_held():  # a pool starts its workers when it is given work
+            scored = pool.map(_score_part, *zip(*parts, strict=True))
+        return _gather(pairs, scored)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C comes after the block; processes that are begun in it do not get it: it is for their owner to end them."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 Scored = dict[str, dict[int, FrameScore]]

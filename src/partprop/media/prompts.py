@@ -40,7 +40,7 @@ def parse_mask(text: str) -> Prompt:
         UserError: nothing is written, or no object can have that id.
     """
     frame, rest = _parse_frame(text)
-    number, file = re.fullmatch(r"(?:(\d+)=)?(.+)", rest).groups()  # type: ignore[union-attr]  # it matches anything
+    number, file = re.fullmatch(r"(?:(\d+)=)?(.+)", rest, re.DOTALL).groups()  # type: ignore[union-attr]  # it matches anything
     if number is not None and not 0 < int(number) < VOID:
         raise UserError(f"--mask {text}: no object has the number {number}; choose one from 1 to {VOID - 1}")
     return Prompt(frame, mask=Path(file), object_id=None if number is None else int(number))
@@ -226,7 +226,7 @@ def _grabcut(image: np.ndarray, kinds: np.ndarray) -> np.ndarray:
 
 
 def _parse_frame(text: str) -> tuple[int | None, str]:
-    found = re.fullmatch(r"(?:(\d+):)?(.+)", text)
+    found = re.fullmatch(r"(?:(\d+):)?(.+)", text, re.DOTALL)
     if found is None:
         raise UserError("--mask, --box: empty; name a PNG, or write a box as X1,Y1,X2,Y2")
     return int(found[1]) if found[1] else None, found[2]

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from partprop.data.images import read_rgb
@@ -39,9 +40,13 @@ def write_comparison(comparison: Comparison, names: tuple[str, str], folder: Pat
             "frames": gains,
         },
     )
-    _save(_by_sequence(comparison, names), folder / "sequences.svg")
-    if comparison.frames:
-        _save(_frames(comparison.frames, names), folder / "frames.png")
+    shown = (_printable(names[0]), _printable(names[1]))
+    with rc_context({"text.parse_math": False}):  # $ is a dollar
+        _save(_by_sequence(comparison, shown), folder / "sequences.svg")
+        if comparison.frames:
+            _save(_frames(comparison.frames, shown), folder / "frames.png")
+    if not comparison.frames:
+        (folder / "frames.png").unlink(missing_ok=True)  # of other results
 
 
 def _by_sequence(comparison: Comparison, names: tuple[str, str]) -> Figure:
@@ -54,7 +59,7 @@ def _by_sequence(comparison: Comparison, names: tuple[str, str]) -> Figure:
     axes.hlines(places, firsts, seconds, color=LIGHT.grid, linewidth=3, zorder=1)
     axes.scatter(firsts, places, s=24, color=LIGHT.lines[1], label=names[0], zorder=2)
     axes.scatter(seconds, places, s=24, color=LIGHT.lines[0], label=names[1], zorder=3)
-    axes.set_yticks(places, [name for name, _ in rows])
+    axes.set_yticks(places, [_printable(name) for name, _ in rows])
     axes.set(xlabel="J&F", xlim=(0, 1))
     axes.set_title(f"difference {comparison.gain}", fontsize=9)
     axes.grid(axis="x", color=LIGHT.grid)
@@ -73,9 +78,10 @@ def _frames(frames: list[Difference], names: tuple[str, str]) -> Figure:
         image = _image(frame, truth.shape)
         for axes, folder, name in zip(row, frame.folders, names, strict=True):
             axes.imshow(overlay(image, read_labels(folder / f"{frame.frame}.png"), truth, ()))
-            axes.set_title(f"{frame.sequence.name} {frame.frame} · {name}", fontsize=8)
+            axes.set_title(_printable(f"{frame.sequence.name} {frame.frame} · {name}"), fontsize=8)
             axes.set_axis_off()
-        row[1].set_title(f"{frame.sequence.name} {frame.frame} · {names[1]}: {frame.gain:+.3f}", fontsize=8)
+        title = f"{frame.sequence.name} {frame.frame} · {names[1]}: {frame.gain:+.3f}"
+        row[1].set_title(_printable(title), fontsize=8)
     return figure
 
 
@@ -90,6 +96,11 @@ def _image(frame: Difference, shape: tuple[int, ...]) -> np.ndarray:
                 if file.is_file():
                     return read_rgb(file)
     return np.full((*shape, 3), GREY, np.uint8)
+
+
+def _printable(name: str) -> str:
+    """A file's name, with marks for what is in no encoding."""
+    return name.encode(errors="replace").decode()
 
 
 def _save(figure: Figure, path: Path) -> None:

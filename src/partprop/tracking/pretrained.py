@@ -35,7 +35,7 @@ def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
     """A network for inference, in single precision, and its settings.
 
     Raises:
-        UserError: the file is missing, damaged or not written by `save_pretrained`.
+        UserError: the file is missing, damaged, not written by `save_pretrained`, or of a training that diverged.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -47,11 +47,14 @@ def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
     try:
         network = build_network(**json.loads(metadata["model"]))
         settings = Settings(**json.loads(metadata["settings"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RuntimeError):  # the last for sizes that no tensor has
         raise UserError(
             f"{path}: does not say how its network is built; write it with scripts/ship_weights.py"
         ) from None
-    return load_network(path, network), settings
+    load_network(path, network)
+    if not all(torch.isfinite(value).all() for value in network.state_dict().values()):
+        raise UserError(f"{path}: holds weights that are no numbers; train again, from a checkpoint before that")
+    return network, settings
 
 
 class Segmenter(segmenter.Segmenter):
@@ -76,13 +79,15 @@ class Segmenter(segmenter.Segmenter):
             measured.
 
     Raises:
-        UserError: the weights are missing or unreadable, or the device is not there.
+        UserError: the weights are missing or unreadable, the device is not there, or short_side is not above 0.
     """
 
     def __init__(self, weights: Path | str | None = None, device: str = "auto", short_side: int | None = None) -> None:
         keep_few_operations()
         network, settings = load_pretrained(LITE0 if weights is None else Path(weights))
         if short_side is not None:
+            if short_side < 1:
+                raise UserError(f"short_side: {short_side} pixels show nothing; give more")
             settings = replace(settings, short_side=min(settings.short_side, short_side))
         chosen = choose_device(device)
         network.to(chosen)
