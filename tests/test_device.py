@@ -1,18 +1,26 @@
 """Devices, and half precision where it pays."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torchgen
+import yaml
 from torch import nn
 
+from imitation import imitated_cuda
 from partprop import device
 from partprop.benchmark import render
 from partprop.device import choose_device, compute_in_half, half_precision
 from partprop.errors import UserError
 from partprop.tracking.pretrained import Segmenter
+from partprop.tracking.result import Result
 from tiny import write_tiny_weights
+
+IMITABLE = pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="PyTorch's CPU wheels know no CUDA tensors")
 
 
 def test_a_device_that_is_not_there() -> None:
@@ -67,3 +75,81 @@ def test_half_precision_changes_little(half: torch.dtype, monkeypatch: pytest.Mo
         assert not np.array_equal(exact, halved)
         np.testing.assert_allclose(exact, halved, atol=0.15)
         assert np.abs(exact - halved).mean() < 0.01
+
+
+def follow(weights: Path, device: str) -> list[Result]:
+    """Two disks of a rendered clip, for four frames."""
+    segmenter = Segmenter(weights, device)
+    return [segmenter.start(*render(0, 2)), *(segmenter.step(render(number, 2)[0]) for number in (1, 2, 3))]
+
+
+@contextmanager
+def accelerator() -> Iterator[str]:
+    """The name of a device other than the processor: a true one where there is one."""
+    if torch.accelerator.is_available():
+        yield str(torch.accelerator.current_accelerator())
+        return
+    with imitated_cuda():
+        yield "cuda:0"
+
+
+@IMITABLE
+@pytest.mark.parametrize(("half", "tolerance"), [(None, 1e-3), (torch.float16, 0.01)])
+def test_an_accelerator_finds_what_the_processor_does(
+    half: torch.dtype | None, tolerance: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(device, "half_precision", lambda _: half)
+    path = write_tiny_weights(tmp_path / "tiny.safetensors")
+    here = follow(path, "cpu")
+    with accelerator() as name:
+        there = follow(path, name)
+    for one, other in zip(here, there, strict=True):
+        assert np.mean(one.labels != other.labels) < 0.001
+        for object_id, probability in one.probabilities.items():
+            np.testing.assert_allclose(other.probabilities[object_id], probability, atol=tolerance)
+            assert other.confidence[object_id] == pytest.approx(one.confidence[object_id], abs=tolerance)
+        for box, same in zip(one.boxes, other.boxes, strict=True):
+            assert same.box == pytest.approx(box.box, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[torch.dtype]]:
+    """The operations that a GPU is asked for, with the types of their numbers."""
+    with imitated_cuda() as imitation:
+        follow(write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors"), "cuda:0")
+    return imitation.seen
+
+
+@IMITABLE
+def test_a_gpu_computes_in_half(computed: dict[str, set[torch.dtype]]) -> None:
+    assert torch.float16 in computed["aten::convolution"]
+
+
+@IMITABLE
+def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]]) -> None:
+    """By PyTorch's own list of what is written for which device; that they know no double precision is not in it."""
+    listed = yaml.safe_load((Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml").read_text())
+    functions = {"aten::" + each["func"].partition("(")[0]: each for each in listed}
+    assert len(computed) > 80
+    for name, types in computed.items():
+        function = functions[name]
+        if "structured_delegate" in function:
+            function = functions["aten::" + function["structured_delegate"]]
+        written_for = " ".join(function["dispatch"])
+        assert "MPS" in written_for or "Composite" in written_for, name
+        assert torch.float64 not in types, name
+
+
+@IMITABLE
+def test_the_imitated_device_is_as_strict_as_a_true_one() -> None:
+    with imitated_cuda():
+        there = torch.ones(2, device="cuda:0")
+        assert (there + 1).tolist() == [2, 2]
+        assert (there * torch.tensor(3.0)).tolist() == [3, 3]
+        with pytest.raises(AssertionError, match="tensors of two devices"):
+            there + torch.ones(2)
+        with pytest.raises(AssertionError, match="tensors of two devices"):
+            torch.stack([there[0], torch.tensor(1.0)])
+        with pytest.raises(RuntimeError, match="numpy"):
+            there.numpy()
+        assert there.cpu().numpy().tolist() == [1, 1]

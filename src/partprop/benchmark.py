@@ -119,11 +119,11 @@ class Stopwatch:
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **options: Any) -> Any:
+            _await_accelerator()
             start = time.perf_counter()
             self._running.append(0.0)
             result = function(*arguments, **options)
-            if torch.cuda.is_available():  # or what was only ordered would count for those that wait for it
-                torch.cuda.synchronize()
+            _await_accelerator()
             seconds = time.perf_counter() - start
             self.spent[name] += seconds - self._running.pop()
             if self._running:
@@ -131,6 +131,12 @@ class Stopwatch:
             return result
 
         return timed
+
+
+def _await_accelerator() -> None:
+    """Let it finish what it was ordered, or that would count for those that wait for it."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
 
 
 def _seconds(segmenters: Mapping[Scene, Segmenter], watches: Iterable[Stopwatch]) -> list[float]:
