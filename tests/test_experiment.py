@@ -1,8 +1,10 @@
 """What MLflow knows after stages ran: parents by state, children by stage, and who made what DVC restored."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,17 @@ def test_a_database_that_is_none_is_one_line(checkout: Path) -> None:
     (checkout / "mlflow.db").mkdir()
     with pytest.raises(UserError, match=r"mlflow\.db: cannot be read \(.*\); move it away"):
         Runs(checkout)
+
+
+def test_a_database_of_another_mlflow_is_one_line(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    Runs(checkout)
+    other = tmp_path_factory.mktemp("other")  # MLflow has looked at that of the first already
+    shutil.copy(checkout / "mlflow.db", other)
+    with closing(sqlite3.connect(other / "mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'another'")
+        database.commit()
+    with pytest.raises(UserError, match=r"mlflow\.db: was written by another version of MLflow; .*db upgrade"):
+        Runs(other)
 
 
 def test_what_changes_while_a_stage_runs_is_found_out(checkout: Path) -> None:

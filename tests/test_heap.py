@@ -27,16 +27,16 @@ from partprop.memory import keep_freed_memory
 keep_freed_memory()
 heap.EVERY = 0
 trim = heap.Trimmer()
-def freed():
-    arrays = [numpy.ones(2**15) for _ in range(512)]
+def given_back(count):
+    arrays = [numpy.ones(2**15) for _ in range(count)]
     del arrays[1::2]
     before = psutil.Process().memory_info().rss
     trim()
-    return arrays, (before - psutil.Process().memory_info().rss) / 2**26
-first, given_back = freed()
-second, kept = freed()  # 128 MiB more than after the first time
-third, too_much = freed()  # 192
-print(given_back, kept, too_much)
+    return arrays, (before - psutil.Process().memory_info().rss) / 2**20
+first, many = given_back(512)
+second, none = given_back(256)  # 64 MiB more than after the first time
+third, more = given_back(512)  # 192
+print(many, none, more)
 """
 
 
@@ -62,6 +62,6 @@ def test_what_the_environment_says_stands() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
 def test_pages_of_holes_are_given_back_when_they_are_many() -> None:
     done = subprocess.run([sys.executable, "-c", HOLE], capture_output=True, text=True, check=True)
-    given_back, kept, too_much = map(float, done.stdout.split())
-    assert min(given_back, too_much) > 0.9
-    assert abs(kept) < 0.1
+    many, none, more = map(float, done.stdout.split())
+    assert min(many, more) > 60
+    assert abs(none) < 5

@@ -83,6 +83,12 @@ def test_a_key_that_is_there_twice_is_named(mini_params: Path, line: str) -> Non
         load_params(mini_params)
 
 
+def test_a_seed_that_no_generator_takes(mini_params: Path) -> None:
+    edit(mini_params, r"(?m)^seed: \d+", "seed: 11111111111111111111111")
+    with pytest.raises(UserError, match=r"params\.yaml: seed: .*less than 4294967296"):
+        load_params(mini_params)
+
+
 def test_a_missing_file_says_where_to_start(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file; start from one of presets/"):
         load_params(tmp_path / "params.yaml")

@@ -22,21 +22,16 @@ class DiskFullError(UserError):
         return cls(f"{place}: the disk is full; make room and run again")
 
 
-def is_disk_full(error: Exception) -> bool:
-    """Whether the operating system found no space left to write."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
 @contextmanager
-def full_disk_as_user_error() -> Iterator[None]:
-    """Raise a UserError where the block finds no space left to write."""
+def full_disk_as_user_error(place: object = None) -> Iterator[None]:
+    """Raise a DiskFullError where the block finds no space left to write; it names the place, if that is known."""
     try:
         yield
     except UserError:  # names the file itself
         raise
     except Exception as error:
-        if is_disk_full(error):
-            raise DiskFullError.of(getattr(error, "filename", None) or "disk") from None
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError.of(place or error.filename or "disk") from None
         if "disk is full" in str(error):  # SQLite's words, in whatever exception MLflow makes of them
             raise DiskFullError.of("mlflow.db") from None
         raise

@@ -17,6 +17,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
 import mlflow
 from filelock import FileLock
 from mlflow.entities import Run as StoredRun
+from mlflow.exceptions import MlflowException
 
 from partprop import __version__
 from partprop.code_version import code_version
@@ -203,7 +204,7 @@ class Runs:
         mlflow.set_tracking_uri(tracking_uri(root))
         self.lock = FileLock(f"{_database(root)}.lock")  # two first writers would both make the tables, or the parent
         with self.lock:
-            self.client = mlflow.MlflowClient()
+            self.client = _client(_database(root))
             known = self.client.get_experiment_by_name(EXPERIMENT)
             self.experiment: str = (
                 known.experiment_id
@@ -262,6 +263,23 @@ def _require_database(path: Path) -> None:
             database.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path}: cannot be read ({error}); move it away, and a new one is begun") from None
+
+
+def _client(database: Path) -> mlflow.MlflowClient:
+    """A client of the database, which is made if it is not there.
+
+    Raises:
+        UserError: its tables are those of another MLflow.
+    """
+    try:
+        return mlflow.MlflowClient()
+    except MlflowException as error:
+        if "database schema" not in str(error):
+            raise
+        raise UserError(
+            f"{database}: was written by another version of MLflow; copy it, and run "
+            f".venv/bin/mlflow db upgrade sqlite:///{database}, or move it away, and a new one is begun"
+        ) from None
 
 
 def _require_unchanged(stage: str, planned: Entry) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from partprop.errors import DiskFullError, UserError, is_disk_full
+from partprop.errors import UserError, full_disk_as_user_error
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             _clear(temporary)
             temporary.touch()
-        with _full_disk_named(path):
+        with full_disk_as_user_error(path):
             yield temporary
         with _writing(path):
             temporary.replace(path)
@@ -87,20 +87,10 @@ def reading_csv(path: Path, columns: Sequence[str], remedy: str) -> Iterator[Ite
 def _writing(path: Path) -> Iterator[None]:
     """Raise a UserError that names `path` where the operating system refuses something."""
     try:
-        with _full_disk_named(path):
+        with full_disk_as_user_error(path):
             yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from None
-
-
-@contextmanager
-def _full_disk_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if is_disk_full(error):
-            raise DiskFullError.of(path) from None
-        raise
 
 
 def _clear(temporary: Path) -> None:

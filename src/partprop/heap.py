@@ -9,7 +9,7 @@ from time import monotonic
 import psutil
 
 _JOIN_AT_ONCE = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"  # no lists of small freed pieces
-MORE, EVERY = 160 * 2**20, 0.5  # bytes, seconds
+MORE, EVERY = 128 * 2**20, 0.5  # bytes, seconds
 
 
 def begin_with_few_holes() -> None:
@@ -26,7 +26,7 @@ def begin_with_few_holes() -> None:
 
 
 class Trimmer:
-    """Gives the pages of holes in the heap back whenever the process has 160 MiB more than after the last time.
+    """Gives the pages of holes in the heap back whenever the process has 128 MiB more than after the last time.
 
     Otherwise memory would grow in the course of a video by whatever hole was in use at some time, not by what a frame
     needs. It takes some 15 ms, and as long until the pages are there again: it is done twice a second at most, with
@@ -40,6 +40,11 @@ class Trimmer:
 
     def __call__(self) -> None:
         """To be called after each frame."""
-        if self._trim is not None and monotonic() >= self._next and self._process.memory_info().rss > self._enough:
-            self._trim(0)
+        if monotonic() >= self._next and self._process.memory_info().rss > self._enough:
+            self.give_back()
             self._enough, self._next = self._process.memory_info().rss + MORE, monotonic() + EVERY
+
+    def give_back(self) -> None:
+        """To be called after the last frame, too: libraries take some 100 MiB for themselves when Python ends."""
+        if self._trim is not None:
+            self._trim(0)

@@ -11,6 +11,7 @@ from partprop.errors import UserError
 
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Source = Annotated[str, Field(min_length=1)]
@@ -39,7 +40,7 @@ class DavisData(Section):
 class SyntheticData(Section):
     """What the generator renders where a source is `synthetic`. Lengths in pixels and frames."""
 
-    seed: Whole
+    seed: Seed
     width: Annotated[int, Field(ge=64)]
     height: Annotated[int, Field(ge=64)]
     train_images: Count
@@ -194,7 +195,7 @@ class Params(Section):
     """All of params.yaml."""
 
     preset: Name
-    seed: Whole
+    seed: Seed
     data: Data
     backbone: Backbone
     model: Model
@@ -206,9 +207,6 @@ class Params(Section):
     ablations: Ablations
 
 
-MERGE_TAG = "tag:yaml.org,2002:merge"
-
-
 def load_params(path: Path) -> Params:
     """Read and validate a params.yaml.
 
@@ -216,17 +214,6 @@ def load_params(path: Path) -> Params:
         UserError: the file is missing or no YAML mapping, or a key is unknown, missing or impossible.
     """
     return parse_params(read_yaml(path), path)
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that a mapping has twice, as DVC does, where PyYAML takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != MERGE_TAG]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise ValueError(f"{key} twice in one mapping, from line {node.start_mark.line + 1} on")
-        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -275,3 +262,16 @@ def _describe(problem: Any) -> str:
         return f"{key}: missing, add it (see presets/)"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{key}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, as DVC does, where PyYAML takes the last."""
+
+    MERGE = "tag:yaml.org,2002:merge"  # of <<, which may be there twice
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != self.MERGE]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise ValueError(f"{key} twice in one mapping, from line {node.start_mark.line + 1} on")
+        return super().construct_mapping(node, deep)

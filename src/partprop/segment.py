@@ -82,6 +82,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     followed, events, ended = _follow(request, frames, prompts, segmenter), Events(), None
     trim, unclosed = Trimmer(), list[UserError]()
     with ExitStack() as stack:
+        stack.callback(trim.give_back)
         writers = _writers(request, frames, stack, unclosed)
         total = _expected(request, frames)
         if watch is None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from partprop.errors import DiskFullError, UserError, is_disk_full
+from partprop.errors import DiskFullError, UserError, full_disk_as_user_error
 
 
 def require_space(folder: Path, size: int) -> None:
@@ -19,10 +19,9 @@ def require_space(folder: Path, size: int) -> None:
 def disk_errors(folder: Path) -> Iterator[None]:
     """Turn errors of writing below `folder` into one line; a full disk into DiskFullError."""
     try:
-        yield
+        with full_disk_as_user_error(folder):
+            yield
     except OSError as error:
-        if is_disk_full(error):
-            raise DiskFullError.of(folder) from None
         raise UserError(f"{error.filename or folder}: {error.strerror or error}; correct it and run again") from None
 
 

@@ -75,13 +75,12 @@ def _frames(frames: list[Difference], names: tuple[str, str]) -> Figure:
         index = frame.sequence.frame_names.index(frame.frame)
         truth = frame.sequence.labels(index)
         assert truth is not None  # only annotated frames are scored
-        image = _image(frame, truth.shape)
+        image, where = _image(frame, truth.shape), _printable(f"{frame.sequence.name} {frame.frame}")
         for axes, folder, name in zip(row, frame.folders, names, strict=True):
             axes.imshow(overlay(image, read_labels(folder / f"{frame.frame}.png"), truth, ()))
-            axes.set_title(_printable(f"{frame.sequence.name} {frame.frame} · {name}"), fontsize=8)
+            axes.set_title(f"{where} · {name}", fontsize=8)
             axes.set_axis_off()
-        title = f"{frame.sequence.name} {frame.frame} · {names[1]}: {frame.gain:+.3f}"
-        row[1].set_title(_printable(title), fontsize=8)
+        row[1].set_title(f"{where} · {names[1]}: {frame.gain:+.3f}", fontsize=8)
     return figure
 
 

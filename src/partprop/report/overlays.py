@@ -85,7 +85,7 @@ def _read_tracks(path: Path) -> Mapping[str, list[PartBox]]:
     tracks = defaultdict(list)
     with reading_csv(path, TRACK_COLUMNS, "run the infer stage again") as table:
         for row in table:
-            x1, y1, x2, y2, score = (float(row[column]) for column in ("x1", "y1", "x2", "y2", "score"))
+            x1, y1, x2, y2, score = (float(row[column]) for column in TRACK_COLUMNS[3:])
             tracks[row["frame"]].append(PartBox(int(row["object"]), int(row["part"]), (x1, y1, x2, y2), score))
     return tracks
 

@@ -37,6 +37,8 @@ def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
     Raises:
         UserError: the file is missing, damaged, not written by `save_pretrained`, or of a training that diverged.
     """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the weights file in it")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
