@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+imitable = pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="PyTorch's CPU wheels know no CUDA tensors")
+
 CUDA = torch.device("cuda", 0)
 COPIES = ("aten::copy_", "aten::_to_copy")
 INDEXING = ("aten::index.Tensor", "aten::_unsafe_index.Tensor", "aten::index_put_", "aten::_index_put_impl_")
@@ -59,9 +61,11 @@ class ImitatedCuda(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What an operation gives, on the device where a true one would be."""
         kwargs = kwargs or {}
-        tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
-        ours, asked = [each for each in tensors if isinstance(each, Imitated)], kwargs.get("device")
-        if not ours and (asked is None or torch.device(asked).type != "cuda"):
+        given = tree_leaves((args, kwargs))
+        tensors = [each for each in given if isinstance(each, Tensor)]
+        ours = [each for each in tensors if isinstance(each, Imitated)]
+        asked = next((each.type for each in given if isinstance(each, torch.device)), None)
+        if not ours and asked != "cuda":
             return func(*args, **kwargs)
         if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
             with self:  # in inference mode these come whole
@@ -71,7 +75,7 @@ class ImitatedCuda(TorchDispatchMode):
         made = func(*_here(func, args), **_here(func, kwargs))
         if func.name() == "aten::copy_":
             return args[0]
-        if func.name() == "aten::_local_scalar_dense" or (asked is not None and torch.device(asked).type == "cpu"):
+        if func.name() == "aten::_local_scalar_dense" or asked == "cpu":
             return made
         return _there(func, made, ours)
 

@@ -11,7 +11,7 @@ import torchgen
 import yaml
 from torch import nn
 
-from imitation import imitated_cuda
+from imitation import imitable, imitated_cuda
 from partprop import device
 from partprop.benchmark import render
 from partprop.device import choose_device, compute_in_half, half_precision
@@ -19,8 +19,6 @@ from partprop.errors import UserError
 from partprop.tracking.pretrained import Segmenter
 from partprop.tracking.result import Result
 from tiny import write_tiny_weights
-
-IMITABLE = pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="PyTorch's CPU wheels know no CUDA tensors")
 
 
 def test_a_device_that_is_not_there() -> None:
@@ -93,7 +91,7 @@ def accelerator() -> Iterator[str]:
         yield "cuda:0"
 
 
-@IMITABLE
+@imitable
 @pytest.mark.parametrize(("half", "tolerance"), [(None, 1e-3), (torch.float16, 0.01)])
 def test_an_accelerator_finds_what_the_processor_does(
     half: torch.dtype | None, tolerance: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -120,12 +118,12 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[torch.dt
     return imitation.seen
 
 
-@IMITABLE
+@imitable
 def test_a_gpu_computes_in_half(computed: dict[str, set[torch.dtype]]) -> None:
     assert torch.float16 in computed["aten::convolution"]
 
 
-@IMITABLE
+@imitable
 def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]]) -> None:
     """By PyTorch's own list of what is written for which device; that they know no double precision is not in it."""
     listed = yaml.safe_load((Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml").read_text())
@@ -140,7 +138,7 @@ def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]
         assert torch.float64 not in types, name
 
 
-@IMITABLE
+@imitable
 def test_the_imitated_device_is_as_strict_as_a_true_one() -> None:
     with imitated_cuda():
         there = torch.ones(2, device="cuda:0")

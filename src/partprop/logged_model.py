@@ -1,5 +1,6 @@
 """Networks as MLflow models."""
 
+import copy
 from collections.abc import Sequence
 
 import mlflow.pytorch
@@ -9,7 +10,11 @@ from mlflow.types import Schema, TensorSpec
 
 
 def log_model(name: str, module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
-    """Log a network to the active run with its signature, exported as a graph; see `partprop.experiment.Run.model`."""
+    """Log a network to the active run with its signature, exported as a graph; see `partprop.experiment.Run.model`.
+
+    What is exported computes on a processor, wherever the network does.
+    """
+    module, inputs = copy.deepcopy(module).cpu(), [tensor.cpu() for tensor in inputs]
     with torch.no_grad():
         outputs = module(*inputs)
     outputs = (outputs,) if isinstance(outputs, torch.Tensor) else tuple(outputs)
@@ -17,7 +22,7 @@ def log_model(name: str, module: torch.nn.Module, inputs: Sequence[torch.Tensor]
         module,
         name=name,
         signature=ModelSignature(_schema("input", inputs), _schema("output", outputs)),
-        input_example=[tensor.cpu().numpy() for tensor in inputs],
+        input_example=[tensor.numpy() for tensor in inputs],
         serialization_format="pt2",  # a pickle could run any code when it is loaded
         # Named here since MLflow would load the model in a process of its own to find them.
         pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
@@ -27,7 +32,7 @@ def log_model(name: str, module: torch.nn.Module, inputs: Sequence[torch.Tensor]
 def _schema(prefix: str, tensors: Sequence[torch.Tensor]) -> Schema:
     return Schema(
         [
-            TensorSpec(tensor.detach().cpu().numpy().dtype, (-1, *tensor.shape[1:]), f"{prefix}_{index}")
+            TensorSpec(tensor.detach().numpy().dtype, (-1, *tensor.shape[1:]), f"{prefix}_{index}")
             for index, tensor in enumerate(tensors)
         ]
     )

@@ -1,22 +1,30 @@
 """Training stages: resuming ends where an unbroken training ends, and names that are wrong are one line."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
+import mlflow.pytorch
 import pytest
 import torch
 import yaml
+from lightning_fabric import Fabric
+from lightning_fabric.accelerators import CPUAccelerator
+from lightning_fabric.strategies import SingleDeviceStrategy
 from safetensors.torch import load_file
 
+from imitation import CUDA, imitable, imitated_cuda
 from partprop import paths
 from partprop.data.sampling import VideoClips
 from partprop.data.synthetic import write_coco, write_davis
 from partprop.data.video import Sequence as Video
 from partprop.data.video import open_davis
 from partprop.errors import UserError
+from partprop.logged_model import log_model
 from partprop.model.network import Network
 from partprop.params import Params
 from partprop.stages import backbone, pretrain_fpn, train_tracking
@@ -111,6 +119,58 @@ def test_a_resumed_training_ends_as_an_unbroken_one(
     stage(parameters, recorder)
     assert [file.read_bytes() for file in written] == unbroken
     assert not list((checkout / "cache").rglob("last.pt"))
+
+
+class Imitated(CPUAccelerator):
+    """Lets Fabric have a device that is not there."""
+
+    def setup_device(self, device: torch.device) -> None:
+        pass
+
+
+class ImitatedFabric(Fabric):
+    """On the imitated GPU, where autograd's own threads cannot be: gradients are zero."""
+
+    def __init__(self, accelerator: str, devices: str) -> None:
+        super().__init__(strategy=SingleDeviceStrategy(CUDA, Imitated()))
+
+    def setup(self, module: torch.nn.Module, *optimizers: torch.optim.Optimizer) -> tuple:
+        self.trained = module
+        return super().setup(module, *optimizers)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        assert loss.device == CUDA
+        for weights in self.trained.parameters():
+            weights.grad = torch.zeros_like(weights)
+
+
+@imitable
+@pytest.mark.parametrize("stage", [pretrain_fpn, train_tracking], ids=["fpn", "tracking"])
+def test_on_a_gpu_losses_are_the_same_and_the_logged_network_is_not_bound_to_it(
+    stage: ModuleType, parameters: Params, checkout: Path, recorder, monkeypatch: pytest.MonkeyPatch
+):
+    backbone.run(parameters, recorder)
+    if stage is train_tracking:
+        pretrain_fpn.run(parameters, recorder)
+    stage.run(parameters, recorder)
+    here = first_losses(stage.REPORT)
+
+    devices = []
+    monkeypatch.setattr(stage, "Fabric", ImitatedFabric)
+    monkeypatch.setattr(stage.Checkpoint, "save", lambda self, state: None)  # imitated tensors have no storage
+    monkeypatch.setattr(
+        mlflow.pytorch, "log_model", lambda module, **_: devices.extend(each.device for each in module.parameters())
+    )
+    monkeypatch.setattr(recorder, "model", log_model)
+    with imitated_cuda():
+        stage.run(parameters, recorder)
+    assert first_losses(stage.REPORT) == pytest.approx(here, rel=1e-3)
+    assert {device.type for device in devices} == {"cpu"}
+
+
+def first_losses(report: Path) -> dict[str, float]:
+    with (report / "curves.csv").open() as file:
+        return {name: float(value) for name, value in next(csv.DictReader(file)).items()}
 
 
 def test_without_steps_nothing_is_pretrained_nor_measured(parameters: Params, checkout: Path, recorder):

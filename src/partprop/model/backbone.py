@@ -83,7 +83,7 @@ def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Modu
 
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write a module's weights as safetensors."""
-    content = save({key: value.contiguous() for key, value in module.state_dict().items()})
+    content = save({key: value.cpu().contiguous() for key, value in module.state_dict().items()})
     with replacing(path) as temporary:
         temporary.write_bytes(content)  # `save_file` to a full disk is not an OSError
 
