@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from partprop import device
 from partprop.benchmark import render
 from partprop.device import choose_device, compute_in_half, half_precision
 from partprop.errors import UserError
+from partprop.model import layout
 from partprop.tracking.pretrained import Segmenter
 from partprop.tracking.result import Result
 from tiny import write_tiny_weights
@@ -101,7 +103,11 @@ def test_an_accelerator_finds_what_the_processor_does(
     here = follow(path, "cpu")
     with accelerator() as name:
         there = follow(path, name)
-    for one, other in zip(here, there, strict=True):
+    require_same(here, there, tolerance)
+
+
+def require_same(results: list[Result], others: list[Result], tolerance: float) -> None:
+    for one, other in zip(results, others, strict=True):
         assert np.mean(one.labels != other.labels) < 0.001
         for object_id, probability in one.probabilities.items():
             np.testing.assert_allclose(other.probabilities[object_id], probability, atol=tolerance)
@@ -136,6 +142,29 @@ def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]
         written_for = " ".join(function["dispatch"])
         assert "MPS" in written_for or "Composite" in written_for, name
         assert torch.float64 not in types, name
+
+
+def test_maps_are_sampled_with_channels_first_where_devices_need_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on Apple's devices, which sample others at wrong places; what is found is the same."""
+    path, contiguous = write_tiny_weights(tmp_path / "tiny.safetensors"), list[bool]()
+
+    def sample(maps: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        contiguous.append(maps.is_contiguous())
+        return grid_sample(maps, *arguments, **options)
+
+    grid_sample = torch.nn.functional.grid_sample
+    monkeypatch.setattr(device, "half_precision", lambda _: None)
+    monkeypatch.setattr(torch.nn.functional, "grid_sample", sample)
+    as_usual = follow(path, "cpu")
+    assert not all(contiguous)
+    contiguous.clear()
+    monkeypatch.setattr(layout, "CHANNELS_FIRST", ("cpu",))
+    first = follow(path, "cpu")
+    assert contiguous
+    assert all(contiguous)
+    require_same(as_usual, first, 1e-3)
 
 
 @imitable

@@ -22,6 +22,7 @@ from partprop.evaluation.vot import write_supervised
 from partprop.files import replacing_folder, write_json
 from partprop.memory import peak_memory_mb
 from partprop.model.building import build_network, load_network
+from partprop.model.layout import place
 from partprop.model.network import Network
 from partprop.tracking.result import TRACK_COLUMNS
 from partprop.tracking.settings import Settings
@@ -38,7 +39,8 @@ def run(params: Params, log: Run, shard: int) -> None:
     torch.set_num_threads(params.infer.threads)
     cv2.setNumThreads(1)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
-    network = load_network(paths.TRACKER, build_network(**params.model.model_dump())).to(choose_device("auto"))
+    network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
+    place(network, choose_device("auto"))
     settings = Settings(**params.segmentation.model_dump())
     drop_former_shards(params.infer.shards)
     seconds, frames = 0.0, 0

@@ -23,6 +23,7 @@ from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.detector import build_detector
 from partprop.model.fpn import Pyramid
 from partprop.model.history import History
+from partprop.model.layout import layout
 from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, schedule, set_learning_rate
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(params: Params, log: Run) -> None:
 
     training, validation = open_coco(paths.COCO, "train2017"), open_coco(paths.COCO, "val2017")
     backbone = load_backbone(paths.BACKBONE, params.model.backbone)
-    pyramid = Pyramid(backbone, params.model.fpn_channels).to(memory_format=torch.channels_last)
+    pyramid = Pyramid(backbone, params.model.fpn_channels).to(memory_format=layout(fabric.device))
     detector = build_detector(pyramid, len(training.categories), settings.image_size)
     optimizer = build_optimizer(detector, backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay)
     detector, optimizer = fabric.setup(detector, optimizer)

@@ -27,6 +27,7 @@ from partprop.model.backbone import load_weights, save_weights
 from partprop.model.building import build_network
 from partprop.model.checkpoint import Checkpoint, checkpoint_folder
 from partprop.model.history import History
+from partprop.model.layout import layout
 from partprop.model.lesson import Lesson, MaskErrors
 from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network
@@ -61,6 +62,7 @@ def run(params: Params, log: Run) -> None:
 
     network = build_network(**params.model.model_dump())
     load_weights(network.pyramid, paths.FPN)
+    network.to(memory_format=layout(fabric.device))
     optimizer = build_optimizer(
         network, network.pyramid.backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay
     )

@@ -15,6 +15,7 @@ from partprop.errors import UserError
 from partprop.files import replacing
 from partprop.memory import keep_few_operations
 from partprop.model.building import build_network, load_network
+from partprop.model.layout import place
 from partprop.model.network import Network
 from partprop.tracking import segmenter
 from partprop.tracking.settings import Settings
@@ -92,7 +93,7 @@ class Segmenter(segmenter.Segmenter):
                 raise UserError(f"short_side: {short_side} pixels show nothing; give more")
             settings = replace(settings, short_side=min(settings.short_side, short_side))
         chosen = choose_device(device)
-        network.to(chosen)
+        place(network, chosen)
         compute_in_half(_costly(network), chosen)
         super().__init__(network, settings)
 
