@@ -144,19 +144,24 @@ def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]
         assert torch.float64 not in types, name
 
 
-def test_maps_are_sampled_with_channels_first_where_devices_need_it(
+def test_channels_are_first_and_weights_without_gaps_where_devices_need_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As on Apple's devices, which sample others at wrong places; what is found is the same."""
+    """As on Apple's devices, which compute wrongly with others; what is found is the same."""
     path, contiguous = write_tiny_weights(tmp_path / "tiny.safetensors"), list[bool]()
 
     def sample(maps: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
         contiguous.append(maps.is_contiguous())
         return grid_sample(maps, *arguments, **options)
 
-    grid_sample = torch.nn.functional.grid_sample
+    def convolve(maps: torch.Tensor, weight: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        contiguous.append(weight.is_contiguous())
+        return conv2d(maps, weight, *arguments, **options)
+
+    grid_sample, conv2d = torch.nn.functional.grid_sample, torch.nn.functional.conv2d
     monkeypatch.setattr(device, "half_precision", lambda _: None)
     monkeypatch.setattr(torch.nn.functional, "grid_sample", sample)
+    monkeypatch.setattr(torch.nn.functional, "conv2d", convolve)
     as_usual = follow(path, "cpu")
     assert not all(contiguous)
     contiguous.clear()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.fpn import init_truncated_normal
+from partprop.model.layout import laid_out
 from partprop.model.readout import READOUT_EXTRA, Memory, object_cells, read
 from partprop.model.surroundings import BLOCK, Surroundings
 from partprop.model.windows import Window, cut, grown, within
@@ -174,7 +175,7 @@ class PixelCorrelation(nn.Module):
     def look(self, p3: Tensor) -> Tensor:
         """The share of a frame's values that is the same for all objects, (B, C, h, w), from P3: most of their cost."""
         first = cast(nn.Conv2d, self.value[0])
-        return F.conv2d(p3, first.weight[:, :-1], first.bias, padding=1)
+        return F.conv2d(p3, laid_out(first.weight[:, :-1]), first.bias, padding=1)
 
     def know(self, look: Tensor, mask: Tensor) -> Tensor:
         """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known.
@@ -183,7 +184,7 @@ class PixelCorrelation(nn.Module):
             look: (B, C, h, w), as of `look`.
         """
         first = cast(nn.Conv2d, self.value[0])
-        hidden = look + F.conv2d(mask, first.weight[:, -1:], padding=1)
+        hidden = look + F.conv2d(mask, laid_out(first.weight[:, -1:]), padding=1)
         return torch.cat([self.value[1:](hidden), mask], 1)
 
     def memorise(self, look: Tensor, keys: Tensor, mask: Tensor, window: Window) -> Memory:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from partprop.model.layout import layout
+from partprop.model.layout import laid_out
 
 
 class Pyramid(nn.Module):
@@ -55,7 +55,7 @@ class Pyramid(nn.Module):
 
     def backbone_levels(self, images: Tensor) -> list[Tensor]:
         """C2..C5 of normalised images (B, 3, H, W)."""
-        return self.backbone(images.contiguous(memory_format=layout(images.device)))
+        return self.backbone(laid_out(images))
 
     def top_down(self, backbone_levels: list[Tensor]) -> "OrderedDict[str, Tensor]":
         """The pyramid's levels, as of `forward`, from C2..C5."""

@@ -1,16 +1,21 @@
 """How weights and maps lie in memory: with channels last, which is fastest, where that is right."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 CHANNELS_FIRST = ("mps",)
-"""Devices on which PyTorch samples maps with channels last at wrong places, without a word, in 2.10 at least:
-https://github.com/pytorch/pytorch/issues/174339"""
+"""Devices on which PyTorch samples maps with channels last at wrong places, without a word; and convolves with weights
+that have gaps wrongly. In some versions: https://github.com/pytorch/pytorch/issues/174339 and 192212."""
 
 
 def layout(device: torch.device) -> torch.memory_format:
     """The layout for a device."""
     return torch.contiguous_format if device.type in CHANNELS_FIRST else torch.channels_last
+
+
+def laid_out(maps: Tensor) -> Tensor:
+    """Maps or weights (·, ·, h, w) without gaps, in the layout for their device."""
+    return maps.contiguous(memory_format=layout(maps.device))
 
 
 def place(module: nn.Module, device: torch.device) -> None:
