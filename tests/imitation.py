@@ -16,7 +16,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-imitable = pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="PyTorch's CPU wheels know no CUDA tensors")
+IMITABLE = torch.backends.cuda.is_built() and not torch.cuda.is_available()
+"""PyTorch's other wheels know no CUDA tensors, and a true device is not to be taken for an imitated one."""
+
+imitable = pytest.mark.skipif(not IMITABLE, reason="needs PyTorch's CUDA wheels, and no GPU")
 
 CUDA = torch.device("cuda", 0)
 COPIES = ("aten::copy_", "aten::_to_copy")

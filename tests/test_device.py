@@ -12,7 +12,7 @@ import torchgen
 import yaml
 from torch import nn
 
-from imitation import imitable, imitated_cuda
+from imitation import IMITABLE, imitable, imitated_cuda
 from partprop import device
 from partprop.benchmark import render
 from partprop.device import choose_device, compute_in_half, half_precision
@@ -93,7 +93,7 @@ def accelerator() -> Iterator[str]:
         yield "cuda:0"
 
 
-@imitable
+@pytest.mark.skipif(not IMITABLE and not torch.accelerator.is_available(), reason="no accelerator, true or imitated")
 @pytest.mark.parametrize(("half", "tolerance"), [(None, 1e-3), (torch.float16, 0.01)])
 def test_an_accelerator_finds_what_the_processor_does(
     half: torch.dtype | None, tolerance: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
