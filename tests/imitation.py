@@ -89,7 +89,7 @@ def _require_one_device(func: Any, args: Any, tensors: list[Tensor]) -> None:
     if torch.Tag.pointwise in func.tags or func.name() == "aten::fill_.Tensor":
         strangers = [each for each in strangers if each.dim() > 0]
     if func.name() in INDEXING and isinstance(args[0], Imitated):
-        strangers = []
+        strangers = [each for each in args[2:3] if not isinstance(each, Imitated) and each.dim() > 0]  # new values
     assert not strangers or func.name() in COPIES, f"{func}: tensors of two devices"
 
 
@@ -112,18 +112,17 @@ def _there(func: Any, made: Any, ours: list[Imitated]) -> Any:
 
 @contextmanager
 def imitated_cuda() -> Iterator[ImitatedCuda]:
-    """Within, this thread has a device `cuda:0`, imitated."""
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # or there is no autocast
-    monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: None)
-    torch._C._ensureCUDADeviceGuardSet()
-    torch._C._set_only_lift_cpu_tensors(True)
+    """Within, this thread has a device `cuda:0`, imitated; afterwards PyTorch still thinks that it once began CUDA."""
     overwriting = torch.__future__.get_overwrite_module_params_on_conversion()
-    torch.__future__.set_overwrite_module_params_on_conversion(True)
-    try:
-        with ImitatedCuda() as mode:
-            yield mode
-    finally:
-        torch.__future__.set_overwrite_module_params_on_conversion(overwriting)
-        torch._C._set_only_lift_cpu_tensors(False)
-        monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)  # or there is no autocast
+        patch.setattr(torch.cuda, "_lazy_init", lambda: None)
+        torch._C._ensureCUDADeviceGuardSet()
+        torch._C._set_only_lift_cpu_tensors(True)
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
+        try:
+            with ImitatedCuda() as mode:
+                yield mode
+        finally:
+            torch.__future__.set_overwrite_module_params_on_conversion(overwriting)
+            torch._C._set_only_lift_cpu_tensors(False)

@@ -41,6 +41,7 @@ def test_time_in_an_inner_call_counts_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(benchmark, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     network = SimpleNamespace(**{name: lambda: None for name in PARTS if name != "tracker"})
     network.encode, network.tracker = encode, SimpleNamespace(forward=lambda: wait(5))
+    network.parameters = lambda: iter([torch.zeros(1)])
     watch = Stopwatch(network, PARTS)  # type: ignore[arg-type]
     network.encode()
     network.tracker.forward()

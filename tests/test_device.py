@@ -94,7 +94,7 @@ def accelerator() -> Iterator[str]:
 
 
 @pytest.mark.skipif(not IMITABLE and not torch.accelerator.is_available(), reason="no accelerator, true or imitated")
-@pytest.mark.parametrize(("half", "tolerance"), [(None, 1e-3), (torch.float16, 0.01)])
+@pytest.mark.parametrize(("half", "tolerance"), [(None, 3e-3), (torch.float16, 0.01)])
 def test_an_accelerator_finds_what_the_processor_does(
     half: torch.dtype | None, tolerance: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -131,7 +131,10 @@ def test_a_gpu_computes_in_half(computed: dict[str, set[torch.dtype]]) -> None:
 
 @imitable
 def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]]) -> None:
-    """By PyTorch's own list of what is written for which device; that they know no double precision is not in it."""
+    """By PyTorch's own list of what is written for which device, or composed; what of is not followed.
+
+    That these devices know no double precision is not in it.
+    """
     listed = yaml.safe_load((Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml").read_text())
     functions = {"aten::" + each["func"].partition("(")[0]: each for each in listed}
     assert len(computed) > 80
@@ -139,8 +142,8 @@ def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]
         function = functions[name]
         if "structured_delegate" in function:
             function = functions["aten::" + function["structured_delegate"]]
-        written_for = " ".join(function["dispatch"])
-        assert "MPS" in written_for or "Composite" in written_for, name
+        written_for = {key for keys in function["dispatch"] for key in keys.split(", ")}
+        assert written_for & {"MPS", "CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional"}, name
         assert torch.float64 not in types, name
 
 
@@ -182,6 +185,8 @@ def test_the_imitated_device_is_as_strict_as_a_true_one() -> None:
             there + torch.ones(2)
         with pytest.raises(AssertionError, match="tensors of two devices"):
             torch.stack([there[0], torch.tensor(1.0)])
+        with pytest.raises(AssertionError, match="tensors of two devices"):
+            there[torch.tensor([0, 1])] = torch.zeros(2)
         with pytest.raises(RuntimeError, match="numpy"):
             there.numpy()
         assert there.cpu().numpy().tolist() == [1, 1]

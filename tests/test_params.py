@@ -85,7 +85,7 @@ def test_a_key_that_is_there_twice_is_named(mini_params: Path, line: str) -> Non
 
 def test_a_seed_that_no_generator_takes(mini_params: Path) -> None:
     edit(mini_params, r"(?m)^seed: \d+", "seed: 11111111111111111111111")
-    with pytest.raises(UserError, match=r"params\.yaml: seed: .*less than 4294967296"):
+    with pytest.raises(UserError, match=r"params\.yaml: seed: .*less than 17592186044416"):
         load_params(mini_params)
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -172,6 +172,22 @@ def test_a_film_that_cannot_be_written_ends_no_other_file(
     assert {row["frame"] for row in csv.DictReader((tmp_path / "tracks.csv").open())} == written
     assert "00002" in written
     assert not (tmp_path / "film.mp4").exists()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_memory_is_given_back_once_all_is_written(request_of, tmp_path: Path, monkeypatch, interrupted: bool):
+    """Or what libraries take when Python ends would come on top of the most that a frame needed."""
+    film, there = tmp_path / "film.mp4", list[bool]()
+    monkeypatch.setattr(segment.Trimmer, "__call__", lambda self: None)
+    monkeypatch.setattr(segment.Trimmer, "give_back", lambda self: there.append(film.exists()))
+
+    def watch(done: int, total: int | None) -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        segment_video(request_of(overlay=film), watch)
+    assert there == [True]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])

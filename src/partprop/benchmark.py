@@ -113,17 +113,18 @@ class Stopwatch:
     def __init__(self, network: Network, names: Iterable[str]) -> None:
         self.spent: dict[str, float] = defaultdict(float)
         self._running: list[float] = []  # seconds of inner calls, one entry for each call that runs
+        self._device = next(network.parameters()).device
         for name in names:
             owner, method = (network.tracker, "forward") if name == "tracker" else (network, name)
             setattr(owner, method, self._timed(name, getattr(owner, method)))
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **options: Any) -> Any:
-            _await_accelerator()
+            self._await_device()
             start = time.perf_counter()
             self._running.append(0.0)
             result = function(*arguments, **options)
-            _await_accelerator()
+            self._await_device()
             seconds = time.perf_counter() - start
             self.spent[name] += seconds - self._running.pop()
             if self._running:
@@ -132,11 +133,10 @@ class Stopwatch:
 
         return timed
 
-
-def _await_accelerator() -> None:
-    """Let it finish what it was ordered, or that would count for those that wait for it."""
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
+    def _await_device(self) -> None:
+        """Let it finish what it was ordered, or that would count for those that wait for it."""
+        if self._device.type != "cpu":
+            torch.accelerator.synchronize(self._device)
 
 
 def _seconds(segmenters: Mapping[Scene, Segmenter], watches: Iterable[Stopwatch]) -> list[float]:

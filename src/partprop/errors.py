@@ -33,5 +33,5 @@ def full_disk_as_user_error(place: object = None) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError.of(place or error.filename or "disk") from None
         if "disk is full" in str(error):  # SQLite's words, in whatever exception MLflow makes of them
-            raise DiskFullError.of("mlflow.db") from None
+            raise DiskFullError.of(place or "mlflow.db") from None
         raise

@@ -277,8 +277,8 @@ def _client(database: Path) -> mlflow.MlflowClient:
         if "database schema" not in str(error):
             raise
         raise UserError(
-            f"{database}: was written by another version of MLflow; copy it, and run "
-            f".venv/bin/mlflow db upgrade sqlite:///{database}, or move it away, and a new one is begun"
+            f"{database}: was written by another version of MLflow; if by an older one, copy it and run "
+            f"`.venv/bin/mlflow db upgrade 'sqlite:///{database}'`, else install that one, or move the file away"
         ) from None
 
 

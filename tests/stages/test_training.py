@@ -121,7 +121,7 @@ def test_a_resumed_training_ends_as_an_unbroken_one(
     assert not list((checkout / "cache").rglob("last.pt"))
 
 
-class Imitated(CPUAccelerator):
+class ImitatedAccelerator(CPUAccelerator):
     """Lets Fabric have a device that is not there."""
 
     def setup_device(self, device: torch.device) -> None:
@@ -129,10 +129,10 @@ class Imitated(CPUAccelerator):
 
 
 class ImitatedFabric(Fabric):
-    """On the imitated GPU, where autograd's own threads cannot be: gradients are zero."""
+    """On the imitated GPU, which autograd's threads do not see: gradients are zero, and no step is taken."""
 
     def __init__(self, accelerator: str, devices: str) -> None:
-        super().__init__(strategy=SingleDeviceStrategy(CUDA, Imitated()))
+        super().__init__(strategy=SingleDeviceStrategy(CUDA, ImitatedAccelerator()))
 
     def setup(self, module: torch.nn.Module, *optimizers: torch.optim.Optimizer) -> tuple:
         self.trained = module

@@ -38,6 +38,8 @@ def test_other_files_are_one_line(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"some\.safetensors: not a readable safetensors file"):
         load_pretrained(path)
+    with pytest.raises(UserError, match="no such weights file"):
+        load_pretrained(tmp_path / ("long" * 100))
     with pytest.raises(UserError, match="is a folder; name the weights file in it"):
         load_pretrained(tmp_path)
     save_weights(torch.nn.Linear(2, 2), path)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 CHANNELS_FIRST = ("mps",)
-"""Devices on which PyTorch samples maps with channels last at wrong places, without a word; and convolves with weights
-that have gaps wrongly. In some versions: https://github.com/pytorch/pytorch/issues/174339 and 192212."""
+"""Devices on which some versions of PyTorch, without a word, sample maps with channels last at wrong places, and
+convolve wrongly with weights that are not contiguous: https://github.com/pytorch/pytorch/issues/174339 and 192212."""
 
 
 def layout(device: torch.device) -> torch.memory_format:
@@ -14,7 +14,7 @@ def layout(device: torch.device) -> torch.memory_format:
 
 
 def laid_out(maps: Tensor) -> Tensor:
-    """Maps or weights (·, ·, h, w) without gaps, in the layout for their device."""
+    """Maps or weights (·, ·, h, w), contiguous in the layout for their device."""
     return maps.contiguous(memory_format=layout(maps.device))
 
 

@@ -1,6 +1,7 @@
 """Trained weights that can be used without params.yaml: the file says how to build the network and how to run it."""
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,12 @@ def save_pretrained(network: Network, model: dict[str, Any], settings: Settings,
 
 
 def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
-    """A network for inference, in single precision, and its settings.
+    """A network for inference on a processor, in single precision, and its settings; `place` moves it elsewhere.
 
     Raises:
         UserError: the file is missing, damaged, not written by `save_pretrained`, or of a training that diverged.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # where Path.is_dir raises, for names that are too long
         raise UserError(f"{path}: is a folder; name the weights file in it")
     try:
         with safe_open(path, "pt") as file:
