@@ -40,7 +40,7 @@ class Trimmer:
 
     def __call__(self) -> None:
         """To be called after each frame."""
-        if monotonic() >= self._next and self._process.memory_info().rss > self._enough:
+        if self._trim is not None and monotonic() >= self._next and self._process.memory_info().rss > self._enough:
             self.give_back()
             self._enough, self._next = self._process.memory_info().rss + MORE, monotonic() + EVERY
 
