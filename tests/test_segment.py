@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -172,6 +172,30 @@ def test_a_film_that_cannot_be_written_ends_no_other_file(
     assert {row["frame"] for row in csv.DictReader((tmp_path / "tracks.csv").open())} == written
     assert "00002" in written
     assert not (tmp_path / "film.mp4").exists()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_ctrl_c_while_files_are_closed_does_not_lose_them(request_of, tmp_path: Path, monkeypatch, interrupted: bool):
+    if interrupted:
+        monkeypatch.setattr(segment, "Segmenter", ending(KeyboardInterrupt, 3))
+    writer = segment.film_writer
+
+    @contextmanager
+    def slowly_closed(*given):
+        with writer(*given) as add:
+            yield add
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(segment, "film_writer", slowly_closed)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
+    try:
+        with pytest.raises(KeyboardInterrupt, match="3 frames") if interrupted else nullcontext():
+            segment_video(request_of(overlay=tmp_path / "film.mp4", tracks=tmp_path / "tracks.csv"))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(list(open_frames(tmp_path / "film.mp4"))) == (3 if interrupted else 8)
+    assert (tmp_path / "tracks.csv").exists()
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

@@ -2,6 +2,8 @@
 
 import csv
 import os
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -81,7 +83,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     _require_places(request)
     followed, events, ended = _follow(request, frames, prompts, segmenter), Events(), None
     trim, unclosed = Trimmer(), list[UserError]()
-    with ExitStack() as stack:
+    with _closed_undisturbed() as stack:
         stack.callback(trim.give_back)
         writers = _writers(request, frames, stack, unclosed)
         total = _expected(request, frames)
@@ -99,9 +101,9 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
             if not events.frames:
                 raise
             ended = error
-            followed.close()  # and with it the video, which then says what was wrong with it
         if not events.frames:
             raise UserError(f"{request.video}: has no frame {request.start}; choose another --start")
+    followed.close()  # and with it the video, which then says what was wrong with it
     ended = ended or next(iter(unclosed), None)
     lines = [*events.report(), *([] if ended else _unused(prompts)), *frames.complaints, *map(str, unclosed)]
     if isinstance(ended, KeyboardInterrupt):
@@ -111,6 +113,17 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
     if prompts and not events.objects:
         raise UserError("; ".join([*lines, "so nothing was followed"]))
     return lines
+
+
+@contextmanager
+def _closed_undisturbed() -> Iterator[ExitStack]:
+    """A stack that Ctrl-C does not keep from being closed: who presses it twice, or late, keeps film and tracks."""
+    with ExitStack() as heeded, ExitStack() as stack:
+        try:
+            yield stack
+        finally:
+            if threading.current_thread() is threading.main_thread():  # others cannot be interrupted
+                heeded.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
 
 
 def _opened(request: Request) -> tuple[Frames, dict[int, list[Prompt]]]:
