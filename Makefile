@@ -13,7 +13,7 @@ lint: .venv/installed
 	.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy
 
 dashboard: .venv/installed
-	.venv/bin/python -m partprop.dashboard
+	.venv/bin/python -m partprop.pipeline.dashboard
 
 plots: .venv/installed
 	.venv/bin/python scripts/plots.py

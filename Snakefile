@@ -8,11 +8,11 @@ from snakemake.utils import min_version
 min_version("9.10")
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from partprop import pipeline
-from partprop.errors import UserError
+from partprop.pipeline import schedule
+from partprop.base.errors import UserError
 
 try:
-    STAGES = pipeline.prepare(is_main_process=workflow.is_main_process)
+    STAGES = schedule.prepare(is_main_process=workflow.is_main_process)
 except UserError as error:
     sys.exit(f"{error}")
 
@@ -39,8 +39,8 @@ for stage in STAGES:
 
 
 onsuccess:
-    pipeline.reconcile()
+    schedule.reconcile()
 
 
 onerror:
-    pipeline.repeat_last_failure()
+    schedule.repeat_last_failure()

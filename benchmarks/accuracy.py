@@ -17,15 +17,15 @@ from pathlib import Path
 
 import torch
 
+from partprop.base.errors import UserError
 from partprop.data.video import open_davis
-from partprop.errors import UserError
-from partprop.memory import keep_freed_memory
 from partprop.model.network import Network
 from partprop.params import load_params
-from partprop.tracking.pretrained import LITE0, Segmenter, load_pretrained
+from partprop.pipeline.trained import load_trained
+from partprop.pretrained import LITE0, Segmenter, load_pretrained
+from partprop.process.libraries import keep_freed_memory
 from partprop.tracking.settings import Settings
 from partprop.tracking.validation import validate
-from partprop.trained import load_trained
 
 
 def main() -> None:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from other_environment import python_with
 
+from partprop.base.errors import UserError
 from partprop.data.labels import VOID, mask_box
 from partprop.data.video import Sequence, open_davis
-from partprop.errors import UserError
 from partprop.evaluation.folders import find_results, require_exactly
-from partprop.evaluation.results import summarise
-from partprop.evaluation.scoring import SequenceScores, score_folders, score_sequence
+from partprop.metrics.sequences import SequenceScores, score_folders, score_sequence
+from partprop.metrics.summary import summarise
 
 ENVIRONMENT = ".venv-contrib"
 PACKAGE = "opencv-contrib-python-headless>=4.10,<6"

@@ -20,9 +20,9 @@ import openvino
 import torch
 from torch import Tensor, nn
 
-from partprop.model.fpn import Pyramid
+from partprop.model.backbone.pyramid import Pyramid
 from partprop.model.propagation import MATCHES, MaskDecoder, PartInputs
-from partprop.tracking.pretrained import LITE0, load_pretrained
+from partprop.pretrained import LITE0, load_pretrained
 
 FRAME = (448, 768)  # 480x854 at a shorter side of 420, padded
 PARTS = 7

@@ -26,8 +26,8 @@ from other_environment import python_with
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
+from partprop.base.errors import UserError
 from partprop.data.video import split_names
-from partprop.errors import UserError
 
 ENVIRONMENT = ".venv-vos"
 PACKAGE = "vos-benchmark==0.1.0"

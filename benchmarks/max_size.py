@@ -10,9 +10,9 @@ import sys
 
 from training_videos import named_sequences, parser_of, prepare
 
-from partprop.errors import UserError
-from partprop.segment import short_side_of
-from partprop.tracking.pretrained import Segmenter
+from partprop.base.errors import UserError
+from partprop.pretrained import Segmenter
+from partprop.segment.command import short_side_of
 from partprop.tracking.validation import validate
 
 SIZES = (256, 320, 400, 480, 560, 640, 720, None)

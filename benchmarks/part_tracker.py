@@ -26,15 +26,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from training_videos import named_sequences, parser_of, prepare
 
+from partprop.base.errors import UserError
 from partprop.data.video import Sequence
-from partprop.errors import UserError
-from partprop.model.backbone import normalise
+from partprop.model.backbone.imagenet import normalise
 from partprop.model.boxes import box_of_mask, to_centre_size
 from partprop.model.features import COARSEST
 from partprop.model.network import Network
 from partprop.model.part_tracker import best_boxes
+from partprop.pretrained import LITE0, load_pretrained
 from partprop.tracking.parts import propose
-from partprop.tracking.pretrained import LITE0, load_pretrained
 
 PARTS = 6
 DISPLACED = 0.3  # of a part's sides

@@ -17,14 +17,14 @@ import cv2
 import psutil
 import torch
 
+from partprop.base.errors import UserError
 from partprop.data.video import Sequence, open_davis
-from partprop.errors import UserError
-from partprop.memory import keep_freed_memory
 from partprop.model.network import Network
 from partprop.params import load_params
+from partprop.pipeline.trained import load_trained
+from partprop.process.libraries import keep_freed_memory
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
-from partprop.trained import load_trained
 
 REPEATS = 4  # of the same frames, back and forth, to see whether memory grows
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import torch
 
+from partprop.base.errors import UserError
 from partprop.data.video import Sequence, open_davis
-from partprop.errors import UserError
-from partprop.memory import keep_freed_memory
+from partprop.process.libraries import keep_freed_memory
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:

@@ -6,8 +6,8 @@
 import numpy as np
 
 from partprop import Segmenter
-from partprop.benchmark import render
-from partprop.evaluation.davis import jaccard
+from partprop.metrics.davis import jaccard
+from partprop.segment.benchmark import render
 
 images, masks = zip(*(render(number, objects=2) for number in range(10)), strict=True)
 print(f"{len(images)} frames of {images[0].shape[1]}x{images[0].shape[0]} pixels, objects {np.unique(masks[0])[1:]}")

@@ -24,13 +24,13 @@ import dvc.api
 import yaml
 from dvc.repo import Repo
 
-from partprop import paths
-from partprop.code_version import code_version
-from partprop.errors import UserError
-from partprop.experiment import pipeline_state
-from partprop.files import replacing
+from partprop.base import paths
+from partprop.base.code_version import code_version
+from partprop.base.errors import UserError
+from partprop.base.files import replacing
 from partprop.params import Ablations, Params, load_params
-from partprop.sources import SOURCES
+from partprop.pipeline.runs import pipeline_state
+from partprop.pipeline.sources import SOURCES
 
 ROOT = Path()
 TABLE = paths.REPORTS / "ablations.csv"

@@ -16,18 +16,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from partprop import paths
+from partprop.base import paths
+from partprop.base.errors import UserError
 from partprop.data.video import VOID, Sequence, open_davis
-from partprop.errors import UserError
-from partprop.evaluation.davis import boundary_f, jaccard
+from partprop.metrics.davis import boundary_f, jaccard
 from partprop.model.network import Network
 from partprop.params import load_params
-from partprop.report.overlays import overlay
+from partprop.pipeline.trained import load_trained
+from partprop.report.stills import overlay
 from partprop.stages.train_tracking import split_sequences
 from partprop.tracking.result import Result
 from partprop.tracking.settings import Settings
 from partprop.tracking.videos import segment_sequence
-from partprop.trained import load_trained
 
 OUTPUT = paths.REPORTS / "failures"
 WORST = 6  # frames of a picture

@@ -16,21 +16,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from partprop import paths
-from partprop.code_version import code_version
-from partprop.errors import UserError
-from partprop.files import replacing
-from partprop.lineage import reproduced_entries
+from partprop.base import paths
+from partprop.base.code_version import code_version
+from partprop.base.errors import UserError
+from partprop.base.files import replacing
 from partprop.params import Params, load_params
-from partprop.tracking.pretrained import LITE0, save_pretrained
-from partprop.trained import load_trained
+from partprop.pipeline.lineage import reproduced_entries
+from partprop.pipeline.trained import load_trained
+from partprop.pretrained import LITE0, save_pretrained
 
 METRICS = paths.REPORTS / "metrics.json"
 CARD = """\
 # Model card: lite0.safetensors
 
 One-shot video object segmentation by partprop with an EfficientNet-Lite0, half precision. The file's metadata hold the
-arguments of `build_network` and the settings of the online loop; `partprop.tracking.pretrained.load_pretrained` reads
+arguments of `build_network` and the settings of the online loop; `partprop.pretrained.load_pretrained` reads
 both.
 
 | | |

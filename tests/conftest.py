@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass
 class Recorder:
-    """Takes the place of `partprop.experiment.Run` and keeps what a stage logs."""
+    """Takes the place of `partprop.pipeline.runs.Run` and keeps what a stage logs."""
 
     logged: dict[str, list[tuple[int | None, float]]] = field(default_factory=lambda: defaultdict(list))
     tagged: dict[str, str] = field(default_factory=dict)

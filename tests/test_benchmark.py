@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from partprop import benchmark
-from partprop.benchmark import (
+from partprop import pretrained
+from partprop.model.building import build_network
+from partprop.pretrained import save_pretrained
+from partprop.segment import benchmark
+from partprop.segment.benchmark import (
     APART,
     FRAMES,
     OBJECTS,
@@ -20,9 +23,6 @@ from partprop.benchmark import (
     render,
     run_benchmark,
 )
-from partprop.model.building import build_network
-from partprop.tracking import pretrained
-from partprop.tracking.pretrained import save_pretrained
 from partprop.tracking.settings import Settings
 from tiny import MODEL
 

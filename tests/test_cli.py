@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from partprop import cli
-from partprop.errors import DiskFullError, UserError
+from partprop.base.errors import DiskFullError, UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,7 +62,7 @@ def test_errors_of_the_user_are_one_line(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("partprop.runner.run_stage", fail)
+    monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
     monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(SystemExit) as caught:
@@ -82,7 +82,7 @@ def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "a")
 
-    monkeypatch.setattr("partprop.runner.run_stage", fail)
+    monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
     monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(PermissionError):

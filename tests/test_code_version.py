@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from partprop.code_version import code_version
+from partprop.base.code_version import code_version
 
 
 def git(*arguments: str) -> None:

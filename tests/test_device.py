@@ -13,12 +13,12 @@ import yaml
 from torch import nn
 
 from imitation import IMITABLE, imitable, imitated_cuda
-from partprop import device
-from partprop.benchmark import render
-from partprop.device import choose_device, compute_in_half, half_precision
-from partprop.errors import UserError
-from partprop.model import layout
-from partprop.tracking.pretrained import Segmenter
+from partprop.base.errors import UserError
+from partprop.model.backbone import devices as device
+from partprop.model.backbone import layout
+from partprop.model.backbone.devices import choose_device, compute_in_half, half_precision
+from partprop.pretrained import Segmenter
+from partprop.segment.benchmark import render
 from partprop.tracking.result import Result
 from tiny import write_tiny_weights
 

@@ -1,6 +1,6 @@
 """The lines on objects that appeared, were corrected or were lost."""
 
-from partprop.events import Events
+from partprop.segment.events import Events
 
 
 def test_when_objects_were_lost():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from partprop.errors import UserError
-from partprop.experiment import INPUTS_TAG, PARENT_TAG, STATE_TAG, Runs, pipeline_state, reconcile, start_run
+from partprop.base.errors import UserError
+from partprop.pipeline.runs import INPUTS_TAG, PARENT_TAG, STATE_TAG, Runs, pipeline_state, reconcile, start_run
 
 STAGES = """
 stages:
@@ -28,7 +28,7 @@ stages:
 """
 WRITER = """
 import sys
-from partprop.experiment import start_run
+from partprop.pipeline.runs import start_run
 with start_run(sys.argv[1], {}) as log:
     log.metrics({"x": 1})
 """
@@ -136,7 +136,7 @@ def test_the_pipelines_run_is_as_good_as_its_worst_stage(checkout: Path) -> None
 
 
 def test_a_run_whose_process_had_no_time_to_end_it_is_ended_by_the_next(checkout: Path) -> None:
-    killed = "import os, sys; from partprop.experiment import start_run\nwith start_run('second', {}): os._exit(9)"
+    killed = "import os, sys; from partprop.pipeline.runs import start_run\nwith start_run('second', {}): os._exit(9)"
     subprocess.run([sys.executable, "-c", killed], cwd=checkout, check=False)
     runs = Runs(checkout)
     assert [run.info.status for run in runs.find({"stage": "second"})] == ["RUNNING"]

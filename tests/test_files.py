@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from partprop.errors import DiskFullError, UserError
-from partprop.files import reading_csv, replacing, replacing_folder, write_csv, write_json
+from partprop.base.errors import DiskFullError, UserError
+from partprop.base.files import reading_csv, replacing, replacing_folder, write_csv, write_json
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:

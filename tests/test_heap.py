@@ -10,7 +10,7 @@ import pytest
 SCRIPT = """
 import os
 import sys
-from partprop.heap import begin_with_few_holes
+from partprop.process.allocator import begin_with_few_holes
 
 print(os.getpid(), flush=True)
 begin_with_few_holes()
@@ -21,8 +21,8 @@ ARGUMENTS = ["a b", "--end", "3", "\udce4.mp4"]  # a name in no encoding
 HOLE = """
 import numpy
 import psutil
-from partprop import heap
-from partprop.memory import keep_freed_memory
+from partprop.process import allocator as heap
+from partprop.process.libraries import keep_freed_memory
 
 keep_freed_memory()
 heap.EVERY = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dvc.lock import make_lock
 
-from partprop.lineage import planned_entry
+from partprop.pipeline.lineage import planned_entry
 
 
 @pytest.fixture

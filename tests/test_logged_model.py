@@ -5,7 +5,7 @@ from pathlib import Path
 import mlflow
 import torch
 
-from partprop.experiment import Runs, start_run
+from partprop.pipeline.runs import Runs, start_run
 
 
 class Correlation(torch.nn.Module):

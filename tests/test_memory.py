@@ -9,13 +9,13 @@ from types import ModuleType
 
 import pytest
 
-from partprop.memory import keep_few_operations, leave_triton_out, wait_briefly
+from partprop.process.libraries import keep_few_operations, leave_triton_out, wait_briefly
 
 SCRIPT = """
 import sys
 import numpy
 import psutil
-from partprop.memory import keep_freed_memory
+from partprop.process.libraries import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from partprop.data.synthetic.write import video_scripts
-from partprop.errors import UserError
+from partprop.base.errors import UserError
 from partprop.params import load_params
-from partprop.shards import require_sequences, sequence_names, val_sequences
+from partprop.pipeline.splits import require_sequences, sequence_names, val_sequences
+from partprop.synthetic.write import video_scripts
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from partprop import runner
-from partprop.declared import DeclaredParams, declared_keys, declared_values
-from partprop.errors import UserError
-from partprop.failures import last_failure
+from partprop.base.errors import UserError
 from partprop.params import load_params
+from partprop.pipeline import runner
+from partprop.pipeline.declared import DeclaredParams, declared_keys, declared_values
+from partprop.pipeline.failures import last_failure
 
 DVC_YAML = """
 stages:
@@ -42,9 +42,9 @@ def stages(mini_params: Path, monkeypatch: pytest.MonkeyPatch, recorder: Any) ->
         recorder.tagged.update({"stage": stage, **{key: str(value) for key, value in parameters.items()}})
         yield recorder
 
-    experiment = ModuleType("partprop.experiment")
+    experiment = ModuleType("partprop.pipeline.runs")
     experiment.start_run = start_run  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "partprop.experiment", experiment)
+    monkeypatch.setitem(sys.modules, "partprop.pipeline.runs", experiment)
     monkeypatch.setattr(runner, "end_with_parent", lambda: None)
     for variable in runner.THREAD_VARIABLES:
         monkeypatch.setenv(variable, "7")
@@ -150,7 +150,7 @@ def test_declared_values_are_written_out(mini_params: Path, tmp_path: Path) -> N
 STAGE = """
 import os, sys, time
 from pathlib import Path
-from partprop.parent import end_with_parent
+from partprop.process.parent import end_with_parent
 end_with_parent(poll_seconds=0.1)
 try:
     Path("started").write_text(str(os.getpid()))
@@ -179,7 +179,7 @@ def test_a_stage_ends_in_good_order_when_its_parent_is_killed(tmp_path: Path, sh
 
 FAILING = """
 import sys
-from partprop.parent import repeat_after_parent
+from partprop.process.parent import repeat_after_parent
 print("a.png: is corrupt", file=sys.stderr, flush=True)
 repeat_after_parent("a.png: is corrupt")
 """

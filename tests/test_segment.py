@@ -19,13 +19,13 @@ from PIL import Image
 
 from media.conftest import SIZE
 from media.conftest import write_video as write_video
-from partprop import segment
+from partprop.base.errors import UserError
+from partprop.base.files import replacing
 from partprop.data.labels import read_labels, write_labels
-from partprop.errors import UserError
-from partprop.files import replacing
-from partprop.media.prompts import Prompt, parse_box, parse_mask
 from partprop.media.reading import open_frames
-from partprop.segment import Request, segment_video
+from partprop.segment import command as segment
+from partprop.segment.command import Request, segment_video
+from partprop.segment.prompts import Prompt, parse_box, parse_mask
 from tiny import write_tiny_weights
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from partprop import Segmenter
-from partprop.data.synthetic.scene import render
-from partprop.data.synthetic.script import TARGET, script_video
-from partprop.evaluation.davis import jaccard
-from partprop.tracking.pretrained import LITE0
+from partprop.metrics.davis import jaccard
+from partprop.pretrained import LITE0
+from partprop.synthetic.scene import render
+from partprop.synthetic.script import TARGET, script_video
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "follow_an_object.py"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from partprop.errors import UserError
+from partprop.base.errors import UserError
 from partprop.params import load_params
-from partprop.sources import NOT_LOCAL, SOURCES, note_sources
+from partprop.pipeline.sources import NOT_LOCAL, SOURCES, note_sources
 
 
 def noted() -> dict[str, str]:

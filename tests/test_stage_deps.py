@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from partprop import paths
-from partprop.declared import declared_keys, declared_values
+from partprop.base import paths
 from partprop.params import load_params
+from partprop.pipeline.declared import declared_keys, declared_values
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -58,7 +58,7 @@ def is_bare(path: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("module", ["partprop", "partprop.cli", "partprop.pipeline", "partprop.experiment"])
+@pytest.mark.parametrize("module", ["partprop", "partprop.cli", "partprop.pipeline.schedule", "partprop.pipeline.runs"])
 def test_what_schedules_and_logs_stays_light(module: str) -> None:
     assert not HEAVY_MODULES & set(loaded_by_import(module))
 

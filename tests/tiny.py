@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from partprop.model.building import build_network
-from partprop.tracking.pretrained import save_pretrained
+from partprop.pretrained import save_pretrained
 from partprop.tracking.settings import Settings
 
 MODEL = {"backbone": "lite0", "fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16}

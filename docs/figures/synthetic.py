@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from partprop.data.synthetic.scene import Scene, render
-from partprop.data.synthetic.write import image_scenes, video_scripts
 from partprop.params import load_params
+from partprop.synthetic.scene import Scene, render
+from partprop.synthetic.write import image_scenes, video_scripts
 
 VIDEOS = (2, 3, 4, 6, 7)  # of the validation split
 FRAMES = (0, 7, 13, 16, 22, 31)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from partprop.tracking.pretrained import Segmenter
+    from partprop.pretrained import Segmenter
 
 __version__ = "0.1.0"
 __all__ = ["Segmenter", "__version__"]
@@ -13,6 +13,6 @@ def __getattr__(name: str) -> Any:
     """`Segmenter` is loaded, with torch, when it is asked for: all else starts at once."""
     if name != "Segmenter":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from partprop.tracking.pretrained import Segmenter
+    from partprop.pretrained import Segmenter
 
     return Segmenter

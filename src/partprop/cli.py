@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from partprop.errors import UserError, full_disk_as_user_error
-from partprop.heap import begin_with_few_holes
-from partprop.memory import keep_freed_memory, leave_triton_out, wait_briefly
+from partprop.base.errors import UserError, full_disk_as_user_error
+from partprop.process.allocator import begin_with_few_holes
+from partprop.process.libraries import keep_freed_memory, leave_triton_out, wait_briefly
 
 app = typer.Typer(
     help="One-shot video object segmentation: track the object's parts, propagate their masks.",
@@ -26,7 +26,7 @@ def stage(
     shard: Annotated[int | None, typer.Option(help="The shard, for a stage that runs in shards.")] = None,
 ) -> None:
     """Run one stage of the pipeline here and now; `dvc repro` and `snakemake` run those that are stale."""
-    from partprop.runner import run_stage
+    from partprop.pipeline.runner import run_stage
 
     run_stage(name, shard)
 
@@ -34,7 +34,7 @@ def stage(
 @app.command()
 def check() -> None:
     """Look for what would fail before it fails: parameters, sources, environment, disk."""
-    from partprop.check import check_everything
+    from partprop.pipeline.check import check_everything
 
     for finding in check_everything():
         print(finding)
@@ -65,9 +65,9 @@ def segment(
 ) -> None:
     """Segment the objects that a mask or a box shows through a video."""
     _prepare_for_long_videos()
-    from partprop.media.prompts import parse_box, parse_mask
-    from partprop.segment import Request, segment_video
-    from partprop.tracking.pretrained import LITE0
+    from partprop.pretrained import LITE0
+    from partprop.segment.command import Request, segment_video
+    from partprop.segment.prompts import parse_box, parse_mask
 
     prompts = [parse_mask(text) for text in mask or []] + [parse_box(text) for text in box or []]
     request = Request(
@@ -97,7 +97,7 @@ def demo(
         if error.name != "gradio":
             raise
         raise UserError("partprop demo: needs Gradio; install it: pip install 'partprop[demo]'") from None
-    from partprop.tracking.pretrained import LITE0
+    from partprop.pretrained import LITE0
 
     serve(port, weights or LITE0, device)
 
@@ -139,7 +139,7 @@ def compare(
 ) -> None:
     """Is the second result better than the first, and where? J&F with bootstrap intervals over the sequences."""
     from partprop.evaluation.comparison import compare_folders
-    from partprop.report.comparison import write_comparison
+    from partprop.report.comparison_files import write_comparison
 
     comparison = compare_folders(first, second, annotations, sequences, jobs)
     write_comparison(comparison, (str(first), str(second)), output)
@@ -156,8 +156,8 @@ def benchmark(
 ) -> None:
     """How fast does this machine segment a video of 854x480 pixels, and where does the time go?"""
     _prepare_for_long_videos()
-    from partprop.benchmark import describe, run_benchmark
-    from partprop.files import write_json
+    from partprop.base.files import write_json
+    from partprop.segment.benchmark import describe, run_benchmark
 
     measured = run_benchmark(device)
     print(describe(measured))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partprop.base.files import write_json
 from partprop.data.video import write_labels
-from partprop.files import write_json
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Host:
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("partprop.data.http.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("partprop.download.http.FIRST_PAUSE", 0.0)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

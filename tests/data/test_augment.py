@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import RBFInterpolator
 
-from partprop.data import augment
+from partprop.training.common import augment
 
 
 def noise(height: int = 60, width: int = 60) -> np.ndarray:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from partprop.base.errors import UserError
 from partprop.data.coco import open_coco
-from partprop.errors import UserError
 
 WIDTH, HEIGHT = 20, 12
 CONTENT: dict[str, Any] = {

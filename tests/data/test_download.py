@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from partprop.cache import cache_folder
-from partprop.data.checks import CocoCounts, DavisCounts, check_coco, check_davis
-from partprop.data.download import download, source_manifest
-from partprop.data.http import PATIENCE
-from partprop.data.layouts import COCO, DAVIS, Layout, RemoteFile
-from partprop.data.manifest import manifest
-from partprop.errors import DiskFullError, UserError
+from partprop.base.cache import cache_folder
+from partprop.base.errors import DiskFullError, UserError
+from partprop.download.checks import CocoCounts, DavisCounts, check_coco, check_davis
+from partprop.download.download import download, source_manifest
+from partprop.download.http import PATIENCE
+from partprop.download.layouts import COCO, DAVIS, Layout, RemoteFile
+from partprop.download.manifest import manifest
 
 pytestmark = pytest.mark.usefixtures("cache")
 CHECK_2017 = partial(check_davis, year=2017)
@@ -142,7 +142,7 @@ def test_a_corrupt_archive_is_fetched_again_by_the_next_run(host, target: Path, 
 def test_a_full_disk_keeps_the_download(host, target: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host.files[f"/{NAME_2017}"] = archive.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("partprop.data.trees.require_space", _full)
+        patch.setattr("partprop.download.trees.require_space", _full)
         with pytest.raises(DiskFullError):
             download(host.url, DAVIS[2017], target, CHECK_2017)
     download(host.url, DAVIS[2017], target, CHECK_2017)

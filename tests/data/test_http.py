@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from partprop.data.http import PATIENCE, fetch
-from partprop.errors import UserError
+from partprop.base.errors import UserError
+from partprop.download.http import PATIENCE, fetch
 
 CONTENT = bytes(range(256)) * 1000
 PATH = "/folder/file.zip"
@@ -120,7 +120,7 @@ def test_wrong_checksum_leaves_nothing(host, target: Path) -> None:
 def test_no_room_for_the_announced_length(host, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host.files[PATH] = CONTENT
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("partprop.data.disk.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("partprop.base.disk.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(UserError, match="make room"):
         fetch(host.url + PATH, target)
     assert not target.exists()
@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up(host, target: Path, monkeypatch: pytest.MonkeyPatc
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("partprop.data.http._note_version", full)
+    monkeypatch.setattr("partprop.download.http._note_version", full)
     with pytest.raises(UserError, match="the disk is full"):
         fetch(host.url + PATH, target)
     assert not target.exists()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from partprop.data import augment
-from partprop.data.part_motion import follow
+from partprop.training.common import augment
+from partprop.training.tracker.part_motion import follow
 
 SIZE = 160
 

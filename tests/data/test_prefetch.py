@@ -2,7 +2,7 @@
 
 import pytest
 
-from partprop.data.prefetch import prefetched
+from partprop.training.common.prefetch import prefetched
 
 
 @pytest.mark.parametrize(("first", "steps"), [(0, 4), (2, 4), (3, 4), (4, 4), (0, 0)])

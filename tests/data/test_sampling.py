@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from partprop.data.clips import TOLD, Clip, move_with, random_parts
+from partprop.base.errors import UserError
 from partprop.data.coco import open_coco
 from partprop.data.labels import mask_box
-from partprop.data.sampling import MixedClips, StillClips, VideoClips
-from partprop.data.scenery import Scenery
-from partprop.data.synthetic import write_coco, write_davis
 from partprop.data.video import open_davis, write_labels
-from partprop.errors import UserError
 from partprop.params import SyntheticData
+from partprop.synthetic import write_coco, write_davis
+from partprop.training.tracker.clips import TOLD, Clip, move_with, random_parts
+from partprop.training.tracker.sampling import MixedClips, StillClips, VideoClips
+from partprop.training.tracker.scenery import Scenery
 
 CROP, PARTS = 96, 2
 SETTINGS = SyntheticData(

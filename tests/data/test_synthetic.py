@@ -13,14 +13,14 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from partprop.data.coco import open_coco
-from partprop.data.synthetic import write_coco, write_davis
-from partprop.data.synthetic.polygons import polygons
-from partprop.data.synthetic.scene import render
-from partprop.data.synthetic.script import TARGET, Script
-from partprop.data.synthetic.write import image_scenes, video_scripts
 from partprop.data.video import open_davis
-from partprop.evaluation.davis import boundary_f, jaccard
+from partprop.metrics.davis import boundary_f, jaccard
 from partprop.params import SyntheticData
+from partprop.synthetic import write_coco, write_davis
+from partprop.synthetic.polygons import polygons
+from partprop.synthetic.scene import render
+from partprop.synthetic.script import TARGET, Script
+from partprop.synthetic.write import image_scenes, video_scripts
 
 MINI = SyntheticData(
     seed=1, width=256, height=144, train_images=64, val_images=16, train_videos=24, val_videos=8, frames=32

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partprop.data.disk import disk_errors
-from partprop.data.layouts import COCO, DAVIS
-from partprop.data.trees import Tree, archive_tree, folder_tree
-from partprop.errors import UserError
+from partprop.base.disk import disk_errors
+from partprop.base.errors import UserError
+from partprop.download.layouts import COCO, DAVIS
+from partprop.download.trees import Tree, archive_tree, folder_tree
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -119,7 +119,7 @@ def test_links_in_zips_are_refused(tmp_path: Path) -> None:
 
 def test_no_room_for_the_copy(tmp_path: Path, make_davis: Callable[[Path], Path], monkeypatch) -> None:
     tree = folder_tree(make_davis(tmp_path / "source"), DAVIS[2016])
-    monkeypatch.setattr("partprop.data.disk.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr("partprop.base.disk.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     with pytest.raises(UserError, match="make room"):
         copied(tree, tmp_path / "target")
 

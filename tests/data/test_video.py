@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
+from partprop.base.errors import UserError
 from partprop.data.images import decoded_size, read_rgb
 from partprop.data.labels import davis_palette
 from partprop.data.video import open_davis, open_sequences, read_labels, write_labels
-from partprop.errors import UserError
 
 HEIGHT, WIDTH = 6, 9
 

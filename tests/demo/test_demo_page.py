@@ -15,10 +15,10 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from browser import needs_browser, open_browser
-from partprop import dashboard
+from partprop.base.errors import UserError
 from partprop.demo.page import build_page, example_clip, launch
-from partprop.errors import UserError
 from partprop.media.reading import open_frames
+from partprop.pipeline import dashboard
 from tiny import write_tiny_weights
 
 PATIENCE = 300  # seconds, on a machine that does other things, too

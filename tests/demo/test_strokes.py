@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from partprop.base.errors import UserError
 from partprop.demo.strokes import label_strokes
-from partprop.errors import UserError
-from partprop.report.overlays import OBJECTS
+from partprop.report.stills import OBJECTS
 
 SIZE = (40, 60)
 

@@ -13,9 +13,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from partprop.data.coco import CocoImages, open_coco
-from partprop.data.synthetic import write_coco
-from partprop.evaluation.coco import average_precision, detections_as_coco
 from partprop.params import SyntheticData
+from partprop.synthetic import write_coco
+from partprop.training.pyramid.average_precision import average_precision, detections_as_coco
 
 SETTINGS = SyntheticData(
     seed=5, width=96, height=64, train_images=1, val_images=6, train_videos=1, val_videos=1, frames=8

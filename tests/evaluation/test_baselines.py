@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from partprop.evaluation.baselines import first_mask, flow, warp_labels
-from partprop.evaluation.davis import jaccard
+from partprop.baselines.simple import first_mask, flow, warp_labels
+from partprop.metrics.davis import jaccard
 
 
 @pytest.fixture

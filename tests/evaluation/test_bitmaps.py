@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from partprop.evaluation.bitmaps import Grid
+from partprop.metrics.bitmaps import Grid
 from slow_boundary import slow_boundary
 
 MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))

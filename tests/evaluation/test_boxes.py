@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partprop.errors import UserError
-from partprop.evaluation.boxes import (
+from partprop.base.errors import UserError
+from partprop.metrics.boxes import (
     PRECISION_THRESHOLDS,
     SUCCESS_THRESHOLDS,
     centre_error,

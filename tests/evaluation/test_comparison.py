@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from partprop.base.errors import UserError
 from partprop.data.video import write_labels
-from partprop.errors import UserError
 from partprop.evaluation.comparison import compare_folders
 from partprop.evaluation.folders import evaluate_folders
-from partprop.report.comparison import write_comparison
+from partprop.report.comparison_files import write_comparison
 
 VIDEOS = ("bear", "boat", "camel")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from partprop.evaluation.davis import boundary_f, jaccard, statistics
+from partprop.metrics.davis import boundary_f, jaccard, statistics
 from slow_boundary import slow_boundary
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from partprop.evaluation.davis import jaccard
-from partprop.evaluation.label_propagation import BackboneFeatures, label_propagation, local_similarity, rescale
+from partprop.baselines.label_propagation import BackboneFeatures, label_propagation, local_similarity, rescale
+from partprop.metrics.davis import jaccard
 
 CELL = 8
 

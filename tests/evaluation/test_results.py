@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from partprop.base.errors import UserError
 from partprop.data.video import Sequence as Video
 from partprop.data.video import write_labels
-from partprop.errors import UserError
-from partprop.evaluation.results import box_curves, over_the_video, summarise
-from partprop.evaluation.scoring import _interrupts_held, score_folder, score_folders, score_sequence
+from partprop.metrics.sequences import _interrupts_held, score_folder, score_folders, score_sequence
+from partprop.metrics.summary import box_curves, over_the_video, summarise
 
 SHAPE = (40, 60)
 

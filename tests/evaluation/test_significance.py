@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from partprop.evaluation.significance import LEVEL, bootstrap_interval
+from partprop.metrics.bootstrap import LEVEL, bootstrap_interval
 
 
 def test_interval_is_that_of_scipy() -> None:

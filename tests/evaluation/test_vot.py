@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partprop.errors import UserError
-from partprop.evaluation.vot import (
+from partprop.base.errors import UserError
+from partprop.evaluation.vot.protocol import (
     BURN_IN,
     SKIPPED,
     accuracy,

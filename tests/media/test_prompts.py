@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partprop.base.errors import UserError
 from partprop.data.labels import write_labels
-from partprop.errors import UserError
-from partprop.media.prompts import (
+from partprop.segment.prompts import (
     Prompt,
     draw_prompts,
     highest_id,

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from media.conftest import SIZE, picture
-from partprop.errors import UserError
+from partprop.base.errors import UserError
 from partprop.media import reading
 from partprop.media.reading import open_frames
 from partprop.media.writing import film_writer

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from media.conftest import SIZE, picture
-from partprop.errors import UserError
+from partprop.base.errors import UserError
 from partprop.media.reading import open_frames
 from partprop.media.writing import Soundtrack, _resampled, film_writer
 

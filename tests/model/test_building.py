@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from partprop.errors import UserError
+from partprop.base.errors import UserError
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
 

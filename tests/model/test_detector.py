@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from partprop.data.coco import open_coco
-from partprop.data.detection import detection_sample
-from partprop.data.synthetic import write_coco
-from partprop.model.backbone import build_backbone, imagenet_weights, initialise_backbone
-from partprop.model.detector import build_detector
-from partprop.model.fpn import Pyramid
-from partprop.model.optimisation import build_optimizer, schedule, set_learning_rate
+from partprop.model.backbone.imagenet import build_backbone, imagenet_weights, initialise_backbone
+from partprop.model.backbone.pyramid import Pyramid
 from partprop.params import SyntheticData
 from partprop.stages.pretrain_fpn import measure
+from partprop.synthetic import write_coco
+from partprop.training.common.optimisation import build_optimizer, schedule, set_learning_rate
+from partprop.training.pyramid.detector import build_detector
+from partprop.training.pyramid.samples import detection_sample
 
 SIZE = 160
 

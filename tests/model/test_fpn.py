@@ -2,8 +2,8 @@
 
 import torch
 
-from partprop.model.backbone import build_backbone
-from partprop.model.fpn import Pyramid
+from partprop.model.backbone.imagenet import build_backbone
+from partprop.model.backbone.pyramid import Pyramid
 
 
 def test_levels_are_those_of_the_detector():

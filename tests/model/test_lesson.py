@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from partprop.model.lesson import Lesson, MaskErrors, disturb
+from partprop.training.tracker.mask_errors import Lesson, MaskErrors, disturb
 
 SIDE = 64
 

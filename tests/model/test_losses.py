@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from partprop.model.losses import HARD_SHARE, correlation_loss, dice_loss, hard_cross_entropy
+from partprop.training.tracker.losses import HARD_SHARE, correlation_loss, dice_loss, hard_cross_entropy
 
 LOG2 = math.log(2)  # what a pixel costs of which nothing is known
 

@@ -6,11 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from partprop.errors import UserError
-from partprop.model.backbone import build_backbone, imagenet_weights, initialise_backbone, load_backbone, save_weights
+from partprop.base.errors import UserError
+from partprop.model.backbone.imagenet import (
+    build_backbone,
+    imagenet_weights,
+    initialise_backbone,
+    load_backbone,
+    save_weights,
+)
 from partprop.model.building import build_network
-from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network
+from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss
 
 SIZE, PARTS = 96, 2
 

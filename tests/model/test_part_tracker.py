@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partprop.model.losses import tracking_loss
 from partprop.model.part_tracker import RESPONSE, TEMPLATE, PartTracker, best_boxes, places
+from partprop.training.tracker.losses import tracking_loss
 
 
 def levels(batch: int, channels: int, size: int) -> list[torch.Tensor]:

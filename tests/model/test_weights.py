@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from partprop.errors import UserError
-from partprop.model.checkpoint import Checkpoint
+from partprop.base.errors import UserError
+from partprop.training.common.checkpoint import Checkpoint
 
 SCRIPT = """
 import resource, sys
 from pathlib import Path
 import torch
-from partprop.model.backbone import save_weights
-from partprop.model.checkpoint import Checkpoint
+from partprop.model.backbone.imagenet import save_weights
+from partprop.training.common.checkpoint import Checkpoint
 
 layer, folder = torch.nn.Linear(100, 100), Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -38,7 +38,7 @@ def test_a_write_that_fails_is_an_os_error_and_leaves_nothing(what: str, tmp_pat
 HOLDER = """
 import sys
 from pathlib import Path
-from partprop.model.checkpoint import Checkpoint
+from partprop.training.common.checkpoint import Checkpoint
 held = Checkpoint(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from partprop.base.errors import UserError
 from partprop.data.video import Sequence
-from partprop.errors import UserError
-from partprop.report.overlays import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay, overlays
+from partprop.report.stills import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay, overlays
 from partprop.tracking.result import PartBox
 
 COLUMNS = "frame,object,part,x1,y1,x2,y2,score"

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from partprop import paths
+from partprop.base import paths
+from partprop.base.errors import UserError
 from partprop.data.video import read_labels, write_labels
-from partprop.errors import UserError
-from partprop.model.backbone import build_backbone, save_weights
+from partprop.model.backbone.imagenet import build_backbone, save_weights
 from partprop.stages import baselines, evaluate
 
 PARAMS = SimpleNamespace(

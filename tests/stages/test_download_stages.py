@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 import yaml
 
+from partprop.base.errors import UserError
 from partprop.data.coco import open_coco
-from partprop.data.manifest import manifest
 from partprop.data.video import open_davis
-from partprop.errors import UserError
+from partprop.download.manifest import manifest
 from partprop.params import Params, load_params
 from partprop.stages import download_coco, download_davis
 

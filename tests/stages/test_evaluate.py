@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partprop.base.errors import UserError
 from partprop.data.video import write_labels
-from partprop.errors import UserError
-from partprop.evaluation.vot import Supervised, write_supervised
+from partprop.evaluation.vot.protocol import Supervised, write_supervised
 from partprop.stages import evaluate
 
 PARAMS = SimpleNamespace(preset="mini", data=SimpleNamespace(davis=SimpleNamespace(source="synthetic", year=2017)))

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from partprop.base.errors import UserError
 from partprop.data.video import write_labels
-from partprop.errors import UserError
 from partprop.stages import report
 
 METHODS = ["ours", "first_mask", "flow", "label_propagation"]

@@ -18,19 +18,19 @@ from lightning_fabric.strategies import SingleDeviceStrategy
 from safetensors.torch import load_file
 
 from imitation import CUDA, imitable, imitated_cuda
-from partprop import paths
-from partprop.data.sampling import VideoClips
-from partprop.data.synthetic import write_coco, write_davis
+from partprop.base import paths
+from partprop.base.errors import UserError
 from partprop.data.video import Sequence as Video
 from partprop.data.video import open_davis
-from partprop.errors import UserError
-from partprop.logged_model import log_model
 from partprop.model.network import Network
 from partprop.params import Params
+from partprop.pipeline.logged_model import log_model
 from partprop.stages import backbone, pretrain_fpn, train_tracking
 from partprop.stages.train_tracking import split_sequences
+from partprop.synthetic import write_coco, write_davis
 from partprop.tracking.settings import Settings
 from partprop.tracking.validation import Validation
+from partprop.training.tracker.sampling import VideoClips
 
 ROOT = Path(__file__).resolve().parents[2]
 

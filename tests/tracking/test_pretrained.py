@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import partprop
-from partprop.errors import UserError
-from partprop.model.backbone import save_weights
+from partprop.base.errors import UserError
+from partprop.model.backbone.imagenet import save_weights
 from partprop.model.building import build_network
-from partprop.tracking.pretrained import load_pretrained, save_pretrained
+from partprop.pretrained import load_pretrained, save_pretrained
 from partprop.tracking.settings import Settings
 from tiny import MODEL
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from partprop.errors import UserError
-from partprop.model.backbone import imagenet_weights, initialise_backbone
+from partprop.base.errors import UserError
+from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone
 from partprop.model.building import build_network
 from partprop.model.network import Network
-from partprop.tracking.following import RADIUS_OF_SEVERAL
+from partprop.tracking.one_object import RADIUS_OF_SEVERAL
 from partprop.tracking.result import Result
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings

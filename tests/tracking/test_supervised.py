@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from partprop.data.video import Sequence, write_labels
-from partprop.tracking import supervised
+from partprop.evaluation.vot import runs as supervised
 from partprop.tracking.result import PartBox
 
 FRAMES = 30

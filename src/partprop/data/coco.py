@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from partprop.base.errors import UserError
 from partprop.data.images import read_rgb
-from partprop.errors import UserError
 
 FAR = 10  # sides of the image beyond which no polygon that was meant reaches
 _REQUIRED: dict[str, dict[str, type]] = {

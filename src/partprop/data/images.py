@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from partprop.errors import UserError
+from partprop.base.errors import UserError
 
 # What Pillow's decoders raise on files that are cut or overwritten.
 _DECODE_ERRORS = (

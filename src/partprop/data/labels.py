@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from partprop.base.errors import UserError
+from partprop.base.files import replacing
 from partprop.data.images import opened_image
-from partprop.errors import UserError
-from partprop.files import replacing
 
 VOID = 255
 MAX_GREY_ID = 127  # greater grey values are the soft edge of a resized or JPEG-compressed mask, not object ids

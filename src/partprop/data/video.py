@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from partprop.base.errors import UserError
 from partprop.data.images import image_size, read_rgb
 from partprop.data.labels import VOID, read_labels, write_labels
-from partprop.errors import UserError
 
 __all__ = ["VOID", "Sequence", "open_davis", "open_sequences", "read_labels", "write_labels"]
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from partprop.base.errors import UserError
 from partprop.data.labels import write_labels
-from partprop.data.synthetic.scene import render
-from partprop.data.synthetic.script import script_video
 from partprop.demo.strokes import Meaning, label_strokes
-from partprop.errors import UserError
-from partprop.media.prompts import Prompt
 from partprop.media.reading import open_frames
 from partprop.media.writing import film_writer
-from partprop.report.overlays import OBJECTS
-from partprop.segment import Request, segment_video
-from partprop.tracking.pretrained import Segmenter
+from partprop.pretrained import Segmenter
+from partprop.report.stills import OBJECTS
+from partprop.segment.command import Request, segment_video
+from partprop.segment.prompts import Prompt
+from partprop.synthetic.scene import render
+from partprop.synthetic.script import script_video
 
 # No word to anybody; read when Gradio is imported.
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

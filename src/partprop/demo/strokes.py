@@ -6,11 +6,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from partprop.base.errors import UserError
 from partprop.data.labels import mask_box
-from partprop.errors import UserError
-from partprop.evaluation.frames import object_ids
-from partprop.media.prompts import mask_in_box
-from partprop.report.overlays import OBJECTS
+from partprop.metrics.frames import object_ids
+from partprop.report.stills import OBJECTS
+from partprop.segment.prompts import mask_in_box
 
 Meaning = Literal["the object", "a box"]
 Box = tuple[float, float, float, float]

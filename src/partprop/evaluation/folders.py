@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from partprop.base.errors import UserError
+from partprop.base.files import write_csv, write_json
 from partprop.data.video import Sequence, frame_order
-from partprop.errors import UserError
-from partprop.evaluation.results import evaluate_results
-from partprop.evaluation.schema import Metrics
-from partprop.evaluation.scoring import Missing
-from partprop.files import write_csv, write_json
+from partprop.metrics.schema import Metrics
+from partprop.metrics.sequences import Missing
+from partprop.metrics.summary import evaluate_results
 
 SHOWN_NAMES = 5  # of a list of sequences in an error
 

@@ -20,9 +20,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import ExifTags, Image, ImageOps
 
+from partprop.base.errors import UserError
 from partprop.data.images import opened_image
 from partprop.data.video import frame_order
-from partprop.errors import UserError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown

@@ -12,8 +12,8 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
-from partprop.errors import UserError
-from partprop.files import replacing
+from partprop.base.errors import UserError
+from partprop.base.files import replacing
 from partprop.media.reading import SET_BACK, address_of
 
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input

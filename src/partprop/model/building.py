@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from partprop.model.backbone import BackboneName, build_backbone, load_weights
-from partprop.model.fpn import Pyramid
+from partprop.model.backbone.imagenet import BackboneName, build_backbone, load_weights
+from partprop.model.backbone.pyramid import Pyramid
 from partprop.model.network import Network
 
 

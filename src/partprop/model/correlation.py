@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from partprop.model.backbone.layout import laid_out
+from partprop.model.backbone.pyramid import init_truncated_normal
 from partprop.model.correlation_filter import CorrelationFilter
-from partprop.model.fpn import init_truncated_normal
-from partprop.model.layout import laid_out
 from partprop.model.readout import READOUT_EXTRA, Memory, object_cells, read
 from partprop.model.surroundings import BLOCK, Surroundings
 from partprop.model.windows import Window, cut, grown, within

@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from partprop.model.backbone.pyramid import Pyramid, init_truncated_normal
 from partprop.model.boxes import enlarge, roi_align, roi_align_all
 from partprop.model.correlation import FineFrame, PixelCorrelation, bounded_log_odds
 from partprop.model.correlation_filter import FILTER_REACH
 from partprop.model.evidence import Correlated, Prepared, believed, lead, masks_of, split_readouts
 from partprop.model.features import STRIDE, Features
-from partprop.model.fpn import Pyramid, init_truncated_normal
-from partprop.model.lesson import Lesson
 from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 from partprop.model.readout import Memory
 from partprop.model.windows import Window, cut, grown, scaled, within
+from partprop.training.tracker.mask_errors import Lesson
 
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
 STRICTNESS = 0.1  # cosine by which the memory must be the more similar for the decoder, beyond what the prior asks

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from partprop.model.backbone.pyramid import init_truncated_normal
 from partprop.model.boxes import paste, to_centre_size
-from partprop.model.fpn import init_truncated_normal
 from partprop.model.precision import as_multiplied
 from partprop.model.readout import READOUT_EXTRA
 

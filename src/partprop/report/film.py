@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 from partprop.data.video import Sequence
-from partprop.report.overlays import overlays
+from partprop.report.stills import overlays
 
 FRAME_RATE = 12  # about half the speed at which videos of DAVIS were taken, so that one can see what happens
 QUALITY = "27"  # x264's constant rate factor

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from partprop.errors import UserError
+from partprop.base.errors import UserError
 
 METHODS = {
     "ours": "partprop (ours)",

@@ -7,11 +7,11 @@ from typing import Any
 
 import jinja2
 
-from partprop.code_version import CodeVersion
+from partprop.base.code_version import CodeVersion
 from partprop.report.figures import Chart
 from partprop.report.inputs import METHODS, Measurements
-from partprop.report.overlays import Still
 from partprop.report.published import PUBLISHED, Comparison
+from partprop.report.stills import Still
 
 
 @dataclass(frozen=True)

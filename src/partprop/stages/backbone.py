@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from partprop import paths
-from partprop.model.backbone import imagenet_weights, initialise_backbone, save_weights
+from partprop.base import paths
+from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone, save_weights
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Params
+    from partprop.pipeline.runs import Run
 
 
 def run(params: Params, log: Run) -> None:

@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 import torch
 
-from partprop import paths
+from partprop.base import paths
+from partprop.base.errors import UserError
+from partprop.base.files import replacing_folder
+from partprop.baselines.label_propagation import BackboneFeatures, label_propagation
+from partprop.baselines.simple import first_mask, flow
 from partprop.data.video import VOID, Sequence, open_davis, write_labels
-from partprop.errors import UserError
-from partprop.evaluation.baselines import first_mask, flow
-from partprop.evaluation.label_propagation import BackboneFeatures, label_propagation
-from partprop.files import replacing_folder
-from partprop.model.backbone import BackboneName, load_backbone
+from partprop.model.backbone.imagenet import BackboneName, load_backbone
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Baselines, Params
+    from partprop.pipeline.runs import Run
 
 Baseline = Callable[[Iterable[np.ndarray], np.ndarray], Iterator[np.ndarray]]
 

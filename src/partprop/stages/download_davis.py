@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from partprop import paths
-from partprop.data.checks import check_davis
-from partprop.data.disk import disk_errors
-from partprop.data.download import download
-from partprop.data.layouts import DAVIS
-from partprop.data.manifest import manifest
-from partprop.data.synthetic import write_davis
-from partprop.files import replacing_folder
+from partprop.base import paths
+from partprop.base.disk import disk_errors
+from partprop.base.files import replacing_folder
+from partprop.download.checks import check_davis
+from partprop.download.download import download
+from partprop.download.layouts import DAVIS
+from partprop.download.manifest import manifest
+from partprop.synthetic import write_davis
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Params
+    from partprop.pipeline.runs import Run
 
 
 def run(params: Params, log: Run) -> None:

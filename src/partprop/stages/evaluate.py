@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from partprop import paths
+from partprop.base import paths
+from partprop.base.files import write_csv, write_json
 from partprop.data.video import open_davis
-from partprop.evaluation.boxes import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS
 from partprop.evaluation.folders import find_results, object_rows, require_exactly
-from partprop.evaluation.results import POSITIONS, box_curves, over_the_video, summarise
-from partprop.evaluation.schema import BoxesBlock, Metrics
-from partprop.evaluation.scoring import SequenceScores, score_folders
-from partprop.evaluation.vot import accuracy, read_supervised, robustness
-from partprop.files import write_csv, write_json
+from partprop.evaluation.vot.protocol import accuracy, read_supervised, robustness
+from partprop.metrics.boxes import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS
+from partprop.metrics.schema import BoxesBlock, Metrics
+from partprop.metrics.sequences import SequenceScores, score_folders
+from partprop.metrics.summary import POSITIONS, box_curves, over_the_video, summarise
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Params
+    from partprop.pipeline.runs import Run
 
 BASELINES = ("first_mask", "flow", "label_propagation")
 

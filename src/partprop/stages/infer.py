@@ -13,25 +13,25 @@ import numpy as np
 import pandas as pd
 import torch
 
-from partprop import paths
+from partprop.base import paths
+from partprop.base.errors import UserError
+from partprop.base.files import replacing_folder, write_json
 from partprop.data.video import Sequence, open_davis, write_labels
-from partprop.device import choose_device
-from partprop.errors import UserError
-from partprop.evaluation.boxes import Tracks
-from partprop.evaluation.vot import write_supervised
-from partprop.files import replacing_folder, write_json
-from partprop.memory import peak_memory_mb
+from partprop.evaluation.vot.protocol import write_supervised
+from partprop.evaluation.vot.runs import supervise_sequence
+from partprop.metrics.boxes import Tracks
+from partprop.model.backbone.devices import choose_device
+from partprop.model.backbone.layout import place
 from partprop.model.building import build_network, load_network
-from partprop.model.layout import place
 from partprop.model.network import Network
+from partprop.process.libraries import peak_memory_mb
 from partprop.tracking.result import TRACK_COLUMNS
 from partprop.tracking.settings import Settings
-from partprop.tracking.supervised import supervise_sequence
 from partprop.tracking.videos import TrackRow, object_boxes, segment_sequence, track_rows
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Params
+    from partprop.pipeline.runs import Run
 
 
 def run(params: Params, log: Run, shard: int) -> None:

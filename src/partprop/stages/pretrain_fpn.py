@@ -12,23 +12,23 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from partprop import paths
+from partprop.base import paths
+from partprop.base.files import write_json
 from partprop.data.coco import CocoImages, open_coco
-from partprop.data.detection import Target, detection_sample
-from partprop.data.prefetch import prefetched
-from partprop.evaluation.coco import average_precision, detections_as_coco
-from partprop.files import write_json
-from partprop.model.backbone import load_backbone, save_weights
-from partprop.model.checkpoint import Checkpoint, checkpoint_folder
-from partprop.model.detector import build_detector
-from partprop.model.fpn import Pyramid
-from partprop.model.history import History
-from partprop.model.layout import layout
-from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, schedule, set_learning_rate
+from partprop.model.backbone.imagenet import load_backbone, save_weights
+from partprop.model.backbone.layout import layout
+from partprop.model.backbone.pyramid import Pyramid
+from partprop.training.common.checkpoint import Checkpoint, checkpoint_folder
+from partprop.training.common.history import History
+from partprop.training.common.optimisation import GRADIENT_NORM, build_optimizer, schedule, set_learning_rate
+from partprop.training.common.prefetch import prefetched
+from partprop.training.pyramid.average_precision import average_precision, detections_as_coco
+from partprop.training.pyramid.detector import build_detector
+from partprop.training.pyramid.samples import Target, detection_sample
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Params, PretrainFpn
+    from partprop.pipeline.runs import Run
 
 REPORT = paths.REPORTS / "pretrain_fpn"
 Batch = tuple[list[Tensor], list[Target]]

@@ -5,23 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partprop.code_version import code_version
+from partprop.base.code_version import code_version
+from partprop.base.errors import UserError
+from partprop.base.files import replacing
+from partprop.base.paths import DAVIS, REPORTS, RESULTS
 from partprop.data.video import open_sequences
-from partprop.errors import UserError
 from partprop.evaluation.folders import find_results
-from partprop.files import replacing
-from partprop.paths import DAVIS, REPORTS, RESULTS
 from partprop.report import figures
 from partprop.report.figures import Chart
 from partprop.report.film import film
 from partprop.report.inputs import Measurements, read_measurements
-from partprop.report.overlays import film_strip
 from partprop.report.page import Strip, methods, render_page, shown_sequences
 from partprop.report.published import average_precision_caveat, compare_with_published
+from partprop.report.stills import film_strip
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Params
+    from partprop.pipeline.runs import Run
 
 PAGE = REPORTS / "index.html"
 PARAMETERS = Path("params.yaml")

@@ -14,30 +14,36 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from partprop import paths
-from partprop.data.clips import Clip
+from partprop.base import paths
+from partprop.base.errors import UserError
+from partprop.base.files import write_json
 from partprop.data.coco import open_coco
-from partprop.data.prefetch import prefetched
-from partprop.data.sampling import Clips, MixedClips, StillClips, VideoClips
-from partprop.data.scenery import Scenery
 from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
-from partprop.errors import UserError
-from partprop.files import write_json
-from partprop.model.backbone import load_weights, save_weights
+from partprop.model.backbone.imagenet import load_weights, save_weights
+from partprop.model.backbone.layout import layout
 from partprop.model.building import build_network
-from partprop.model.checkpoint import Checkpoint, checkpoint_folder
-from partprop.model.history import History
-from partprop.model.layout import layout
-from partprop.model.lesson import Lesson, MaskErrors
-from partprop.model.losses import FrameTargets, frame_losses, total_loss
 from partprop.model.network import Network
-from partprop.model.optimisation import GRADIENT_NORM, build_optimizer, moving_average, schedule, set_learning_rate
 from partprop.tracking.settings import Settings
 from partprop.tracking.validation import Validation, validate
+from partprop.training.common.checkpoint import Checkpoint, checkpoint_folder
+from partprop.training.common.history import History
+from partprop.training.common.optimisation import (
+    GRADIENT_NORM,
+    build_optimizer,
+    moving_average,
+    schedule,
+    set_learning_rate,
+)
+from partprop.training.common.prefetch import prefetched
+from partprop.training.tracker.clips import Clip
+from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss
+from partprop.training.tracker.mask_errors import Lesson, MaskErrors
+from partprop.training.tracker.sampling import Clips, MixedClips, StillClips, VideoClips
+from partprop.training.tracker.scenery import Scenery
 
 if TYPE_CHECKING:
-    from partprop.experiment import Run
     from partprop.params import Params, TrainTracking
+    from partprop.pipeline.runs import Run
 
 REPORT = paths.REPORTS / "train_tracking"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partprop.errors import UserError
-from partprop.evaluation.frames import object_ids
+from partprop.base.errors import UserError
+from partprop.metrics.frames import object_ids
 
 TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
 """Of tracks.csv."""

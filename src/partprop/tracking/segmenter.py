@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.errors import UserError
-from partprop.evaluation.frames import object_ids
-from partprop.model.backbone import normalise
+from partprop.base.errors import UserError
+from partprop.metrics.frames import object_ids
+from partprop.model.backbone.imagenet import normalise
 from partprop.model.features import COARSEST, Features
 from partprop.model.network import Network
 from partprop.model.propagation import soft_aggregate
 from partprop.model.windows import cut, scaled
-from partprop.tracking.following import Follower, Track
+from partprop.tracking.one_object import Follower, Track
 from partprop.tracking.places import encoded_cells, with_room
 from partprop.tracking.result import PartBox, Result, require_arrays, with_given
 from partprop.tracking.settings import Settings

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from partprop.data.video import Sequence
-from partprop.evaluation.results import summarise
-from partprop.evaluation.schema import Metrics
-from partprop.evaluation.scoring import SequenceScores, score_sequence
+from partprop.metrics.schema import Metrics
+from partprop.metrics.sequences import SequenceScores, score_sequence
+from partprop.metrics.summary import summarise
 from partprop.model.network import Network
 from partprop.tracking.settings import Settings
 from partprop.tracking.videos import object_boxes, segment_sequence

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from partprop.base.errors import UserError
 from partprop.data.video import Sequence
-from partprop.errors import UserError
 from partprop.model.network import Network
 from partprop.tracking.result import Result
 from partprop.tracking.segmenter import Segmenter

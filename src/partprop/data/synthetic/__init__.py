@@ -1,5 +1,0 @@
-"""Synthetic stand-ins for COCO and DAVIS, rendered from a seed: equal settings give equal bytes."""
-
-from partprop.data.synthetic.write import write_coco, write_davis
-
-__all__ = ["write_coco", "write_davis"]

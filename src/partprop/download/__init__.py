@@ -1,0 +1,1 @@
+"""From a source to a complete data set on disk."""

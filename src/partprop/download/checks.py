@@ -1,0 +1,95 @@
+"""Reading a data set to its end before anything trains on it, so that a broken file stops the first stage."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from partprop.base.errors import UserError
+from partprop.data.coco import CocoImages, open_coco
+from partprop.data.images import decoded_size
+from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
+
+
+@dataclass(frozen=True)
+class CocoCounts:
+    """Images of both splits, and their instances, crowds included."""
+
+    images: int
+    instances: int
+
+
+@dataclass(frozen=True)
+class DavisCounts:
+    """Sequences of both splits, and their frames."""
+
+    sequences: int
+    frames: int
+
+
+def check_coco(root: Path) -> CocoCounts:
+    """Read every image and every mask of train2017 and val2017.
+
+    Raises:
+        UserError: what is missing, corrupt or inconsistent, or the two have other categories.
+    """
+    splits = [open_coco(root, split) for split in ("train2017", "val2017")]
+    first, second = splits
+    if (first.category_ids, first.categories) != (second.category_ids, second.categories):
+        raise UserError(
+            f"{second.annotation_file}: its categories are not those of {first.annotation_file.name}; "
+            "make the lists equal"
+        )
+    images = instances = 0
+    for data in splits:
+        images += len(data)
+        with ThreadPoolExecutor() as pool:
+            instances += sum(pool.map(partial(_check_image, data), range(len(data))))
+    return CocoCounts(images, instances)
+
+
+def check_davis(root: Path, year: int) -> DavisCounts:
+    """Read every frame and every mask of the splits train and val.
+
+    Raises:
+        UserError: what is missing, corrupt or inconsistent, or a sequence that is in both.
+    """
+    train, val = (open_davis(root, split, year) for split in ("train", "val"))
+    both = sorted({sequence.name for sequence in train} & {sequence.name for sequence in val})
+    if both:
+        raise UserError(f"{root}: {', '.join(both)} in train.txt and in val.txt; take it out of one of them")
+    sequences = train + val
+    with ThreadPoolExecutor() as pool:
+        frames = sum(pool.map(_check_sequence, sequences))
+    return DavisCounts(len(sequences), frames)
+
+
+def _check_image(data: CocoImages, index: int) -> int:
+    data.check_size(index, decoded_size(data.file(index)))
+    return len(data.instances(index))
+
+
+def _check_sequence(sequence: Sequence) -> int:
+    first = decoded_size(sequence.frames[0])
+    for index, frame in enumerate(sequence.frames):
+        if (size := decoded_size(frame)) != first:
+            raise UserError(
+                f"{frame}: {size[0]}x{size[1]} pixels in a sequence of {first[0]}x{first[1]}; make its frames equal"
+            )
+        sequence.labels(index)
+    _check_annotations(sequence)
+    return len(sequence)
+
+
+def _check_annotations(sequence: Sequence) -> None:
+    """Inference starts from the first frame's mask; training and the protocol need three annotated frames."""
+    if sequence.masks[0] is None:
+        raise UserError(
+            f"{sequence.frames[0]}: first frame without mask; add it, or remove the frames before the first"
+        )
+    annotated = sum(mask is not None for mask in sequence.masks)
+    if annotated < LEAST_ANNOTATED:
+        raise UserError(
+            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {LEAST_ANNOTATED} or more, or remove "
+            "the sequence"
+        )

@@ -1,0 +1,112 @@
+"""The data sets as their hosts publish them: official files, and which of their members the pipeline takes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from partprop.base.errors import UserError
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """An official archive. `size` in bytes and `sha256` are None where nobody publishes them reliably."""
+
+    url: str
+    size: int | None
+    sha256: str | None
+
+    @property
+    def name(self) -> str:
+        """The file's name, which mirrors keep."""
+        return self.url.rsplit("/", 1)[1]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A data set.
+
+    Attributes:
+        name: what messages call it.
+        marker: the folder by which the data set's root is recognised.
+        patterns: the files to take, relative to the root; * stands for one part of the path.
+        official: the archives that make up the data set.
+    """
+
+    name: str
+    marker: str
+    patterns: tuple[str, ...]
+    official: tuple[RemoteFile, ...]
+
+    def takes(self, path: PurePosixPath) -> bool:
+        """Whether the pipeline needs the file at a path relative to the root."""
+        return any(path.match(pattern) and pattern.count("/") == len(path.parts) - 1 for pattern in self.patterns)
+
+    def root(self, files: Iterable[PurePosixPath], where: str) -> PurePosixPath:
+        """The data set's root among files listed relative to a source: its top or up to two folders deeper.
+
+        Raises:
+            UserError: there is none, or more than one.
+        """
+        roots = {
+            PurePosixPath(*file.parts[:depth])
+            for file in files
+            for depth in range(min(3, len(file.parts) - 1))
+            if file.parts[depth] == self.marker
+        }
+        if not roots:
+            raise UserError(f"{where}: holds no {self.name} (no folder {self.marker}); name the right source")
+        if len(roots) > 1:
+            names = ", ".join(sorted(map(str, roots)))
+            raise UserError(f"{where}: holds several data sets ({names}); name one of them as the source")
+        return roots.pop()
+
+
+# Sizes and SHA-256 of COCO and DAVIS 2017: the checksums that TensorFlow Datasets keeps of the official files.
+_COCO_HOST = "http://images.cocodataset.org"
+COCO = Layout(
+    name="COCO 2017",
+    marker="annotations",
+    patterns=(
+        "annotations/instances_train2017.json",
+        "annotations/instances_val2017.json",
+        "train2017/*",
+        "val2017/*",
+    ),
+    official=(
+        RemoteFile(
+            f"{_COCO_HOST}/annotations/annotations_trainval2017.zip",
+            252_907_541,
+            "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
+        ),
+        RemoteFile(
+            f"{_COCO_HOST}/zips/val2017.zip",
+            815_585_330,
+            "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
+        ),
+        RemoteFile(
+            f"{_COCO_HOST}/zips/train2017.zip",
+            19_336_861_798,
+            "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
+        ),
+    ),
+)
+
+_DAVIS_PATTERNS = (
+    "JPEGImages/480p/*/*",
+    "JPEGImages/*/*",
+    "Annotations/480p/*/*",
+    "Annotations/*/*",
+    "ImageSets/*/*.txt",
+)
+# The host has replaced this file more than once: the publishers' own download scripts name three different MD5 sums, so
+# none is kept. The download's length and the checksums inside the archive are what is verified.
+_DAVIS_2016_ARCHIVE = RemoteFile("https://graphics.ethz.ch/Downloads/Data/Davis/DAVIS-data.zip", None, None)
+_DAVIS_2017_ARCHIVE = RemoteFile(
+    "https://data.vision.ee.ethz.ch/csergi/share/davis/DAVIS-2017-trainval-480p.zip",
+    832_766_765,
+    "e3d0b5b77c3d031b000a19e0e25e3e2cac65d183755601bc2cf066df1a2aa492",
+)
+DAVIS = {
+    2016: Layout("DAVIS 2016", "JPEGImages", _DAVIS_PATTERNS, (_DAVIS_2016_ARCHIVE,)),
+    2017: Layout("DAVIS 2017", "JPEGImages", _DAVIS_PATTERNS, (_DAVIS_2017_ARCHIVE,)),
+}

@@ -1,0 +1,178 @@
+"""A data set's files in a folder, or in one or more archives, seen alike: listed, then copied to a folder."""
+
+import errno
+import shutil
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from partprop.base.disk import require_space
+from partprop.base.errors import UserError
+from partprop.download.layouts import Layout
+from partprop.download.progress import progress_bar
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+# What zipfile and tarfile raise on archives that are cut, overwritten, encrypted or packed in an unknown way.
+_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class CorruptArchiveError(UserError):
+    """An archive cannot be read to its end."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a source: its path relative to the source, its size in bytes, where it comes from, how to open it."""
+
+    path: PurePosixPath
+    size: int
+    origin: Path
+    open: Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of a source.
+
+    Attributes:
+        where: the source, as messages name it.
+        members: its files, in the order in which they are read fastest.
+    """
+
+    where: str
+    members: tuple[Member, ...]
+
+    def copy(self, layout: Layout, folder: Path) -> None:
+        """Copy what a layout takes into an existing folder, the data set's root becoming that folder.
+
+        Raises:
+            UserError: the source holds no such data set, an archive is corrupt, or there is no room on the disk.
+        """
+        root = self.root(layout)
+        chosen = [
+            (member, relative)
+            for member in self.members
+            if member.path.is_relative_to(root) and layout.takes(relative := member.path.relative_to(root))
+        ]
+        total = sum(member.size for member, _ in chosen)
+        require_space(folder, total)
+        with progress_bar(f"copying {layout.name}", total) as advance:
+            for member, relative in chosen:
+                target = folder / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with _archive_errors(member.origin), member.open() as reader, target.open("wb") as writer:
+                    shutil.copyfileobj(reader, writer)
+                advance(member.size)
+
+    def root(self, layout: Layout) -> PurePosixPath:
+        """Where the data set lies in the source.
+
+        Raises:
+            UserError: nowhere, or at several places.
+        """
+        return layout.root((member.path for member in self.members), self.where)
+
+
+def folder_tree(folder: Path, layout: Layout) -> Tree:
+    """The files that a layout takes from a folder, at its top or up to two folders deeper. Links are followed."""
+    found = {
+        file for depth in ("", "*/", "*/*/") for pattern in layout.patterns for file in folder.glob(depth + pattern)
+    }
+    members = (
+        Member(PurePosixPath(file.relative_to(folder)), file.stat().st_size, file, partial(_open_file, file))
+        for file in sorted(found)
+        if file.is_file()
+    )
+    return Tree(str(folder), tuple(member for member in members if _visible(member.path)))
+
+
+def _open_file(file: Path) -> IO[bytes]:
+    return file.open("rb")
+
+
+@contextmanager
+def archive_tree(*archives: Path) -> Iterator[Tree]:
+    """The files of archives that are parts of one data set, open while the block runs.
+
+    Raises:
+        UserError: an archive is corrupt, or a member is a link, a device or leaves the target folder.
+    """
+    with ExitStack() as stack:
+        members: list[Member] = []
+        for archive in archives:
+            with _archive_errors(archive):
+                if archive.suffix == ".zip":
+                    members += _zip_members(archive, stack.enter_context(zipfile.ZipFile(archive)))
+                else:
+                    members += _tar_members(archive, stack.enter_context(tarfile.open(archive)))
+        yield Tree(", ".join(map(str, archives)), tuple(member for member in members if _visible(member.path)))
+
+
+def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
+    for info in opened.infolist():
+        path = _inside(archive, info.filename)
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise UserError(f"{archive}: refused, its member {info.filename} is a link; use an archive of plain files")
+        if not info.is_dir():
+            yield Member(path, info.file_size, archive, partial(opened.open, info))
+
+
+def _tar_members(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:
+    for info in opened:
+        path = _inside(archive, info.name)
+        if not (info.isfile() or info.isdir()):
+            raise UserError(
+                f"{archive}: refused, its member {info.name} is no plain file; use an archive of plain files"
+            )
+        if info.isfile():
+            yield Member(path, info.size, archive, partial(_open_tar_member, opened, info))
+
+
+def _open_tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    reader = opened.extractfile(info)
+    assert reader is not None  # it is a plain file
+    return reader
+
+
+def _inside(archive: Path, name: str) -> PurePosixPath:
+    windows = PureWindowsPath(name)  # knows both kinds of slashes, and drives
+    if windows.anchor or ".." in windows.parts:
+        raise UserError(
+            f"{archive}: refused, its member {name} leaves the target folder; use an archive without such names"
+        )
+    return PurePosixPath(name)
+
+
+def _visible(path: PurePosixPath) -> bool:
+    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)  # leavings of macOS
+
+
+@contextmanager
+def _archive_errors(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (*_ARCHIVE_ERRORS, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk; EINVAL: a wild offset
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CorruptArchiveError(f"{archive}: corrupt archive ({reason}); fetch it again") from None

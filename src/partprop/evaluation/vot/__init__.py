@@ -1,0 +1,1 @@
+"""VOT's supervised protocol and the tracker's runs under it."""

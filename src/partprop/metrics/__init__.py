@@ -1,0 +1,1 @@
+"""DAVIS J and F, box measures, and their summary."""

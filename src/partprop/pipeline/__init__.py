@@ -1,0 +1,1 @@
+"""What runs, schedules and records the stages."""

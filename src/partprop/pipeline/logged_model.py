@@ -1,0 +1,38 @@
+"""Networks as MLflow models."""
+
+import copy
+from collections.abc import Sequence
+
+import mlflow.pytorch
+import torch
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+
+def log_model(name: str, module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
+    """Log a network to the active run with its signature, exported as a graph; see `partprop.pipeline.runs.Run.model`.
+
+    What is exported computes on a processor, wherever the network does.
+    """
+    module, inputs = copy.deepcopy(module).cpu(), [tensor.cpu() for tensor in inputs]
+    with torch.no_grad():
+        outputs = module(*inputs)
+    outputs = (outputs,) if isinstance(outputs, torch.Tensor) else tuple(outputs)
+    mlflow.pytorch.log_model(
+        module,
+        name=name,
+        signature=ModelSignature(_schema("input", inputs), _schema("output", outputs)),
+        input_example=[tensor.numpy() for tensor in inputs],
+        serialization_format="pt2",  # a pickle could run any code when it is loaded
+        # Named here since MLflow would load the model in a process of its own to find them.
+        pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
+    )
+
+
+def _schema(prefix: str, tensors: Sequence[torch.Tensor]) -> Schema:
+    return Schema(
+        [
+            TensorSpec(tensor.detach().numpy().dtype, (-1, *tensor.shape[1:]), f"{prefix}_{index}")
+            for index, tensor in enumerate(tensors)
+        ]
+    )

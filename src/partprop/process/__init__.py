@@ -1,0 +1,1 @@
+"""This process and its surroundings: its parent, its allocator, its libraries."""

@@ -1,0 +1,1 @@
+"""`partprop segment` and `partprop benchmark`."""

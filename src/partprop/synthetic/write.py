@@ -1,0 +1,115 @@
+"""Writing rendered scenes in the layouts of COCO and DAVIS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from partprop.base.files import write_json
+from partprop.data.labels import write_labels
+from partprop.synthetic.body import KINDS
+from partprop.synthetic.polygons import polygons
+from partprop.synthetic.scene import Scene, render
+from partprop.synthetic.script import TARGET, Script, script_image, script_video
+
+if TYPE_CHECKING:
+    from partprop.params import SyntheticData
+
+SPLITS = ("train", "val")
+JPEG_QUALITY = 95
+MIN_VISIBLE = 64  # pixels; what shows less of itself is not annotated
+
+# The first words of each random stream after the seed.
+VIDEOS, IMAGES = 0, 1
+
+
+def video_scripts(settings: "SyntheticData", split: str) -> Iterator[tuple[str, Script]]:
+    """Name and script of each video of a split, in order."""
+    count = {"train": settings.train_videos, "val": settings.val_videos}[split]
+    for index in range(count):
+        seed = (settings.seed, VIDEOS, SPLITS.index(split), index)
+        yield f"{split}-{index:02d}", script_video(seed, index, settings.width, settings.height, settings.frames)
+
+
+def image_scenes(settings: "SyntheticData", split: str) -> Iterator[Scene]:
+    """The scene of each still image of a split, in order."""
+    count = {"train": settings.train_images, "val": settings.val_images}[split]
+    for index in range(count):
+        yield script_image((settings.seed, IMAGES, SPLITS.index(split), index), settings.width, settings.height)
+
+
+def write_davis(folder: Path, settings: "SyntheticData", year: int) -> None:
+    """Render videos into `folder`, which holds no videos yet, in DAVIS layout.
+
+    For 2016 the masks are 0 and 255 and show one object, the target; the others are unmarked. For 2017 they are
+    palette PNGs of all two or three objects, and the target has id 1.
+    """
+    for split in SPLITS:
+        names = []
+        for name, script in video_scripts(settings, split):
+            names.append(name)
+            frames, masks = (folder / kind / "480p" / name for kind in ("JPEGImages", "Annotations"))
+            frames.mkdir(parents=True)
+            masks.mkdir(parents=True)
+            for frame in range(settings.frames):
+                image, labels = render(script.scene, frame)
+                _write_jpeg(frames / f"{frame:05d}.jpg", image)
+                if year == 2016:
+                    Image.fromarray(np.uint8(255) * (labels == TARGET)).save(masks / f"{frame:05d}.png")
+                else:
+                    write_labels(masks / f"{frame:05d}.png", labels)
+        names_file = folder / "ImageSets" / str(year) / f"{split}.txt"
+        names_file.parent.mkdir(parents=True, exist_ok=True)
+        names_file.write_text("".join(f"{name}\n" for name in names))
+
+
+def write_coco(folder: Path, settings: "SyntheticData") -> None:
+    """Render images into `folder`, which holds no images yet, in COCO layout.
+
+    Each object has the polygons of what is visible of it; the categories are the shape classes.
+    """
+    image_id = 0
+    for split in SPLITS:
+        content: dict[str, Any] = {
+            "info": {"description": f"partprop synthetic images, seed {settings.seed}"},
+            "licenses": [],
+            "images": [],
+            "annotations": [],
+            "categories": [{"id": KINDS.index(kind) + 1, "name": kind, "supercategory": "object"} for kind in KINDS],
+        }
+        images = folder / f"{split}2017"
+        images.mkdir(parents=True)
+        for scene in image_scenes(settings, split):
+            image_id += 1
+            image, labels = render(scene, 0)
+            file_name = f"{image_id:012d}.jpg"
+            _write_jpeg(images / file_name, image)
+            content["images"].append(
+                {"id": image_id, "file_name": file_name, "width": settings.width, "height": settings.height}
+            )
+            for actor in scene.actors:
+                mask = labels == actor.label
+                if mask.sum() >= MIN_VISIBLE:
+                    category = KINDS.index(actor.body.kind) + 1
+                    content["annotations"].append(_annotation(mask, image_id, 10 * image_id + actor.label, category))
+        write_json(folder / "annotations" / f"instances_{split}2017.json", content)
+
+
+def _annotation(mask: np.ndarray, image_id: int, annotation_id: int, category: int) -> dict[str, Any]:
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    left, top = int(columns[0]), int(rows[0])
+    return {
+        "id": annotation_id,
+        "image_id": image_id,
+        "category_id": category,
+        "iscrowd": 0,
+        "area": int(mask.sum()),
+        "bbox": [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top],
+        "segmentation": polygons(mask),
+    }
+
+
+def _write_jpeg(path: Path, image: np.ndarray) -> None:
+    Image.fromarray(image).save(path, quality=JPEG_QUALITY)

@@ -1,0 +1,1 @@
+"""Training of the pyramid and of the tracker."""

@@ -1,0 +1,1 @@
+"""Mask R-CNN on COCO, which pre-trains the pyramid."""

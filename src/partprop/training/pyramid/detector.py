@@ -1,0 +1,110 @@
+"""Mask R-CNN on the feature pyramid (He et al., ICCV 2017): pre-trains and verifies it on COCO, and is dropped then."""
+
+import torch
+from torch import Tensor
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss, maskrcnn_loss
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import MultiScaleRoIAlign
+
+from partprop.model.backbone.pyramid import Pyramid, init_truncated_normal
+
+LEVELS = ["0", "1", "2", "3"]
+ANCHOR_SIZES = ((16,), (32,), (64,), (128,), (256,))  # half of COCO's usual, for images of about half the usual size
+REPRESENTATION = 256  # width of the box head
+PREDICTOR_STD = 0.01  # small, so that training starts from even predictions (Girshick, ICCV 2015, section 2.3)
+
+
+class PartlyLabelledHeads(RoIHeads):
+    """torchvision's RoIHeads, where the mask loss leaves out instances whose mask is not known.
+
+    Targets have `has_mask`, boolean (instances,), beside torchvision's keys.
+    """
+
+    def forward(self, features, proposals, image_shapes, targets=None):  # type: ignore[no-untyped-def]
+        """See torchvision; only training with partly known masks differs."""
+        if not self.training:
+            return super().forward(features, proposals, image_shapes, targets)
+        proposals, matches, labels, regression = self.select_training_samples(proposals, targets)
+        logits, offsets = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        classifier, box = fastrcnn_loss(logits, offsets, labels, regression)
+        losses = {"loss_classifier": classifier, "loss_box_reg": box}
+        return [], losses | {"loss_mask": self._mask_loss(features, proposals, matches, labels, image_shapes, targets)}
+
+    def _mask_loss(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        matches: list[Tensor],
+        labels: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]],
+    ) -> Tensor:
+        kept = [
+            torch.where((label > 0) & target["has_mask"][match])[0] if len(target["boxes"]) else label.new_zeros(0)
+            for label, match, target in zip(labels, matches, targets, strict=True)
+        ]
+        boxes = [proposal[index] for proposal, index in zip(proposals, kept, strict=True)]
+        logits = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
+        if logits.shape[0] == 0:
+            return logits.sum() * 0
+        return maskrcnn_loss(
+            logits,
+            boxes,
+            [target["masks"] for target in targets],
+            [target["labels"] for target in targets],
+            [match[index] for match, index in zip(matches, kept, strict=True)],
+        )
+
+
+def build_detector(pyramid: Pyramid, classes: int, image_size: int) -> GeneralizedRCNN:
+    """Mask R-CNN for `classes` object classes (numbered from 1) on images up to `image_size` pixels a side.
+
+    Images are given in [0, 1]; the detector normalises them as `partprop.model.backbone.imagenet.normalise` does.
+    """
+    rpn, heads = _region_proposals(pyramid.out_channels), _heads(pyramid.out_channels, classes)
+    for module in (heads.box_head, heads.mask_head):
+        init_truncated_normal(module)
+    for module in (rpn.head, heads.box_predictor, heads.mask_predictor):
+        init_truncated_normal(module, PREDICTOR_STD)
+    # training images come at the size that augmentation gave them
+    transform = GeneralizedRCNNTransform(image_size, image_size, [0.5] * 3, [0.5] * 3, _skip_resize=True)
+    return GeneralizedRCNN(pyramid, rpn, heads, transform)
+
+
+def _region_proposals(channels: int) -> RegionProposalNetwork:
+    anchors = AnchorGenerator(ANCHOR_SIZES, ((0.5, 1.0, 2.0),) * len(ANCHOR_SIZES))
+    return RegionProposalNetwork(
+        anchors,
+        RPNHead(channels, anchors.num_anchors_per_location()[0]),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=256,
+        positive_fraction=0.5,
+        pre_nms_top_n={"training": 1000, "testing": 500},
+        post_nms_top_n={"training": 500, "testing": 300},
+        nms_thresh=0.7,
+    )
+
+
+def _heads(channels: int, classes: int) -> PartlyLabelledHeads:
+    return PartlyLabelledHeads(
+        MultiScaleRoIAlign(LEVELS, 7, 2),
+        TwoMLPHead(channels * 49, REPRESENTATION),
+        FastRCNNPredictor(REPRESENTATION, classes + 1),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=128,
+        positive_fraction=0.25,
+        bbox_reg_weights=None,
+        score_thresh=0.05,
+        nms_thresh=0.5,
+        detections_per_img=100,
+        mask_roi_pool=MultiScaleRoIAlign(LEVELS, 14, 2),
+        mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
+        mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
+    )

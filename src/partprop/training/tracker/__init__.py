@@ -1,0 +1,1 @@
+"""Clips, losses and errors for training the tracker."""
