@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["data_sets", "videos"]
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

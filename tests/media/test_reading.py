@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media.conftest import SIZE, picture
 from partprop.base.errors import UserError
 from partprop.media import reading
 from partprop.media.reading import open_frames
 from partprop.media.writing import film_writer
+from videos import SIZE, picture
 
 
 def numbers(frames) -> list[int]:

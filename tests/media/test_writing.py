@@ -7,10 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from media.conftest import SIZE, picture
 from partprop.base.errors import UserError
 from partprop.media.reading import open_frames
 from partprop.media.writing import Soundtrack, _resampled, film_writer
+from videos import SIZE, picture
 
 TIMES = [Fraction(time, 100) for time in (0, 4, 8, 30, 34, 80)]
 

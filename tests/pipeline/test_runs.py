@@ -40,7 +40,7 @@ def checkout(mini_params: Path) -> Path:
     folder = mini_params.parent
     (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
     shutil.copytree(
-        Path(__file__).resolve().parents[1] / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp")
+        Path(__file__).resolve().parents[2] / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp")
     )
     subprocess.run(["git", "init", "-q", "."], cwd=folder, check=True)
     return folder

@@ -1,3 +1,5 @@
+"""Small data sets and archives written on the spot, and a host that serves them."""
+
 import re
 import threading
 from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLOTS = {
     name: plot
     for each in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]

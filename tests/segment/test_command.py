@@ -15,10 +15,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
-
 from media.conftest import SIZE
 from media.conftest import write_video as write_video
+from PIL import Image
+
 from partprop.base.errors import UserError
 from partprop.base.files import replacing
 from partprop.data.labels import read_labels, write_labels

@@ -15,7 +15,7 @@ from partprop.pipeline.lineage import planned_entry
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").write_text("stages: {copy: {cmd: cp a b, deps: [a], outs: [b]}}", encoding="utf-8")
     (tmp_path / "a").write_text("1", encoding="utf-8")
-    ours = Path(__file__).resolve().parents[1] / ".dvc"
+    ours = Path(__file__).resolve().parents[2] / ".dvc"
     shutil.copytree(ours, tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
