@@ -23,7 +23,7 @@ from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
 from partprop.pretrained import LITE0, Segmenter, load_pretrained
-from partprop.process.libraries import keep_freed_memory
+from partprop.process.allocator import keep_freed_memory
 from partprop.tracking.settings import Settings
 from partprop.tracking.validation import validate
 

@@ -22,7 +22,7 @@ from partprop.data.video import Sequence, open_davis
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
-from partprop.process.libraries import keep_freed_memory
+from partprop.process.allocator import keep_freed_memory
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
 

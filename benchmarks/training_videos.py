@@ -8,7 +8,7 @@ import torch
 
 from partprop.base.errors import UserError
 from partprop.data.video import Sequence, open_davis
-from partprop.process.libraries import keep_freed_memory
+from partprop.process.allocator import keep_freed_memory
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:

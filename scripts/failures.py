@@ -19,11 +19,11 @@ import torch
 from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.data.video import VOID, Sequence, open_davis
+from partprop.media.drawing import overlay
 from partprop.metrics.davis import boundary_f, jaccard
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
-from partprop.report.stills import overlay
 from partprop.stages.train_tracking import split_sequences
 from partprop.tracking.result import Result
 from partprop.tracking.settings import Settings

@@ -21,7 +21,7 @@ def load_all(name: str) -> dict[str, Path]:
             files[module] = Path(str(sys.modules[module].__file__))
             if module == "partprop":  # it loads what somebody asks it for, and no stage does
                 continue
-            for imported in _imported(ast.parse(files[module].read_text(encoding="utf-8"))):
+            for imported in imported_modules(ast.parse(files[module].read_text(encoding="utf-8"))):
                 import_module(imported)
     return files
 
@@ -30,7 +30,7 @@ def _loaded() -> list[str]:
     return [name for name in sys.modules if name.split(".")[0] == "partprop"]
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+def imported_modules(tree: ast.AST) -> Iterator[str]:
     """The `partprop` modules that code imports anywhere but for type checking."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
@@ -41,7 +41,7 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield str(node.module)
             submodules = (f"{node.module}.{alias.name}" for alias in node.names)
             yield from (name for name in submodules if _is_module(name))
-        yield from _imported(node)
+        yield from imported_modules(node)
 
 
 def _is_module(name: str) -> bool:

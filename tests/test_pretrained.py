@@ -10,7 +10,7 @@ import torch
 
 import partprop
 from partprop.base.errors import UserError
-from partprop.model.backbone.imagenet import save_weights
+from partprop.model.backbone.weights import save_weights
 from partprop.model.building import build_network
 from partprop.pretrained import load_pretrained, save_pretrained
 from partprop.tracking.settings import Settings

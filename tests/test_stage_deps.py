@@ -17,6 +17,8 @@ from partprop.pipeline.declared import declared_keys, declared_values
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 LIGHT = ("download_coco", "download_davis", "evaluate", "report")
+IDLE = 6  # files in the folders of a training stage that it does not load
+SOURCES_A_STAGE, SOURCES = 8, 70  # lines of deps
 HEAVY_MODULES = {"torch", "torchvision", "mlflow.pytorch"}
 
 
@@ -39,11 +41,28 @@ def test_deps_are_the_modules_that_the_stage_loads(stage: str) -> None:
     declared = {Path(dep) for dep in entry(stage)["deps"] if dep.startswith("src/")}
     missing = {path for path in needed if not any(path.is_relative_to(dep) for dep in declared)}
     assert not missing, f"add to the deps of {stage}: {sorted(map(str, missing))}"
-    modules = {dep for dep in declared if dep.suffix in ("", ".py")}  # a template is read, not loaded
-    idle = {dep for dep in modules if not any(path.is_relative_to(dep) for path in needed)}
+    idle = {dep for dep in declared if not any(path.is_relative_to(dep) for path in needed)}
     assert not idle, f"remove from the deps of {stage}: {sorted(map(str, idle))}"
     if stage in LIGHT:
         assert not HEAVY_MODULES & set(loaded["eager"])
+
+
+@pytest.mark.parametrize("stage", ["pretrain_fpn", "train_tracking"])
+def test_few_files_retrain_without_being_loaded(stage: str) -> None:
+    """A helper that training does not load, but that lies in a folder it depends on, is a reason to train again."""
+    loaded = {Path(file) for file in loaded_by(f"partprop.stages.{stage}")["files"].values()}
+    declared = [ROOT / dep for dep in entry(stage)["deps"] if dep.startswith("src/")]
+    files = {file for dep in declared if dep.is_dir() for file in dep.rglob("*.py")}
+    idle = {file for file in files - loaded if file.name != "__init__.py" or not is_bare(file)}
+    assert len(idle) <= IDLE, (
+        f"move out of the folders of {stage}: {sorted(str(file.relative_to(ROOT)) for file in idle)}"
+    )
+
+
+def test_deps_are_a_short_table() -> None:
+    counts = {stage: sum(dep.startswith("src/") for dep in entry(stage)["deps"]) for stage in STAGES}
+    assert max(counts.values()) <= SOURCES_A_STAGE
+    assert sum(counts.values()) <= SOURCES
 
 
 def is_bare(path: Path) -> bool:

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from partprop.base.errors import UserError, full_disk_as_user_error
-from partprop.process.allocator import begin_with_few_holes
-from partprop.process.libraries import keep_freed_memory, leave_triton_out, wait_briefly
+from partprop.process.allocator import begin_with_few_holes, keep_freed_memory
+from partprop.process.libraries import leave_triton_out, wait_briefly
 
 app = typer.Typer(
     help="One-shot video object segmentation: track the object's parts, propagate their masks.",

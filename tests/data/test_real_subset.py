@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from partprop.data.coco import open_coco
-from partprop.data.video import open_davis
+from partprop.data.video import open_davis, open_sequences
 
 SUBSET = Path(__file__).resolve().parents[3] / "shared/data"
 pytestmark = pytest.mark.skipif(not SUBSET.is_dir(), reason="the real subset ../shared/data is not here")
@@ -23,7 +23,7 @@ def test_davis_2016() -> None:
 
 
 def test_several_objects() -> None:
-    [schoolgirls] = open_davis(SUBSET / "multi_object", None, 2017)
+    [schoolgirls] = open_sequences(SUBSET / "multi_object", ["schoolgirls"], 2017)
     assert np.unique(schoolgirls.labels(0)).tolist() == list(range(8))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from partprop.base.errors import UserError
 from partprop.demo.strokes import label_strokes
-from partprop.report.stills import OBJECTS
+from partprop.media.drawing import OBJECTS
 
 SIZE = (40, 60)
 

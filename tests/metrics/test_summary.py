@@ -12,7 +12,8 @@ import pytest
 from partprop.base.errors import UserError
 from partprop.data.video import Sequence as Video
 from partprop.data.video import write_labels
-from partprop.metrics.sequences import _interrupts_held, score_folder, score_folders, score_sequence
+from partprop.evaluation.workers import interrupts_held, score_folder, score_folders
+from partprop.metrics.sequences import score_sequence
 from partprop.metrics.summary import box_curves, over_the_video, summarise
 
 SHAPE = (40, 60)
@@ -231,7 +232,7 @@ def test_scores_over_the_course_of_videos_of_different_length(tmp_path: Path) ->
 def test_processes_that_score_leave_ctrl_c_to_their_owner() -> None:
     asking = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     said = []
-    for block in (_interrupts_held(), nullcontext()):
+    for block in (interrupts_held(), nullcontext()):
         with block:
             said.append(subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True))
     assert [done.stdout for done in said] == ["True\n", "False\n"]

@@ -7,13 +7,8 @@ import pytest
 import torch
 
 from partprop.base.errors import UserError
-from partprop.model.backbone.imagenet import (
-    build_backbone,
-    imagenet_weights,
-    initialise_backbone,
-    load_backbone,
-    save_weights,
-)
+from partprop.model.backbone.imagenet import build_backbone, imagenet_weights, initialise_backbone, load_backbone
+from partprop.model.backbone.weights import save_weights
 from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss

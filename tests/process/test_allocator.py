@@ -22,7 +22,7 @@ HOLE = """
 import numpy
 import psutil
 from partprop.process import allocator as heap
-from partprop.process.libraries import keep_freed_memory
+from partprop.process.allocator import keep_freed_memory
 
 keep_freed_memory()
 heap.EVERY = 0

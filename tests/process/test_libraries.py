@@ -15,7 +15,7 @@ SCRIPT = """
 import sys
 import numpy
 import psutil
-from partprop.process.libraries import keep_freed_memory
+from partprop.process.allocator import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

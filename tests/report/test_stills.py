@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from partprop.base.errors import UserError
+from partprop.data.tracks import PartBox
 from partprop.data.video import Sequence
-from partprop.report.stills import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay, overlays
-from partprop.tracking.result import PartBox
+from partprop.media.drawing import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay
+from partprop.report.stills import overlays
 
 COLUMNS = "frame,object,part,x1,y1,x2,y2,score"
 

@@ -15,8 +15,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.conftest import SIZE
-from media.conftest import write_video as write_video
 from PIL import Image
 
 from partprop.base.errors import UserError
@@ -27,6 +25,7 @@ from partprop.segment import command as segment
 from partprop.segment.command import Request, segment_video
 from partprop.segment.prompts import Prompt, parse_box, parse_mask
 from tiny import write_tiny_weights
+from videos import SIZE
 
 
 @pytest.fixture(scope="module")

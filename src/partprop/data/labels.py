@@ -57,6 +57,19 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
         image.save(temporary, format="PNG", compress_level=6)
 
 
+def object_ids(labels: np.ndarray) -> list[int]:
+    """The ids in a label map, uint8 (H, W), without background and void, in order."""
+    return [number for number in ids_with_void(labels) if number != VOID]
+
+
+def ids_with_void(labels: np.ndarray) -> list[int]:
+    highest = int(labels.max())
+    if highest <= 1:  # most often so, and the histogram takes ten times as long
+        return [1] * highest
+    counts = cv2.calcHist([labels], [0], None, [VOID + 1], [0, VOID + 1]).ravel()
+    return [int(number) for number in np.flatnonzero(counts) if number]
+
+
 def mask_box(mask: np.ndarray) -> np.ndarray | None:
     """The smallest box around a mask, bool or uint8 (H, W): float32 (4,), x1, y1, x2, y2; None for an empty mask."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))

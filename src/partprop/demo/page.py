@@ -12,10 +12,10 @@ import numpy as np
 from partprop.base.errors import UserError
 from partprop.data.labels import write_labels
 from partprop.demo.strokes import Meaning, label_strokes
+from partprop.media.drawing import OBJECTS
 from partprop.media.reading import open_frames
 from partprop.media.writing import film_writer
 from partprop.pretrained import Segmenter
-from partprop.report.stills import OBJECTS
 from partprop.segment.command import Request, segment_video
 from partprop.segment.prompts import Prompt
 from partprop.synthetic.scene import render

@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.labels import mask_box
-from partprop.metrics.frames import object_ids
-from partprop.report.stills import OBJECTS
+from partprop.data.labels import mask_box, object_ids
+from partprop.media.drawing import OBJECTS
 from partprop.segment.prompts import mask_in_box
 
 Meaning = Literal["the object", "a box"]

@@ -7,7 +7,8 @@ import numpy as np
 
 from partprop.data.video import Sequence
 from partprop.evaluation.folders import open_annotations, open_named_results
-from partprop.metrics.sequences import SequenceScores, score_folders
+from partprop.evaluation.workers import score_folders
+from partprop.metrics.sequences import SequenceScores
 from partprop.metrics.summary import interval_of_mean, mean_of_j_and_f
 
 FRAMES = 6  # shown where the results differ most, at most one of a sequence

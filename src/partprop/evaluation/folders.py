@@ -6,9 +6,9 @@ from pathlib import Path
 from partprop.base.errors import UserError
 from partprop.base.files import write_csv, write_json
 from partprop.data.video import Sequence, frame_order
+from partprop.evaluation.workers import Missing, score_folders
 from partprop.metrics.schema import Metrics
-from partprop.metrics.sequences import Missing
-from partprop.metrics.summary import evaluate_results
+from partprop.metrics.summary import summarise
 
 SHOWN_NAMES = 5  # of a list of sequences in an error
 
@@ -39,7 +39,7 @@ def evaluate_folders(
     """
     found = open_named_results(results, sequences, missing=missing)
     truths = open_annotations(annotations, found)
-    metrics = evaluate_results(truths, found, jobs, missing)
+    metrics = summarise(score_folders([(truth, found[truth.name]) for truth in truths], jobs, missing))
     if json_file is not None:
         write_json(json_file, metrics)
     if csv_file is not None:

@@ -5,20 +5,11 @@ overlap is *above* the threshold, so that perfect tracking has an area of 20/21,
 centre is *at most* the threshold. Boxes are x1, y1, x2, y2 along pixel edges: a pixel (x, y) is the box x, y, x+1, y+1.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
-
-from partprop.base.files import reading_csv
 
 SUCCESS_THRESHOLDS = np.arange(21) / 20  # overlap, in [0, 1]
 PRECISION_THRESHOLDS = np.arange(51)  # error of the centre, in pixels
 PRECISION_AT = 20
-SIDES = ("x1", "y1", "x2", "y2")
-
-Tracks = Mapping[tuple[str, int], np.ndarray]
-"""Box of an object in a frame, by (frame name, object id); no entry where the object is lost."""
 
 
 def overlap(box: np.ndarray | None, true_box: np.ndarray) -> float:
@@ -46,17 +37,3 @@ def success_curve(overlaps: np.ndarray) -> np.ndarray:
 def precision_curve(errors: np.ndarray) -> np.ndarray:
     """Share of frames whose centre is off by at most each of PRECISION_THRESHOLDS, (51,); errors (T,), at least one."""
     return (errors[:, None] <= PRECISION_THRESHOLDS).mean(axis=0)
-
-
-def read_tracks(path: Path) -> Tracks:
-    """The boxes of whole objects (part 0) in a tracks.csv; a lost object has none, or a row without one.
-
-    Raises:
-        UserError: the file is missing or has no columns frame, object, part, x1, y1, x2, y2 of numbers.
-    """
-    with reading_csv(path, ("frame", "object", "part", *SIDES), "run inference again") as table:
-        return {
-            (row["frame"], int(row["object"])): np.array([float(row[side]) for side in SIDES])
-            for row in table
-            if int(row["part"]) == 0 and row["x1"] != ""
-        }

@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from partprop.data.labels import VOID, mask_box
+from partprop.data.labels import VOID, ids_with_void, mask_box, object_ids
 from partprop.metrics.davis import boundary_f, boundary_radius, jaccard
 
 
@@ -28,23 +27,10 @@ def score_frame(truth: np.ndarray, predicted: np.ndarray) -> dict[int, FrameScor
     Args:
         truth, predicted: uint8 (H, W), 0 background, object ids; 255 in the truth is void and counts for neither mask.
     """
-    numbers = sorted({*object_ids(truth), *_ids(predicted)})
+    numbers = sorted({*object_ids(truth), *ids_with_void(predicted)})
     radius = boundary_radius(truth.shape)
     void = truth == VOID
     return {number: _score(truth == number, predicted == number, void, radius) for number in numbers}
-
-
-def object_ids(labels: np.ndarray) -> list[int]:
-    """The ids in a label map, uint8 (H, W), without background and void, in order."""
-    return [number for number in _ids(labels) if number != VOID]
-
-
-def _ids(labels: np.ndarray) -> list[int]:
-    highest = int(labels.max())
-    if highest <= 1:  # most often so, and the histogram takes ten times as long
-        return [1] * highest
-    counts = cv2.calcHist([labels], [0], None, [VOID + 1], [0, VOID + 1]).ravel()
-    return [int(number) for number in np.flatnonzero(counts) if number]
 
 
 def _score(truth: np.ndarray, predicted: np.ndarray, void: np.ndarray, radius: int) -> FrameScore:

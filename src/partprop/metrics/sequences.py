@@ -1,30 +1,16 @@
 """Score label maps, in memory or in folders, by the DAVIS semi-supervised protocol: which frames and objects count."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from collections.abc import Sequence as Many
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
-from pathlib import Path
-from typing import Literal
 
-import cv2
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.video import LEAST_ANNOTATED, VOID, Sequence, read_labels
-from partprop.metrics.boxes import Tracks, centre_error, overlap, read_tracks
-from partprop.metrics.frames import ABSENT, FrameScore, object_ids, score_frame
-from partprop.process.libraries import keep_freed_memory
-
-CHUNK = 16  # frames that a process scores at a time
-
-Missing = Literal["error", "empty"]
-"""What a prediction that is not there counts as: an error, or an empty mask."""
+from partprop.data.labels import object_ids
+from partprop.data.tracks import ObjectBoxes
+from partprop.data.video import LEAST_ANNOTATED, VOID, Sequence
+from partprop.metrics.boxes import centre_error, overlap
+from partprop.metrics.frames import ABSENT, FrameScore, score_frame
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class SequenceScores:
 def score_sequence(
     sequence: Sequence,
     prediction: Callable[[str], np.ndarray | None],
-    tracks: Tracks | None = None,
+    tracks: ObjectBoxes | None = None,
     origin: str = "prediction",
 ) -> SequenceScores:
     """Score the predictions for one sequence.
@@ -67,80 +53,14 @@ def score_sequence(
     Raises:
         UserError: fewer than three annotated frames, or a prediction of other size or with unknown objects.
     """
-    return _assemble(sequence, _score_frames(_counted(sequence), prediction, origin), tracks, origin)
-
-
-def score_folder(sequence: Sequence, folder: Path, missing: Missing = "error") -> SequenceScores:
-    """Score `<folder>/<frame>.png`; boxes come from `<folder>/tracks.csv` if there is one, else from the masks.
-
-    Raises:
-        UserError: as for `score_sequence`, or a file is corrupt, or missing where that is an error.
-    """
-    return score_folders([(sequence, folder)], missing=missing)[0]
-
-
-def score_folders(
-    pairs: Many[tuple[Sequence, Path]], jobs: int = 1, missing: Missing = "error"
-) -> list[SequenceScores]:
-    """Score each sequence against its folder of predictions, in order, in `jobs` processes; errors as `score_folder`.
-
-    The scores do not depend on the number of processes, and what they need of memory not on the length of the videos.
-    """
-    parts = [
-        (part, folder, missing)
-        for sequence, folder in pairs
-        for counted in [_counted(sequence)]
-        for part in _chunks(counted)
-    ]
-    workers = min(jobs, len(parts))
-    if workers == 1:
-        return _gather(pairs, map(_score_part, *zip(*parts, strict=True)))
-    # Spawned, not forked: the caller may run threads (MLflow's system metrics), whose locks a fork would copy.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
-        with _interrupts_held():  # a pool starts its workers when it is given work
-            scored = pool.map(_score_part, *zip(*parts, strict=True))
-        return _gather(pairs, scored)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C comes after the block; processes that are begun in it do not get it: it is for their owner to end them."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    return assemble(sequence, score_frames(counted_frames(sequence), prediction, origin), tracks, origin)
 
 
 Scored = dict[str, dict[int, FrameScore]]
 """By frame and object."""
 
 
-def _gather(pairs: Many[tuple[Sequence, Path]], parts: Iterator[Scored]) -> list[SequenceScores]:
-    scores = []
-    for sequence, folder in pairs:
-        frames: Scored = {}
-        expected = len(_counted(sequence))
-        while len(frames) < expected:
-            frames |= next(parts)
-        file = folder / "tracks.csv"
-        scores.append(_assemble(sequence, frames, read_tracks(file) if file.exists() else None, str(folder)))
-    return scores
-
-
-def _score_part(part: Sequence, folder: Path, missing: Missing) -> Scored:
-    def prediction(frame: str) -> np.ndarray | None:
-        file = folder / f"{frame}.png"
-        if file.exists():
-            return read_labels(file)
-        if missing == "empty":
-            return None
-        raise UserError(f"{file}: no such prediction; every annotated frame but the first and the last needs one")
-
-    return _score_frames(part, prediction, str(folder))
-
-
-def _score_frames(part: Sequence, prediction: Callable[[str], np.ndarray | None], origin: str) -> Scored:
+def score_frames(part: Sequence, prediction: Callable[[str], np.ndarray | None], origin: str) -> Scored:
     """Scores of each frame of a part of a sequence, all of which are annotated."""
     scored = {}
     for index, frame in enumerate(part.frame_names):
@@ -158,7 +78,7 @@ def _score_frames(part: Sequence, prediction: Callable[[str], np.ndarray | None]
     return scored
 
 
-def _assemble(sequence: Sequence, scored: Scored, tracks: Tracks | None, origin: str) -> SequenceScores:
+def assemble(sequence: Sequence, scored: Scored, tracks: ObjectBoxes | None, origin: str) -> SequenceScores:
     frames = tuple(scored)
     since = _first_columns(sequence, scored)
     _require_known(sequence, scored, list(since), origin)
@@ -202,18 +122,12 @@ def _require_known(sequence: Sequence, scored: Scored, objects: list[int], origi
             )
 
 
-def _counted(sequence: Sequence) -> Sequence:
+def counted_frames(sequence: Sequence) -> Sequence:
     """The frames that count: all annotated ones but the first and the last."""
     annotated = _annotated(sequence)
     if len(annotated) < LEAST_ANNOTATED:
         raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
     return sequence.part(annotated[1:-1])
-
-
-def _chunks(sequence: Sequence) -> list[Sequence]:
-    """Parts of CHUNK frames at most."""
-    starts = range(0, len(sequence), CHUNK)
-    return [sequence.part(range(start, min(start + CHUNK, len(sequence)))) for start in starts]
 
 
 def _annotated(sequence: Sequence) -> list[int]:
@@ -224,17 +138,3 @@ def _labels(sequence: Sequence, index: int) -> np.ndarray:
     labels = sequence.labels(index)
     assert labels is not None  # only annotated frames are asked for
     return labels
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    keep_freed_memory()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Workers of a pool whose owner was killed would wait for work forever."""
-    owner = parent_process()
-    assert owner is not None
-    owner.join()
-    os._exit(1)

@@ -1,24 +1,15 @@
 """Summarise the scores of sequences as metrics.json does."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence as Video
 from partprop.metrics.bootstrap import bootstrap_interval
 from partprop.metrics.boxes import PRECISION_AT, precision_curve, success_curve
 from partprop.metrics.davis import statistics
 from partprop.metrics.schema import IntervalBlock, Metrics, ObjectBlock, SequenceBlock, StatisticsBlock
-from partprop.metrics.sequences import Missing, SequenceScores, score_folders
-
-
-def evaluate_results(
-    sequences: Iterable[Video], folders: Mapping[str, Path], jobs: int = 1, missing: Missing = "error"
-) -> Metrics:
-    """Score and summarise the predictions for `sequences`, given the folder of each by the sequence's name."""
-    return summarise(score_folders([(sequence, folders[sequence.name]) for sequence in sequences], jobs, missing))
+from partprop.metrics.sequences import SequenceScores
 
 
 def summarise(scores: Sequence[SequenceScores]) -> Metrics:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 
-from partprop.model.backbone.imagenet import BackboneName, build_backbone, load_weights
+from partprop.model.backbone.imagenet import BackboneName, build_backbone
 from partprop.model.backbone.pyramid import Pyramid
+from partprop.model.backbone.weights import load_weights
 from partprop.model.network import Network
 
 

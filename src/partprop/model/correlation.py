@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partprop.model.backbone.layout import laid_out
+from partprop.model.backbone.devices import laid_out
 from partprop.model.backbone.pyramid import init_truncated_normal
 from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.readout import READOUT_EXTRA, Memory, object_cells, read

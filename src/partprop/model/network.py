@@ -1,6 +1,6 @@
 """The whole network: encode a frame once, track its parts, correlate its pixels, propagate the parts' masks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,6 @@ from partprop.model.part_tracker import PartTracker
 from partprop.model.propagation import MaskDecoder, PartInputs, join_parts
 from partprop.model.readout import Memory
 from partprop.model.windows import Window, cut, grown, scaled, within
-from partprop.training.tracker.mask_errors import Lesson
 
 CONTEXT = 1.5  # side of the window in which a part's mask is decoded, over that of its box
 STRICTNESS = 0.1  # cosine by which the memory must be the more similar for the decoder, beyond what the prior asks
@@ -249,7 +248,7 @@ class Network(nn.Module):
         boxes: Tensor,
         last_boxes: Tensor,
         remembered: Tensor,
-        lesson: Lesson | None = None,
+        disturb: Callable[[Tensor, int], Tensor] | None = None,
     ) -> list[FrameOutput]:
         """Propagate a reference mask through the frames after it, each from the mask predicted before.
 
@@ -260,7 +259,8 @@ class Network(nn.Module):
                 the previous mask had in the previous frame's.
             last_boxes: (B, T, P, 4) around which the part tracker searches; frame 0's are not used.
             remembered: (B, T) 0 where the previous mask is blanked, as for an object that had been lost, else 1.
-            lesson: what is done to the previous masks before that, while training.
+            disturb: maps the previous mask (B, 1, H/2, W/2) and the number of the frame that starts from it to the mask
+                that it starts from; for training.
 
         Returns:
             One output for each of the frames 1 … T - 1.
@@ -274,8 +274,8 @@ class Network(nn.Module):
         templates = self.tracker.embed(reference.tracking_levels, boxes[:, 0])
         previous, previous_mask, outputs = reference, F.avg_pool2d(mask, MASK_STRIDE), []
         for time, current in enumerate(later, start=1):
-            if lesson is not None:
-                previous_mask = lesson.prepare(previous_mask, time)
+            if disturb is not None:
+                previous_mask = disturb(previous_mask, time)
             previous_mask = previous_mask * remembered[:, time, None, None, None]
             scores = self.tracker(current.tracking_levels, templates, last_boxes[:, time])
             grid = (current.keys.shape[2], current.keys.shape[3])

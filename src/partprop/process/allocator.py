@@ -3,12 +3,16 @@
 import ctypes
 import os
 import platform
+import resource
 import sys
 from time import monotonic
 
 import psutil
 
 _JOIN_AT_ONCE = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"  # no lists of small freed pieces
+# Of glibc's malloc.h. Freed memory is kept, whatever its size, and the heap grows by a quarter of a GiB at a time.
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_NEVER, _GROWTH = 2**31 - 1, 2**28
 MORE, EVERY = 128 * 2**20, 0.5  # bytes, seconds
 
 
@@ -23,6 +27,21 @@ def begin_with_few_holes() -> None:
     if platform.libc_ver()[0] == "glibc" and sys.executable and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _JOIN_AT_ONCE
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of freed arrays for the next ones.
+
+    By default glibc hands that of large ones back after each operation, and the kernel clears its pages for the next
+    one: a tenth of the time of training, a quarter of that of the online loop, a third of that of reading masks.
+    Without glibc nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _GROWTH)):
+            mallopt(option, value)
 
 
 class Trimmer:
@@ -48,3 +67,9 @@ class Trimmer:
         """To be called after the last frame, too: libraries take some 100 MiB for themselves when Python ends."""
         if self._trim is not None:
             self._trim(0)
+
+
+def peak_memory_mb() -> float:
+    """Of this process so far; the kernel counts in KiB on Linux and in bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,31 +1,11 @@
 """What the libraries of this process do: which are loaded, how they keep memory, and how their threads wait."""
 
-import ctypes
 import os
-import resource
 import sys
 
-# Of glibc's malloc.h. Freed memory is kept, whatever its size, and the heap grows by a quarter of a GiB at a time.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-_NEVER, _GROWTH = 2**31 - 1, 2**28
 # How many compiled operations oneDNN, and PyTorch's layer over it, keep: by default 1024 each.
 _CAPACITIES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 _KEPT = "192"  # a frame of one object runs 126, of five up to 157: fewer would be compiled again for each frame
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep the memory of freed arrays for the next ones.
-
-    By default glibc hands that of large ones back after each operation, and the kernel clears its pages for the next
-    one: a tenth of the time of training, a quarter of that of the online loop, a third of that of reading masks.
-    Without glibc nothing is done.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _GROWTH)):
-            mallopt(option, value)
 
 
 def keep_few_operations() -> None:
@@ -55,9 +35,3 @@ def wait_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:  # which the number of rounds would override
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # some tenths of a millisecond
-
-
-def peak_memory_mb() -> float:
-    """Of this process so far; the kernel counts in KiB on Linux and in bytes on macOS."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -11,8 +11,8 @@ from partprop.base.files import replacing, write_json
 from partprop.data.images import read_rgb
 from partprop.data.video import FRAME_SUFFIXES, read_labels
 from partprop.evaluation.comparison import Comparison, Difference
+from partprop.media.drawing import overlay
 from partprop.report.figures import LIGHT
-from partprop.report.stills import overlay
 
 GREY = 128  # of a frame whose image is not there
 

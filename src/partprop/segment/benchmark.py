@@ -11,7 +11,7 @@ import torch
 
 from partprop.model.network import Network
 from partprop.pretrained import Segmenter
-from partprop.process.libraries import peak_memory_mb
+from partprop.process.allocator import peak_memory_mb
 
 SIZE = (480, 854)  # height and width: that of DAVIS
 FRAMES = 44

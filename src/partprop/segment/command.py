@@ -1,6 +1,5 @@
 """`partprop segment`: masks, tracks and an overlay of any video, frame by frame."""
 
-import csv
 import os
 import signal
 import threading
@@ -15,18 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from partprop.base.disk import disk_errors
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
-from partprop.data.labels import write_labels
+from partprop.data.labels import object_ids, write_labels
+from partprop.data.tracks import tracks_writer
+from partprop.media.drawing import overlay
 from partprop.media.reading import Frame, Frames, open_frames
 from partprop.media.writing import Soundtrack, film_writer
-from partprop.metrics.frames import object_ids
 from partprop.pretrained import LITE0, Segmenter
 from partprop.process.allocator import Trimmer
-from partprop.report.stills import overlay
 from partprop.segment.events import Events
 from partprop.segment.prompts import Prompt, draw_prompts, highest_id, require_prompts
-from partprop.tracking.result import TRACK_COLUMNS, Result
-from partprop.tracking.videos import track_rows
+from partprop.tracking.result import Result
 
 Watch = Callable[[int, int | None], None]
 Write = Callable[[Frame, Result], None]
@@ -260,24 +257,19 @@ def _apart(path: Path, writer: AbstractContextManager[Write], unclosed: list[Use
         )
 
 
-def _mask_writer(output: Path) -> Write:
-    return lambda frame, result: write_labels(output / f"{frame.name}.png", result.labels)
-
-
 @contextmanager
 def _track_writer(path: Path) -> Iterator[Write]:
-    """The boxes of what is seen, a row each; lost objects have a row without a box."""
-    # the frames' names are those of images, which may be in no encoding
-    with replacing(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(TRACK_COLUMNS)
+    with tracks_writer(path) as add:
 
         def write(frame: Frame, result: Result) -> None:
             lost = [number for number, confidence in result.confidence.items() if confidence == 0]
-            writer.writerows(track_rows(frame.name, result))
-            writer.writerows((frame.name, number, 0, "", "", "", "", 0.0) for number in lost)
+            add(frame.name, result.boxes, lost)
 
         yield write
+
+
+def _mask_writer(output: Path) -> Write:
+    return lambda frame, result: write_labels(output / f"{frame.name}.png", result.labels)
 
 
 @contextmanager

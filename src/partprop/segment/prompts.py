@@ -11,8 +11,7 @@ import numpy as np
 
 from partprop.base.errors import UserError
 from partprop.data.images import opened_image
-from partprop.data.labels import VOID, read_labels
-from partprop.metrics.frames import object_ids
+from partprop.data.labels import VOID, object_ids, read_labels
 
 GRABCUT_SIDE = 320  # pixels of the longer side of what GrabCut looks at; its time grows with the area
 GRABCUT_ROUNDS = 5

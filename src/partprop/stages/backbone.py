@@ -6,7 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from partprop.base import paths
-from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone, save_weights
+from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone
+from partprop.model.backbone.weights import save_weights
 
 if TYPE_CHECKING:
     from partprop.params import Params

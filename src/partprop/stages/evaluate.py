@@ -14,9 +14,10 @@ from partprop.base.files import write_csv, write_json
 from partprop.data.video import open_davis
 from partprop.evaluation.folders import find_results, object_rows, require_exactly
 from partprop.evaluation.vot.protocol import accuracy, read_supervised, robustness
+from partprop.evaluation.workers import score_folders
 from partprop.metrics.boxes import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS
 from partprop.metrics.schema import BoxesBlock, Metrics
-from partprop.metrics.sequences import SequenceScores, score_folders
+from partprop.metrics.sequences import SequenceScores
 from partprop.metrics.summary import POSITIONS, box_curves, over_the_video, summarise
 
 if TYPE_CHECKING:

@@ -10,24 +10,21 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import pandas as pd
 import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import replacing_folder, write_json
+from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
 from partprop.data.video import Sequence, open_davis, write_labels
 from partprop.evaluation.vot.protocol import write_supervised
 from partprop.evaluation.vot.runs import supervise_sequence
-from partprop.metrics.boxes import Tracks
-from partprop.model.backbone.devices import choose_device
-from partprop.model.backbone.layout import place
+from partprop.model.backbone.devices import choose_device, place
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
-from partprop.process.libraries import peak_memory_mb
-from partprop.tracking.result import TRACK_COLUMNS
+from partprop.process.allocator import peak_memory_mb
 from partprop.tracking.settings import Settings
-from partprop.tracking.videos import TrackRow, object_boxes, segment_sequence, track_rows
+from partprop.tracking.videos import segment_sequence
 
 if TYPE_CHECKING:
     from partprop.params import Params
@@ -75,13 +72,12 @@ def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequenc
     return sequences[shard::shards]
 
 
-def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> Tracks:
+def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> ObjectBoxes:
     """Write a sequence's masks and tracks; gives the boxes of the whole objects."""
-    rows: list[TrackRow] = []
     boxes: dict[tuple[str, int], np.ndarray] = {}
-    for frame, result in segment_sequence(network, settings, sequence):
-        write_labels(folder / f"{frame}.png", result.labels)
-        boxes |= object_boxes(frame, result)
-        rows += track_rows(frame, result)
-    pd.DataFrame(rows, columns=list(TRACK_COLUMNS)).to_csv(folder / "tracks.csv", index=False)
+    with tracks_writer(folder / "tracks.csv") as write:
+        for frame, result in segment_sequence(network, settings, sequence):
+            write_labels(folder / f"{frame}.png", result.labels)
+            boxes |= object_boxes(frame, result.boxes)
+            write(frame, result.boxes, ())
     return boxes

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from partprop.base import paths
 from partprop.base.files import write_json
 from partprop.data.coco import CocoImages, open_coco
-from partprop.model.backbone.imagenet import load_backbone, save_weights
-from partprop.model.backbone.layout import layout
+from partprop.model.backbone.devices import layout
+from partprop.model.backbone.imagenet import load_backbone
 from partprop.model.backbone.pyramid import Pyramid
+from partprop.model.backbone.weights import save_weights
 from partprop.training.common.checkpoint import Checkpoint, checkpoint_folder
 from partprop.training.common.history import History
 from partprop.training.common.optimisation import GRADIENT_NORM, build_optimizer, schedule, set_learning_rate

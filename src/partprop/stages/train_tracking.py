@@ -19,8 +19,8 @@ from partprop.base.errors import UserError
 from partprop.base.files import write_json
 from partprop.data.coco import open_coco
 from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
-from partprop.model.backbone.imagenet import load_weights, save_weights
-from partprop.model.backbone.layout import layout
+from partprop.model.backbone.devices import layout
+from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.tracking.settings import Settings
@@ -193,7 +193,9 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Mean over the frames after the reference of each loss."""
     masks = batch["masks"]
     lesson = Lesson(masks, batch["told"], MaskErrors(batch["drift"], batch["spread"], batch["paint"]))
-    outputs = network(batch["images"], masks[:, 0], batch["windows"], batch["last"], batch["remembered"], lesson)
+    outputs = network(
+        batch["images"], masks[:, 0], batch["windows"], batch["last"], batch["remembered"], lesson.prepare
+    )
     by_frame = [
         frame_losses(
             output,

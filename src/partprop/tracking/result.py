@@ -6,23 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.metrics.frames import object_ids
-
-TRACK_COLUMNS = ("frame", "object", "part", "x1", "y1", "x2", "y2", "score")
-"""Of tracks.csv."""
-
-
-@dataclass(frozen=True)
-class PartBox:
-    """A part in a frame: box xyxy in pixels of the input; part 0 is the whole object.
-
-    score in [0, 1] is the confidence in the object, and for its parts presence times similarity to the template.
-    """
-
-    object_id: int
-    part: int
-    box: tuple[float, float, float, float]
-    score: float
+from partprop.data.labels import object_ids
+from partprop.data.tracks import PartBox
 
 
 @dataclass(frozen=True)

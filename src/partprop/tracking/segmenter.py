@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from partprop.base.errors import UserError
-from partprop.metrics.frames import object_ids
+from partprop.data.labels import object_ids
+from partprop.data.tracks import PartBox
 from partprop.model.backbone.imagenet import normalise
 from partprop.model.features import COARSEST, Features
 from partprop.model.network import Network
@@ -19,7 +20,7 @@ from partprop.model.propagation import soft_aggregate
 from partprop.model.windows import cut, scaled
 from partprop.tracking.one_object import Follower, Track
 from partprop.tracking.places import encoded_cells, with_room
-from partprop.tracking.result import PartBox, Result, require_arrays, with_given
+from partprop.tracking.result import Result, require_arrays, with_given
 from partprop.tracking.settings import Settings
 from partprop.tracking.side_by_side import SideBySide
 

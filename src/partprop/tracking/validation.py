@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from partprop.data.tracks import object_boxes
 from partprop.data.video import Sequence
 from partprop.metrics.schema import Metrics
 from partprop.metrics.sequences import SequenceScores, score_sequence
 from partprop.metrics.summary import summarise
 from partprop.model.network import Network
 from partprop.tracking.settings import Settings
-from partprop.tracking.videos import object_boxes, segment_sequence
+from partprop.tracking.videos import segment_sequence
 
 
 class Validation(NamedTuple):
@@ -48,6 +49,6 @@ def _score(network: Network, settings: Settings, sequence: Sequence) -> tuple[Se
     started = time.perf_counter()
     for frame, result in segment_sequence(network, settings, sequence):
         masks[frame] = result.labels
-        boxes |= object_boxes(frame, result)
+        boxes |= object_boxes(frame, result.boxes)
     seconds = time.perf_counter() - started
     return score_sequence(sequence, masks.__getitem__, boxes), seconds

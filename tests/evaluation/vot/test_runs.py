@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partprop.data.tracks import PartBox
 from partprop.data.video import Sequence, write_labels
 from partprop.evaluation.vot import runs as supervised
-from partprop.tracking.result import PartBox
 
 FRAMES = 30
 

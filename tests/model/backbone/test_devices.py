@@ -12,12 +12,12 @@ import torchgen
 import yaml
 from torch import nn
 
+import partprop.pretrained as pretrained
 from imitation import IMITABLE, imitable, imitated_cuda
 from partprop.base.errors import UserError
 from partprop.model.backbone import devices as device
-from partprop.model.backbone import layout
-from partprop.model.backbone.devices import choose_device, compute_in_half, half_precision
-from partprop.pretrained import Segmenter
+from partprop.model.backbone.devices import choose_device
+from partprop.pretrained import Segmenter, compute_in_half, half_precision
 from partprop.segment.benchmark import render
 from partprop.tracking.result import Result
 from tiny import write_tiny_weights
@@ -51,7 +51,7 @@ class Both(nn.Module):
 
 
 def test_what_is_computed_in_half_comes_out_single(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "half_precision", lambda _: torch.bfloat16)
+    monkeypatch.setattr(pretrained, "half_precision", lambda _: torch.bfloat16)
     module, image = Both(), torch.rand(1, 3, 5, 5)
     exact = module(image)[0]["one"]
     compute_in_half([(module, "forward")], torch.device("cpu"))
@@ -67,7 +67,7 @@ def test_half_precision_changes_little(half: torch.dtype, monkeypatch: pytest.Mo
     path = write_tiny_weights(tmp_path / "tiny.safetensors")
     found = []
     for dtype in (None, half):
-        monkeypatch.setattr(device, "half_precision", lambda _, dtype=dtype: dtype)
+        monkeypatch.setattr(pretrained, "half_precision", lambda _, dtype=dtype: dtype)
         segmenter = Segmenter(path, "cpu")
         segmenter.start(*render(0, 1))
         found.append([segmenter.step(render(number, 1)[0]).probabilities[1] for number in (1, 2)])
@@ -98,7 +98,7 @@ def accelerator() -> Iterator[str]:
 def test_an_accelerator_finds_what_the_processor_does(
     half: torch.dtype | None, tolerance: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(device, "half_precision", lambda _: half)
+    monkeypatch.setattr(pretrained, "half_precision", lambda _: half)
     path = write_tiny_weights(tmp_path / "tiny.safetensors")
     here = follow(path, "cpu")
     with accelerator() as name:
@@ -162,13 +162,13 @@ def test_channels_are_first_and_weights_without_gaps_where_devices_need_it(
         return conv2d(maps, weight, *arguments, **options)
 
     grid_sample, conv2d = torch.nn.functional.grid_sample, torch.nn.functional.conv2d
-    monkeypatch.setattr(device, "half_precision", lambda _: None)
+    monkeypatch.setattr(pretrained, "half_precision", lambda _: None)
     monkeypatch.setattr(torch.nn.functional, "grid_sample", sample)
     monkeypatch.setattr(torch.nn.functional, "conv2d", convolve)
     as_usual = follow(path, "cpu")
     assert not all(contiguous)
     contiguous.clear()
-    monkeypatch.setattr(layout, "CHANNELS_FIRST", ("cpu",))
+    monkeypatch.setattr(device, "CHANNELS_FIRST", ("cpu",))
     first = follow(path, "cpu")
     assert contiguous
     assert all(contiguous)

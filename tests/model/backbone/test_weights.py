@@ -13,7 +13,7 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 import torch
-from partprop.model.backbone.imagenet import save_weights
+from partprop.model.backbone.weights import save_weights
 from partprop.training.common.checkpoint import Checkpoint
 
 layer, folder = torch.nn.Linear(100, 100), Path(sys.argv[1])

@@ -5,14 +5,13 @@ from functools import partial
 
 import numpy as np
 
-from partprop.data.labels import mask_box
+from partprop.data.labels import mask_box, object_ids
+from partprop.data.tracks import object_boxes
 from partprop.data.video import Sequence
 from partprop.evaluation.vot.protocol import Box, Supervised, supervise
-from partprop.metrics.frames import object_ids
 from partprop.model.network import Network
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
-from partprop.tracking.videos import object_boxes
 
 
 def supervise_sequence(
@@ -54,4 +53,4 @@ def _follow(segmenter: Segmenter, sequence: Sequence, start: int, number: int) -
     segmenter.start(sequence.image(start), np.where(labels == number, labels, 0))
     for index in range(start + 1, len(sequence)):
         frame = sequence.frame_names[index]
-        yield object_boxes(frame, segmenter.step(sequence.image(index))).get((frame, number))
+        yield object_boxes(frame, segmenter.step(sequence.image(index)).boxes).get((frame, number))

@@ -1,12 +1,13 @@
-"""Where the network computes, and how exactly."""
-
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+"""Where a network computes, and how its weights and maps lie in memory there."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from partprop.base.errors import UserError
+
+CHANNELS_FIRST = ("mps",)
+"""Devices on which some versions of PyTorch, without a word, sample maps with channels last at wrong places, and
+convolve wrongly with weights that are not contiguous: https://github.com/pytorch/pytorch/issues/174339 and 192212."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -26,36 +27,16 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def half_precision(device: torch.device) -> torch.dtype | None:
-    """The format of 16 bits in which a device multiplies fastest; None for a processor that has none."""
-    if device.type != "cpu":
-        return torch.float16
-    # torch has no public name for it; elsewhere bfloat16 is imitated, which is slow
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else None
+def layout(device: torch.device) -> torch.memory_format:
+    """The layout for a device."""
+    return torch.contiguous_format if device.type in CHANNELS_FIRST else torch.channels_last
 
 
-def compute_in_half(methods: Iterable[tuple[nn.Module, str]], device: torch.device) -> None:
-    """Let methods of modules compute in half precision, where torch deems that safe and the device is faster with it.
-
-    What they give is in single precision, as before.
-    """
-    dtype = half_precision(device)
-    if dtype is not None:
-        for module, name in methods:
-            setattr(module, name, _reduced(getattr(module, name), device.type, dtype))
+def laid_out(maps: Tensor) -> Tensor:
+    """Maps or weights (·, ·, h, w), contiguous in the layout for their device."""
+    return maps.contiguous(memory_format=layout(maps.device))
 
 
-def _reduced(method: Callable[..., Any], device: str, dtype: torch.dtype) -> Callable[..., Any]:
-    def reduced(*arguments: Any) -> Any:
-        with torch.autocast(device, dtype):
-            return _single(method(*arguments))
-
-    return reduced
-
-
-def _single(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.float()
-    if isinstance(value, Mapping):
-        return {key: _single(each) for key, each in value.items()}
-    return type(value)(_single(each) for each in value)
+def place(module: nn.Module, device: torch.device) -> None:
+    """Move a network to a device, in its layout."""
+    module.to(device).to(memory_format=layout(device))

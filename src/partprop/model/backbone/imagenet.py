@@ -9,15 +9,14 @@ import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from timm.layers import BatchNormAct2d, Conv2dSame, freeze_batch_norm_2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
 from partprop.base.paths import in_main_checkout
+from partprop.model.backbone.weights import load_weights
 
 BackboneName = Literal["lite0", "resnet50v2"]
 _TIMM_NAMES = {"lite0": "tf_efficientnet_lite0", "resnet50v2": "resnetv2_50"}
@@ -81,13 +80,6 @@ def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Modu
     return _made_fast(network)
 
 
-def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's weights as safetensors."""
-    content = save({key: value.cpu().contiguous() for key, value in module.state_dict().items()})
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)  # `save_file` to a full disk is not an OSError
-
-
 def load_backbone(path: Path, name: BackboneName) -> nn.Module:
     """Read a backbone's weights as `save_weights` wrote them.
 
@@ -97,22 +89,6 @@ def load_backbone(path: Path, name: BackboneName) -> nn.Module:
     backbone = build_backbone(name)
     load_weights(backbone, path)
     return backbone
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a safetensors file into a module whose keys it must match.
-
-    Raises:
-        UserError: the file is missing, damaged or of another network.
-    """
-    try:
-        module.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such weights file; run the stage that writes it") from None
-    except (SafetensorError, OSError):
-        raise UserError(f"{path}: not a readable safetensors file; delete it and run its stage again") from None
-    except RuntimeError:
-        raise UserError(f"{path}: weights of another network; the model section of params.yaml differs") from None
 
 
 def _made_fast(network: nn.Module) -> nn.Module:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from partprop.model.backbone.layout import laid_out
+from partprop.model.backbone.devices import laid_out
 
 
 class Pyramid(nn.Module):

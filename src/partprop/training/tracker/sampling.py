@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.labels import VOID, mask_box
+from partprop.data.labels import mask_box, object_ids
 from partprop.data.video import Sequence
 from partprop.training.common import augment
 from partprop.training.tracker.clips import FRAMES, Clip, PartBoxes, finish, move_with, random_parts
@@ -70,8 +70,8 @@ class VideoClips:
         video = self.videos[int(rng.integers(len(self.videos)))]
         indices, far = self._pick_frames(rng, video, progress)
         labels = [_labels(video, index) for index in indices]
-        ids = np.setdiff1d(np.unique(labels[0]), (0, VOID))
-        if len(ids) == 0:  # the object is hidden in the would-be reference
+        ids = object_ids(labels[0])
+        if not ids:  # the object is hidden in the would-be reference
             return None
         object_id = rng.choice(ids)
         masks = [(frame == object_id).astype(np.uint8) for frame in labels]
