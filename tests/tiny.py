@@ -1,4 +1,4 @@
-"""A network that is built and run in no time, untrained; and keys for tests of what matches them."""
+"""Small untrained networks and modules for tests, and random unit keys."""
 
 from pathlib import Path
 
@@ -7,6 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from partprop.model.building import build_network
+from partprop.model.correlation import (
+    LearnedKeyCorrelation,
+    PixelCorrelation,
+    key_projections,
+    value_encoder,
+)
+from partprop.model.correlation_filter import CorrelationFilter
+from partprop.model.features import Features
 from partprop.pretrained import save_pretrained
 from partprop.tracking.settings import Settings
 
@@ -14,7 +22,7 @@ MODEL = {"backbone": "lite0", "fpn_channels": 16, "key_channels": 16, "value_cha
 
 
 def write_tiny_weights(path: Path) -> Path:
-    """Its weights, as they are shipped."""
+    """Write the weights of a tiny network in the format of the shipped weights."""
     torch.manual_seed(0)
     save_pretrained(build_network(**MODEL), MODEL, Settings(96, 2, 0.0, 0), path)
     return path
@@ -23,3 +31,20 @@ def write_tiny_weights(path: Path) -> Path:
 def unit(*shape: int, seed: int = 0) -> Tensor:
     """Random unit vectors along dimension 1."""
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def fixed_keys(base: list[int], channels: int, keys: int, values: int, **radii: int) -> PixelCorrelation:
+    """Pixel correlation with fixed keys."""
+    return PixelCorrelation(key_projections(base, keys), value_encoder(channels, values), CorrelationFilter(), **radii)
+
+
+def learned_keys(base: list[int], channels: int, keys: int, values: int) -> LearnedKeyCorrelation:
+    """Pixel correlation with learned keys."""
+    projection, learnt = key_projections(base, keys), torch.nn.Conv2d(channels, keys, 1)
+    return LearnedKeyCorrelation(projection, learnt, value_encoder(channels, values), CorrelationFilter())
+
+
+def frame_with(keys: Tensor, p3_projection: Tensor) -> Features:
+    """Features of a frame of which only keys and projected P3 are used."""
+    unused = keys[:, :0]
+    return Features(unused, unused, unused, unused, unused, unused, unused, p3_projection, keys, unused)

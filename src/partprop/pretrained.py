@@ -104,9 +104,9 @@ def _costly(network: Network) -> list[tuple[nn.Module, str]]:
     correlation = network.correlation
     return [
         (network.pyramid, "levels"),
-        (network.decoder, "prepare_frame"),
-        (correlation, "look"),
-        (correlation, "forward"),
+        (network.decoder, "reduce_frame"),
+        (correlation, "project_p3"),
+        (correlation, "read"),
         (correlation, "read_fine"),
         (network.decoder, "forward"),
     ]
@@ -144,4 +144,5 @@ def _single(value: Any) -> Any:
         return value.float()
     if isinstance(value, Mapping):
         return {key: _single(each) for key, each in value.items()}
-    return type(value)(_single(each) for each in value)
+    converted = [_single(each) for each in value]
+    return type(value)._make(converted) if hasattr(value, "_make") else type(value)(converted)

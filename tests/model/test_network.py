@@ -1,4 +1,4 @@
-"""The whole network: shapes, gradients, saving, and propagation through frames that do not change."""
+"""The whole network: shapes, gradients, the frame step, and propagation through a still scene."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +10,10 @@ from partprop.base.errors import UserError
 from partprop.model.backbone.imagenet import build_backbone, imagenet_weights, initialise_backbone, load_backbone
 from partprop.model.backbone.weights import save_weights
 from partprop.model.building import build_network
-from partprop.model.network import Network
+from partprop.model.correlation import Past
+from partprop.model.evidence import Correlated
+from partprop.model.network import Network, PlacedParts
+from partprop.model.windows import Window, whole_window
 from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss
 
 SIZE, PARTS = 96, 2
@@ -53,7 +56,7 @@ def test_shapes(network: Network):
 
 
 @pytest.mark.parametrize("learnt_keys", [True, False])
-def test_every_parameter_learns_but_fixed_keys(learnt_keys: bool):
+def test_every_parameter_learns_except_fixed_keys(learnt_keys: bool):
     network = build_network("lite0", 16, 16, 8, 16, learnt_keys=learnt_keys)
     losses_of(network).backward()
     gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
@@ -87,78 +90,75 @@ def test_blanked_memory_changes_the_prediction(network: Network):
     assert not torch.allclose(known, blank)
 
 
-def propagate(network: Network, given: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """The prior for the second frame of the video, whose reference has the mask `given`, and its frame 0 `before`."""
+def correlate(
+    network: Network, given: torch.Tensor, before: torch.Tensor, window: Window | None = None, radius: int | None = None
+) -> Correlated:
+    """Correlate the video's second frame, with the mask `given` for the memory and `before` for the previous frame."""
     images, _, _ = video()
-    first, second = network.encode(images[0, :2]).split(1)
-    window = (slice(2, 10), slice(1, 9))
     with torch.no_grad():
-        evidence, prior, trust = network.correlate(
-            second, network.memorise(first, given), network.fit_filter(first, given), first, before, window
-        )
-        assert evidence.shape == (1, network.correlation.read_channels + 1, 8, 8)
-        assert trust.shape == (1, 1, 8, 8)
-        assert network.support(evidence, torch.ones(1, 1, 8, 8)).shape == (1,)
-    return prior
+        first, second = network.encode(images[0, :2]).split(1)
+        past = Past(network.memorise(first, given), network.fit_filter(first, given), first, before)
+        return network.correlate(second, past, window or whole_window(second.grid), radius)
 
 
-def test_no_more_of_the_previous_mask_is_known_than_the_read_out_reaches(network: Network):
-    images, mask, _ = video()
-    first, second = network.encode(images[0, :2]).split(1)
+def test_a_window_is_correlated_at_its_size(network: Network):
+    _, mask, _ = video()
+    correlated = correlate(network, mask, mask, (slice(2, 10), slice(1, 9)))
+    assert correlated.evidence.masks.shape == (1, 3, 8, 8)
+    assert correlated.trust.shape == (1, 1, 8, 8)
+    assert correlated.prior.shape == (1, 1, 16, 16)
+    assert network.correlation.support(correlated.evidence, torch.ones(1, 1, 8, 8)).shape == (1,)
+
+
+def test_the_local_read_out_uses_the_previous_mask_within_its_radius(network: Network):
+    _, mask, _ = video()
     window, radius = (slice(4, 8), slice(3, 8)), 2
-    values = slice(network.correlation.read_channels // 2, -1)
 
     def local(before: torch.Tensor) -> torch.Tensor:
-        known = (network.memorise(first, mask), network.fit_filter(first, mask), first, before)
-        return network.correlate(second, *known, window, radius=radius)[0][:, values]
+        return correlate(network, mask, before, window, radius).evidence.locally.mask
 
     within = torch.zeros_like(mask)
     within[..., 8 * (4 - radius) : 8 * (8 + radius), 8 * (3 - radius) : 8 * (8 + radius)] = 1
-    with torch.no_grad():
-        near, everywhere = local(within), local(torch.ones_like(mask))
-        nothing = local(torch.zeros_like(mask))
+    near, everywhere, nowhere = local(within), local(torch.ones_like(mask)), local(torch.zeros_like(mask))
     torch.testing.assert_close(near, everywhere, atol=0, rtol=0)
-    assert not torch.allclose(near, nothing)
+    assert not torch.allclose(near, nowhere)
 
 
-def test_without_pixel_correlation_the_prior_is_the_previous_mask_where_it_was():
+def test_a_stationary_prior_is_the_previous_mask_where_it_was():
     network = build_network("lite0", 16, 16, 8, 16, pixel_correlation=False)
     _, mask, _ = video()
-    prior = propagate(network, torch.zeros_like(mask), mask)
+    window = (slice(2, 10), slice(1, 9))
+    prior = correlate(network, torch.zeros_like(mask), mask, window).prior
     truth = torch.nn.functional.avg_pool2d(mask, 4)[:, :, 4:20, 2:18]
     torch.testing.assert_close(prior.sigmoid(), truth.clamp(0.02, 0.98))
-    assert not propagate(network, mask, torch.zeros_like(mask)).any()
+    assert not correlate(network, mask, torch.zeros_like(mask), window).prior.any()
 
 
-def test_without_a_filter_attention_speaks_for_it():
+def test_without_a_filter_attention_takes_its_place():
     _, mask, _ = video()
     evidence = []
     for present in (True, False):
         torch.manual_seed(0)
         network = build_network("lite0", 16, 16, 8, 16, correlation_filter=present)
-        images, _, _ = video()
-        first, second = network.encode(images[0, :2]).split(1)
-        whole = (slice(0, 12), slice(0, 12))
-        with torch.no_grad():
-            known = (network.memorise(first, mask), network.fit_filter(first, mask), first, mask)
-            evidence.append(network.correlate(second, *known, whole)[0])
+        evidence.append(correlate(network, mask, mask).evidence)
     with_filter, without = evidence
-    torch.testing.assert_close(with_filter[:, :-1], without[:, :-1])
-    torch.testing.assert_close(without[:, -1], without[:, 8])  # the mask read globally, after eight values
-    assert not torch.allclose(with_filter[:, -1], with_filter[:, 8], atol=0.05)
+    torch.testing.assert_close(with_filter.globally.mask, without.globally.mask)
+    assert torch.equal(without.filtered, without.globally.mask)
+    assert not torch.allclose(with_filter.filtered, with_filter.globally.mask, atol=0.05)
 
 
-def test_without_the_previous_frame_its_mask_changes_nothing():
+def test_a_reference_only_network_ignores_the_previous_mask():
     _, mask, _ = video()
     for alone in (True, False):
         torch.manual_seed(0)
         network = build_network("lite0", 16, 16, 8, 16, previous_frame=not alone)
-        priors = [propagate(network, mask, before) for before in (mask, mask.flip(3))]
-        assert torch.equal(*priors) == alone
+        first, second = (correlate(network, mask, before) for before in (mask, mask.flip(3)))
+        assert torch.equal(first.prior, second.prior) == alone
+        assert torch.equal(first.previous_mask, second.previous_mask) == alone
 
 
-def test_the_previous_mask_is_seen_where_it_was_decoded(network: Network):
-    """Not where the tracker searches, which may be elsewhere."""
+def test_the_previous_mask_is_cropped_at_the_previous_boxes(network: Network):
+    """Not at the boxes around which the tracker searches."""
     images, mask, boxes = video()
     elsewhere = boxes.clone()
     elsewhere[:, 1] += 8
@@ -212,32 +212,47 @@ def test_missing_weights_file_is_one_line():
         imagenet_weights("lite0", "/nowhere.pth")
 
 
-def test_only_in_use_does_trust_keep_the_memory_from_the_decoder(network: Network):
+def test_trust_hides_matches_from_the_decoder_at_inference_only(network: Network):
     images, mask, boxes = video()
+    correlated = correlate(network, mask, mask)
     reference, current = network.encode(images[0, :2]).split(1)
-    window = (slice(0, SIZE // 8), slice(0, SIZE // 8))
-    correlated = network.correlate(
-        current, network.memorise(reference, mask), network.fit_filter(reference, mask), reference, mask, window
-    )
-    inputs = (boxes[:, 1], torch.ones(1, PARTS, 1, 32, 32), network.guide(reference, mask, boxes[:, 0]))
+    guidance = network.guide(reference, mask, boxes[:, 0])
 
-    def masks(trust: float, training: bool) -> torch.Tensor:
+    def logits(trust: float, training: bool) -> torch.Tensor:
         network.train(training)
         given = correlated._replace(trust=torch.full_like(correlated.trust, trust))
-        return network.decode(current, network.prepare(given), (0, 0), *inputs)[0]
+        parts = PlacedParts(boxes[:, 1], boxes[:, 0], guidance, torch.ones(1, PARTS))
+        return network.decode(current, given, parts).logits
 
     with torch.no_grad():
-        torch.testing.assert_close(masks(0, training=True), masks(1, training=True))
-        torch.testing.assert_close(masks(1, training=False), masks(1, training=True))
-        assert not torch.equal(masks(0, training=False), masks(1, training=False))
+        torch.testing.assert_close(logits(0, training=True), logits(1, training=True))
+        torch.testing.assert_close(logits(1, training=False), logits(1, training=True))
+        assert not torch.equal(logits(0, training=False), logits(1, training=False))
     network.train()
 
 
-def test_features_of_a_window_are_placed_in_the_frame(network: Network):
+def test_parts_decoded_in_groups_are_those_decoded_at_once(network: Network):
+    images, mask, boxes = video()
+    correlated = correlate(network, mask, mask)
+    with torch.no_grad():
+        reference, current = network.encode(images[0, :2]).split(1)
+        guidance = network.guide(reference, mask, boxes[:, 0])
+        parts = PlacedParts(boxes[:, 1], boxes[:, 0], guidance, torch.ones(1, PARTS))
+        size = network.decoder.roi_size
+        at_once = network.decode(current, correlated, parts)
+        grouped = network.decode(current, correlated, parts, [(slice(0, 1), size), (slice(1, 2), size)])
+        coarser = network.decode(current, correlated, parts, [(slice(0, 1), size), (slice(1, 2), size // 2)])
+    torch.testing.assert_close(grouped.logits, at_once.logits)
+    torch.testing.assert_close(grouped.probability, at_once.probability)
+    assert coarser.logits.shape == at_once.logits.shape
+    assert not torch.allclose(coarser.logits[:, 1], at_once.logits[:, 1])
+
+
+def test_features_of_a_window_are_padded_to_the_frame(network: Network):
     torch.manual_seed(3)
     with torch.no_grad():
         part = network.encode(torch.rand(1, 3, 64, 96))
-    placed = part.placed((slice(1, 3), slice(2, 5)), (4, 6))
+    placed = part.padded_to_frame((slice(1, 3), slice(2, 5)), (4, 6))
     for field in fields(part):
         ours, theirs = getattr(placed, field.name), getattr(part, field.name)
         side = theirs.shape[2] // 2

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partprop.model.part_tracker import RESPONSE, TEMPLATE, PartTracker, best_boxes, places
+from partprop.model.part_tracker import RESPONSE, TEMPLATE, PartTracker, best_boxes, response_centres
 from partprop.training.tracker.losses import tracking_loss
 
 
@@ -16,7 +16,7 @@ def levels(batch: int, channels: int, size: int) -> list[torch.Tensor]:
 
 def test_the_middle_place_is_the_last_centre():
     last = torch.tensor([[[10.0, 20, 30, 60]]])
-    centres = places(last)[0, 0]
+    centres = response_centres(last)[0, 0]
     assert centres[RESPONSE // 2, RESPONSE // 2].tolist() == [20, 40]
     assert centres[0, 0].tolist() == [0, 0]  # one size up and to the left
     assert centres[-1, -1].tolist() == [40, 80]
@@ -53,13 +53,13 @@ def test_best_box_is_where_the_score_is():
 
 @settings(max_examples=30, deadline=None)
 @given(st.tuples(st.floats(-0.8, 0.8), st.floats(-0.8, 0.8)), st.tuples(st.floats(16, 90), st.floats(16, 90)))
-def test_a_peak_between_places_is_found(shift, size):
+def test_a_peak_between_positions_is_found(shift, size):
     last = torch.tensor([[[50.0, 50, 50 + size[0], 50 + size[1]]]])
     true_centre = torch.tensor([50 + size[0] * (0.5 + shift[0]), 50 + size[1] * (0.5 + shift[1])])
-    distance = (places(last) - true_centre) / torch.tensor(size)
+    distance = (response_centres(last) - true_centre) / torch.tensor(size)
     boxes, _ = best_boxes(4 - 100 * distance.pow(2).sum(-1), last, window_weight=0)
     found = (boxes[0, 0, :2] + boxes[0, 0, 2:]) / 2
-    # within a quarter of the spacing of places
+    # within a quarter of the spacing of positions
     assert ((found - true_centre).abs() < torch.tensor(size) / TEMPLATE / 4).all()
     torch.testing.assert_close(boxes[0, 0, 2:] - boxes[0, 0, :2], torch.tensor(size))
 
@@ -75,6 +75,6 @@ def test_unknown_boxes_do_not_teach():
 
 def test_perfect_answers_cost_nothing():
     last = torch.tensor([[[10.0, 10, 40, 40]]])
-    distance = ((places(last) - 30.0) / 30).abs().amax(-1)
+    distance = ((response_centres(last) - 30.0) / 30).abs().amax(-1)
     scores = torch.where(distance <= 0.25, 30.0, -30.0)
     assert tracking_loss(scores, last + 5, last, torch.ones(1, 1)) < 1e-6

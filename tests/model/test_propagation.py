@@ -11,10 +11,10 @@ ONE = torch.ones(1)
 
 
 def test_decoder_shapes_and_gradients():
-    decoder, parts, size = MaskDecoder(16, 4), 3, 16
+    decoder, parts, size = MaskDecoder(16, 4, 16, 16), 3, 16
     guidance = decoder.guide(torch.randn(parts, 16, size, size), torch.rand(parts, 1, size, size))
     finest = torch.nn.Conv2d(16, 16, 3, padding=1)
-    detail, features, context = decoder.prepare_frame(
+    detail, features, context = decoder.reduce_frame(
         finest,
         torch.randn(parts, 16, 2 * size, 2 * size),
         torch.randn(parts, 16, size, size),
@@ -25,13 +25,14 @@ def test_decoder_shapes_and_gradients():
         detail=detail,
         features=features,
         context=context,
-        values=decoder.prepare_values(torch.randn(parts, 8, size, size)),
+        values=decoder.reduce_evidence_values(torch.randn(parts, 8, size, size)),
         matches=torch.rand(parts, MATCHES, size, size),
         prior=torch.randn(parts, 1, 2 * size, 2 * size),
         previous=torch.rand(parts, 1, 2 * size, 2 * size),
         reference=guidance,
     )
-    corrections, presence = decoder(inputs)
+    logits, corrections, presence = decoder(inputs)
+    torch.testing.assert_close(logits, inputs.prior + corrections)
     assert corrections.shape == (parts, 1, 2 * size, 2 * size)
     assert presence.shape == (parts,)
     (corrections.mean() + presence.mean()).backward()

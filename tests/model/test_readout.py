@@ -1,4 +1,4 @@
-"""What is remembered, and what a pixel reads of it."""
+"""Memory, and what a pixel reads from it."""
 
 import pytest
 import torch
@@ -9,6 +9,11 @@ from partprop.model.readout import Memory, object_cells, read
 from tiny import unit
 
 
+def read_flat(memory: Memory, keys: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
+    """Channels (B, V + 4, N) of the read-out at N cells with keys (B, C, N)."""
+    return torch.cat(list(read(memory, keys[..., None], temperature)), 1)[..., 0]
+
+
 def memory_of(keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor) -> Memory:
     return Memory(keys, values, mask, object_cells(mask, 1))
 
@@ -16,7 +21,7 @@ def memory_of(keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor) -> M
 def test_reading_a_frame_with_its_own_keys_gives_its_mask():
     keys = unit(1, 32, 50)
     mask = (torch.arange(50) % 3 == 0).float()[None]
-    readout = read(memory_of(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
+    readout = read_flat(memory_of(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
     torch.testing.assert_close(readout[:, 2], mask, atol=1e-3, rtol=0)
     torch.testing.assert_close(readout[0, 3].round(), mask[0])
     assert readout[0, 4][mask[0] > 0.5].min() > 0.999
@@ -25,7 +30,7 @@ def test_reading_a_frame_with_its_own_keys_gives_its_mask():
 def test_an_object_that_fills_no_cell_is_matched():
     keys, mask = unit(1, 32, 50), torch.zeros(1, 50)
     mask[0, :5] = 0.4
-    readout = read(memory_of(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
+    readout = read_flat(memory_of(keys, torch.zeros(1, 2, 50), mask), keys, torch.tensor(200.0))
     assert readout[0, 3, :5].min() > 0.99
     assert readout[0, 3, 5:].max() < 0.01
 
@@ -34,7 +39,7 @@ def test_a_thin_object_stays_known_beside_a_frame_that_shows_it_nearer():
     keys, mask = unit(1, 32, 50), torch.zeros(1, 50)
     mask[0, :5] = 0.4
     nearer = memory_of(unit(1, 32, 10, seed=9), torch.zeros(1, 2, 10), torch.ones(1, 10))
-    readout = read(memory_of(keys, torch.zeros(1, 2, 50), mask).joined(nearer, 0.9), keys, torch.tensor(200.0))
+    readout = read_flat(memory_of(keys, torch.zeros(1, 2, 50), mask).joined(nearer, 0.9), keys, torch.tensor(200.0))
     assert readout[0, 3, :5].min() > 0.99
 
 
@@ -47,16 +52,16 @@ def test_a_faint_mask_shows_no_object():
 def test_large_frames_are_read_piece_by_piece(at_once: int, monkeypatch: pytest.MonkeyPatch):
     memory = memory_of(unit(2, 16, 15), torch.randn(2, 3, 15), torch.rand(2, 15))
     keys, temperature = unit(2, 16, 23, seed=1), torch.tensor(40.0)
-    whole = read(memory, keys, temperature)
+    whole = read_flat(memory, keys, temperature)
     monkeypatch.setattr(readout, "AT_ONCE", at_once)
-    torch.testing.assert_close(read(memory, keys, temperature), whole)
+    torch.testing.assert_close(read_flat(memory, keys, temperature), whole)
 
 
 def test_attention_of_equal_keys_is_the_mean():
     keys = unit(1, 8, 1).expand(-1, -1, 10)
     values = torch.randn(1, 3, 10, generator=torch.Generator().manual_seed(2))
     mask = torch.tensor([[1.0] * 4 + [0.0] * 6])
-    readout = read(memory_of(keys, values, mask), keys[:, :, :1], torch.tensor(10.0))
+    readout = read_flat(memory_of(keys, values, mask), keys[:, :, :1], torch.tensor(10.0))
     torch.testing.assert_close(readout[0, :3, 0], values[0].mean(1))
     assert readout[0, 3, 0] == pytest.approx(0.4)
     assert readout[0, 4, 0] == pytest.approx(0.5)
@@ -65,9 +70,9 @@ def test_attention_of_equal_keys_is_the_mean():
 def test_in_doubt_the_memory_that_weighs_more_is_believed():
     keys = unit(1, 16, 12)
     given, recent = (memory_of(keys, torch.zeros(1, 2, 12), mask) for mask in (torch.zeros(1, 12), torch.ones(1, 12)))
-    readout = read(given.joined(recent, weight=0.5), keys, torch.tensor(50.0))
+    readout = read_flat(given.joined(recent, weight=0.5), keys, torch.tensor(50.0))
     assert readout[:, 2].max() < 1e-3
-    readout = read(given.joined(recent, weight=1.0), keys, torch.tensor(50.0))
+    readout = read_flat(given.joined(recent, weight=1.0), keys, torch.tensor(50.0))
     torch.testing.assert_close(readout[:, 2], torch.full((1, 12), 0.5))
 
 

@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from partprop.model.boxes import box_of_mask, enlarge
-from partprop.model.building import build_network
-from partprop.model.network import CONTEXT
-from partprop.tracking.parts import Parts, decode, describe, propose, redundant, unreliable
+from partprop.model.boxes import box_of_mask
+from partprop.tracking.parts import Parts, propose, redundant, roi_groups, unreliable
 
 
 def disc(size: int = 96, radius: int = 30) -> torch.Tensor:
@@ -109,23 +107,7 @@ def test_what_crowding_parts_left_uncovered_is_covered_again():
 
 
 @pytest.mark.parametrize(("side", "sizes"), [(40, [16, 16]), (60, [20, 16]), (100, [32, 16])])
-def test_small_parts_are_decoded_with_fewer_cells(side: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch):
-    torch.manual_seed(0)
-    network = build_network("lite0", 16, 16, 8, 32).eval()
-    plain, seen = network.decode, []
-    monkeypatch.setattr(network, "decode", lambda *inputs: seen.append(inputs[-1].shape[-1]) or plain(*inputs))
+def test_small_windows_get_fewer_cells(side: int, sizes: list[int]):
     boxes = torch.tensor([[10.0, 10, 10 + side, 10 + side], [10.0, 10, 10 + side / 2, 10 + side / 2]])
-    mask = torch.zeros(128, 128)
-    mask[10 : 10 + side, 10 : 10 + side] = 1
-    with torch.inference_mode():
-        features = network.encode(torch.randn(1, 3, 128, 128))
-        parts = describe(network, features, mask, boxes, 0)
-        everywhere = (slice(0, 16), slice(0, 16))
-        memory, weights = network.memorise(features, mask[None, None]), network.fit_filter(features, mask[None, None])
-        correlated = network.correlate(features, memory, weights, features, mask[None, None], everywhere)
-        corrections, presence = decode(
-            network, features, network.prepare(correlated), (0, 0), parts, enlarge(boxes, CONTEXT), mask[None, None]
-        )
-    assert seen == sizes
-    assert corrections.shape == (2, 1, 64, 64)
-    assert ((presence >= 0) & (presence <= 1)).all()
+    assert roi_groups(boxes, largest=32) == [(slice(0, 1), sizes[0]), (slice(1, 2), sizes[1])]
+    assert roi_groups(boxes[:1], largest=32) == [(slice(0, 1), sizes[0])]

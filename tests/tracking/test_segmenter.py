@@ -1,5 +1,6 @@
 """The online loop on frames whose answer is known."""
 
+import gc
 from dataclasses import replace
 
 import cv2
@@ -11,7 +12,7 @@ from partprop.base.errors import UserError
 from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone
 from partprop.model.building import build_network
 from partprop.model.network import Network
-from partprop.tracking.one_object import RADIUS_OF_SEVERAL
+from partprop.tracking.one_object import Moved, ObjectStep, Reading
 from partprop.tracking.result import Result
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
@@ -46,7 +47,7 @@ def test_first_result_is_the_given_mask(network: Network):
     assert whole[7] == pytest.approx((80, 50, 120, 90))
 
 
-def test_results_say_how_sure_they_are(network: Network):
+def test_results_have_probabilities_and_confidence(network: Network):
     segmenter = Segmenter(network, SETTINGS)
     first = segmenter.start(frame(), labels())
     assert first.confidence == {1: 1.0, 7: 1.0}
@@ -61,7 +62,7 @@ def test_results_say_how_sure_they_are(network: Network):
         assert (probability[result.labels == number] > 0.3).all()
 
 
-def test_an_object_that_appears_later_is_followed_beside_the_others(network: Network):
+def test_an_object_can_be_added_later(network: Network):
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(), np.where(labels() == 1, 1, 0).astype(np.uint8))
     late = np.where(labels() == 7, 7, 0).astype(np.uint8)
@@ -77,26 +78,10 @@ def test_several_objects_share_the_parts(network: Network):
     both = segmenter.step(frame(), np.where(labels() == 7, 7, 0).astype(np.uint8))
     assert parts_of(both, 1) == parts_of(both, 7) == 2
     more = segmenter.step(frame(), np.where(labels() == 255, 9, 0).astype(np.uint8))
-    assert parts_of(more, 1) == parts_of(more, 7) == 2  # fewer show nothing of an object's parts
+    assert parts_of(more, 1) == parts_of(more, 7) == 2  # the least number
 
 
-def test_several_objects_are_looked_for_less_far_from_their_last_places(
-    network: Network, monkeypatch: pytest.MonkeyPatch
-):
-    plain, reaches = network.correlate, []
-    monkeypatch.setattr(network, "correlate", lambda *known: reaches.append(known[-1]) or plain(*known))
-    segmenter = Segmenter(network, SETTINGS)
-    segmenter.start(frame(), np.where(labels() == 1, 1, 0).astype(np.uint8))
-    segmenter.step(frame(1))
-    segmenter.step(frame(2), np.where(labels() == 7, 7, 0).astype(np.uint8))
-    segmenter.step(frame(3))
-    alone, *several = reaches
-    assert alone is None
-    assert several == [RADIUS_OF_SEVERAL] * 3
-    assert network.correlation.radius > RADIUS_OF_SEVERAL
-
-
-def test_objects_side_by_side_come_out_as_one_by_one(network: Network):
+def test_objects_side_by_side_equal_objects_one_by_one(network: Network):
     before, results, given = torch.get_num_threads(), {}, labels()
     given[60:90, 5:30] = 9
     try:
@@ -117,7 +102,7 @@ def test_objects_side_by_side_come_out_as_one_by_one(network: Network):
             assert ours.score == pytest.approx(theirs.score, abs=1e-3)
 
 
-def test_what_is_far_from_all_objects_is_not_looked_at(network: Network):
+def test_pixels_far_from_all_objects_change_nothing(network: Network):
     size, results = (96, 512), []
     for noise in (5, 6):
         segmenter = Segmenter(network, SETTINGS)
@@ -133,7 +118,7 @@ def parts_of(result: Result, object_id: int) -> int:
     return sum(part.object_id == object_id and part.part > 0 for part in result.boxes)
 
 
-def test_a_correction_is_what_is_followed_from_there_on(network: Network):
+def test_an_object_restarts_from_a_correction(network: Network):
     corrected, begun = Segmenter(network, SETTINGS), Segmenter(network, SETTINGS)
     corrected.start(frame(), labels())
     corrected.step(frame(1))
@@ -148,7 +133,7 @@ def test_a_correction_is_what_is_followed_from_there_on(network: Network):
         ]
 
 
-def test_parts_of_a_correction_are_others_than_those_before(network: Network):
+def test_a_correction_names_its_parts_anew(network: Network):
     segmenter = Segmenter(network, SETTINGS)
     before = {box.part for box in segmenter.start(frame(), labels()).boxes if box.object_id == 1}
     after = {box.part for box in segmenter.step(frame(1), labels()).boxes if box.object_id == 1}
@@ -156,7 +141,7 @@ def test_parts_of_a_correction_are_others_than_those_before(network: Network):
     assert len(after) > 1
 
 
-def test_a_correction_too_small_to_be_seen_is_of_its_frame_alone(network: Network):
+def test_a_correction_too_small_to_segment_counts_for_its_frame_alone(network: Network):
     segmenter = Segmenter(network, SETTINGS)
     large, speck = (cv2.resize(labels(), (256, 192), interpolation=cv2.INTER_NEAREST), np.zeros((192, 256), np.uint8))
     speck[4, 9] = 7
@@ -168,7 +153,7 @@ def test_a_correction_too_small_to_be_seen_is_of_its_frame_alone(network: Networ
     assert segmenter.step(frame(2, (192, 256))).confidence[7] > 0
 
 
-def test_frames_of_opencv_may_be_turned_to_rgb_by_a_view(network: Network):
+def test_frames_may_be_views_with_a_negative_stride(network: Network):
     views, copies = Segmenter(network, SETTINGS), Segmenter(network, SETTINGS)
     for number in range(2):
         turned = frame(number)[..., ::-1]  # at the working resolution, so that nothing is resized
@@ -190,30 +175,35 @@ def test_labels_have_the_inputs_size_and_known_ids(network: Network, size: tuple
 
 
 @pytest.mark.parametrize(
-    ("size", "cells"), [((192, 256), (12, 16)), ((96, 128), (12, 16)), ((64, 85), (12, 16)), ((20, 200), (8, 52))]
+    ("size", "encoded"),
+    [((192, 256), (96, 128)), ((96, 128), (96, 128)), ((64, 85), (96, 128)), ((20, 200), (64, 416))],
 )
-def test_frames_are_brought_to_the_working_resolution(network: Network, size: tuple[int, int], cells: tuple[int, int]):
-    """A shorter side of 96, but at most twice the frame's; in cells of stride 8, padded to multiples of 32 pixels."""
-    segmenter = Segmenter(network, SETTINGS)
-    segmenter.start(frame(size=size), cv2.resize(labels(), size[::-1], interpolation=cv2.INTER_NEAREST))
-    assert segmenter._before.keys.shape[2:] == cells
+def test_frames_are_brought_to_the_working_resolution(
+    network: Network, size: tuple[int, int], encoded: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+):
+    """A shorter side of 96, but at most twice the frame's, padded to multiples of 32 pixels."""
+    encode, shapes = network.encode, []
+    monkeypatch.setattr(network, "encode", lambda images: shapes.append(tuple(images.shape[2:])) or encode(images))
+    given = cv2.resize(labels(), size[::-1], interpolation=cv2.INTER_NEAREST)
+    Segmenter(network, SETTINGS).start(frame(size=size), given)
+    assert shapes == [encoded]
 
 
 @pytest.mark.parametrize(
     ("image", "masks", "message"),
     [
-        (frame(), labels((48, 64)), r"masks of 64x48 pixels on a frame of 128x96; resize them: cv2\.resize"),
-        (frame(), labels().astype(np.int64), r"masks are int64 \(96, 128\); give uint8"),
-        (frame()[..., 0], labels(), r"a frame is uint8 \(96, 128\); give uint8 \(height, width, 3\)"),
-        (frame().astype(np.float32), labels(), "a frame is float32"),
-        (frame(size=(0, 0)), labels((0, 0)), r"a frame is uint8 \(0, 0, 3\)"),
-        (frame(), np.where(labels() == 1, 255, 0).astype(np.uint8), "nothing but 0 and 255, which is void"),
-        (frame(), None, "masks are None; start with those of the objects"),
-        (frame().tolist(), labels(), "a frame: list is no NumPy array"),
-        (None, labels(), "a frame: NoneType is no NumPy array"),  # of OpenCV's read() at the end of a video
+        (frame(), labels((48, 64)), r"masks: 64x48 pixels on a frame of 128x96; resize them: cv2\.resize"),
+        (frame(), labels().astype(np.int64), r"masks: int64 \(96, 128\); pass uint8"),
+        (frame()[..., 0], labels(), r"frame: uint8 \(96, 128\); pass uint8 \(height, width, 3\)"),
+        (frame().astype(np.float32), labels(), "frame: float32"),
+        (frame(size=(0, 0)), labels((0, 0)), r"frame: uint8 \(0, 0, 3\)"),
+        (frame(), np.where(labels() == 1, 255, 0).astype(np.uint8), r"masks: only the values 0 and 255 \(void\)"),
+        (frame(), None, "masks are None; start with the objects' masks"),
+        (frame().tolist(), labels(), "frame: list instead of a NumPy array"),
+        (None, labels(), "frame: NoneType instead of a NumPy array"),  # of OpenCV's read() at the end of a video
     ],
 )
-def test_other_arrays_are_one_line(network: Network, image: np.ndarray, masks: np.ndarray, message: str):
+def test_wrong_arrays_are_one_line(network: Network, image: np.ndarray, masks: np.ndarray, message: str):
     with pytest.raises(UserError, match=message):
         Segmenter(network, SETTINGS).start(image, masks)
 
@@ -221,7 +211,7 @@ def test_other_arrays_are_one_line(network: Network, image: np.ndarray, masks: n
 def test_a_frame_of_another_size_is_one_line(network: Network):
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(), labels())
-    with pytest.raises(UserError, match="64x96 follows others of 128x96"):
+    with pytest.raises(UserError, match="a frame of 64x96 pixels after frames of 128x96"):
         segmenter.step(frame(size=(96, 64)))
     segmenter.start(frame(size=(96, 64)), labels((96, 64)))  # another video
 
@@ -243,36 +233,37 @@ def test_two_segmenters_do_not_disturb_each_other(network: Network):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_state_does_not_grow(network: Network):
-    def tensors(segmenter: Segmenter) -> int:
-        features, tracks = vars(segmenter._before).values(), segmenter._tracks
-        memories = [tracked.reference for tracked in tracks]
-        recent.append(max(len(tracked.memory.mask[0]) - len(tracked.reference.mask[0]) for tracked in tracks))
-        return sum(map(torch.numel, features)) + sum(memory.keys.numel() + memory.values.numel() for memory in memories)
-
-    recent: list[int] = []
-
-    segmenter = Segmenter(network, SETTINGS)
+def test_memory_does_not_grow_with_the_video(network: Network):
+    segmenter, tensors, parts = Segmenter(network, SETTINGS), [], []
     segmenter.start(frame(), labels())
-    sizes, parts = [tensors(segmenter)], []
-    assert recent == [0]
     for step in range(1, 13):
-        segmenter.step(frame(step % 3))
-        sizes.append(tensors(segmenter))
-        parts.append(max(len(tracked.parts) for tracked in segmenter._tracks))
-    assert len(set(sizes)) == 1
-    assert 0 < max(recent) <= 12 * 16  # no more than one frame at stride 8
-    assert max(parts) <= SETTINGS.parts + 1
+        result = segmenter.step(frame(step % 3))
+        parts += [parts_of(result, number) for number in (1, 7)]
+        if step % SETTINGS.memory_every == 0:
+            tensors.append(tensor_elements())
+    one_frame = 12 * 16 * (network.decoder.roi_size**2 + 32)  # cells of stride 8, times more than is kept of each
+    assert max(tensors) - min(tensors) <= one_frame
+    assert max(parts) <= SETTINGS.parts
 
 
-def test_of_objects_in_one_place_the_likelier_is_seen(network: Network, monkeypatch: pytest.MonkeyPatch):
-    """All claim the same pixels, so that none is likelier than not; those that win none are lost."""
+def tensor_elements() -> int:
+    """Elements of all tensors that Python holds."""
+    gc.collect()
+    return sum(each.numel() for each in gc.get_objects() if type(each) is torch.Tensor)
+
+
+def test_of_objects_in_one_place_the_likeliest_is_visible(network: Network, monkeypatch: pytest.MonkeyPatch):
+    """All claim the same pixels, none with a probability above a half; those that win none are lost."""
     given = labels()
     given[70:90, 5:25] = 9
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(), given)
     claims, claimed = {1: 0.85, 7: 0.9, 9: 0.8}, torch.from_numpy((given == 1).astype(np.float32))
-    monkeypatch.setattr(segmenter._follower, "move", lambda tracked, *_: (tracked, claims[tracked.object_id] * claimed))
+
+    def move(step: ObjectStep, looked: Reading) -> Moved:
+        return Moved(looked.track, claims[looked.track.object_id] * claimed)
+
+    monkeypatch.setattr(ObjectStep, "move", move)
     result = segmenter.step(frame(1))
     assert 0.4 < result.probabilities[7].max() < 0.5
     np.testing.assert_array_equal(result.labels, np.where(given == 1, 7, 0))
@@ -291,8 +282,8 @@ def test_certain_absence_is_an_empty_mask(network: Network):
     assert result.boxes == []
 
 
-def test_an_object_that_vanished_is_found_again():
-    """By correlation with the reference alone, on ImageNet's features, in a decoder that is always sure."""
+def test_a_lost_object_is_found_again():
+    """By correlation with the reference alone, on ImageNet features, with a decoder that is always confident."""
     torch.manual_seed(0)
     network = build_network("lite0", 16, 32, 8, 16).eval()
     backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
@@ -305,7 +296,6 @@ def test_an_object_that_vanished_is_found_again():
     segmenter.start(scene, mask.astype(np.uint8))
     for _ in range(2):
         segmenter.step(scene)
-    assert segmenter._tracks[0].memory is not segmenter._tracks[0].reference
     for _ in range(2):
         gone = segmenter.step(np.full_like(scene, 120))
         assert not gone.labels.any()
@@ -313,20 +303,18 @@ def test_an_object_that_vanished_is_found_again():
     found = segmenter.step(scene)
     assert (mask & (found.labels == 1)).sum() / (mask | (found.labels == 1)).sum() > 0.6
     assert [box.part for box in found.boxes][:1] == [0]
-    assert segmenter._tracks[0].earlier == ()  # frames without the object would speak against it
-    assert segmenter._tracks[0].memory is segmenter._tracks[0].reference  # what it was lost to is forgotten
 
 
-def test_nothing_is_computed_before_an_object_is_shown(network: Network, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_is_computed_before_the_first_mask(network: Network, monkeypatch: pytest.MonkeyPatch):
     segmenter = Segmenter(network, SETTINGS)
     with monkeypatch.context() as without:
-        without.setattr(segmenter, "_encode", None)
+        without.setattr(network, "encode", None)
         result = segmenter.step(frame())
     assert not result.labels.any()
     assert segmenter.step(frame(), labels()).labels.any()
 
 
-def test_no_object_gives_background(network: Network):
+def test_without_objects_all_is_background(network: Network):
     segmenter = Segmenter(network, SETTINGS)
     segmenter.start(frame(), np.zeros((96, 128), np.uint8))
     assert segmenter.step(frame(1)).labels.max() == 0

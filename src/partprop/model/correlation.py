@@ -1,8 +1,8 @@
-"""Similarity by correlation: depth-wise between a part and a window, pixel by pixel between frames."""
+"""Pixel correlation: similarity of every pixel to the memory (globally) and to the previous frame (locally)."""
 
-from collections.abc import Iterator
-from collections.abc import Sequence as Many
-from typing import NamedTuple, cast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -10,146 +10,197 @@ from torch import Tensor, nn
 
 from partprop.model.backbone.devices import laid_out
 from partprop.model.backbone.pyramid import init_truncated_normal
-from partprop.model.correlation_filter import CorrelationFilter
-from partprop.model.readout import READOUT_EXTRA, Memory, object_cells, read
-from partprop.model.surroundings import BLOCK, Surroundings
-from partprop.model.windows import Window, cut, grown, within
+from partprop.model.correlation_filter import AttentionFilter, CorrelationFilter
+from partprop.model.evidence import Correlated, Evidence
+from partprop.model.features import Features, FineFrame
+from partprop.model.local_correlation import BLOCK, LocalCorrelation
+from partprop.model.readout import MATCH_CHANNELS, Memory, ReadOut, object_cells, read
+from partprop.model.windows import Window, cut, grown, origin, scaled, within
 
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
-AT_ONCE = 32  # blocks of the fine read-out: all of a large object would need much memory
-VALUE_REACH = 2  # cells around it that a value depends on
-BOUND = 0.02  # masks are believed to be object or background no more surely than this
+AT_ONCE = 32  # blocks of the fine read-out at a time: all blocks of a large object would need much memory
+VALUE_REACH = 2  # cells around a cell on which its value depends
+BOUND = 0.02  # priors stay this far from 0 and 1
+STRICTNESS = 0.1  # extra lead in cosine that the decoder asks of the memory before it trusts it
 
 
-def depthwise_cross_correlation(template: Tensor, search: Tensor) -> Tensor:
-    """Slide each template over its own search window, channel by channel (SiamRPN++, Li et al., CVPR 2019, 3.4).
+@dataclass(frozen=True)
+class Past:
+    """What is known of an object before the current frame, for B videos.
 
-    Args:
-        template: (N, C, h, w).
-        search: (N, C, H, W), H ≥ h and W ≥ w.
-
-    Returns:
-        (N, C, H - h + 1, W - w + 1): mean of the products, so that its scale does not depend on the template's size.
+    Attributes:
+        memory: pixels of the reference frame and of a recent frame.
+        filter_weights: (B, D), see `CorrelationFilter.fit`.
+        previous: features of the previous frame.
+        mask: (B, 1, ·, ·) in [0, 1], the object in the previous frame, at a stride that divides 8; all zero if unknown.
+        earlier: frames before the previous one whose contours are read as well.
     """
-    count, channels, height, width = template.shape
-    kernel = template.reshape(count * channels, 1, height, width)
-    windows = search.reshape(1, count * channels, *search.shape[2:])
-    response = F.conv2d(windows, kernel, groups=count * channels) / (height * width)
-    return response.view(count, channels, *response.shape[2:])
 
-
-class FineFrame(NamedTuple):
-    """A frame of late at stride 4: unit keys (B, C, H, W) and mask (B, 1, H, W) in [0, 1]."""
-
-    keys: Tensor
+    memory: Memory
+    filter_weights: Tensor
+    previous: Features
     mask: Tensor
-
-
-def bounded_log_odds(masks: Tensor) -> Tensor:
-    """Log-odds of masks in [0, 1], bounded so that no mask is ever believed for certain."""
-    return masks.clamp(BOUND, 1 - BOUND).logit()
+    earlier: Sequence[FineFrame] = ()
 
 
 class PixelCorrelation(nn.Module):
-    """Embeds pixels as keys and values; reads a reference memory globally and the previous frame locally.
+    """Embeds pixels as keys and values, and reads memory and previous frame with them.
 
-    Its `filter` finds the object by the same keys.
-
-    A key is the backbone's C2, C3 and C4, whose cosines together match pixels well before any training (as label
-    propagation shows), turned into the key space by projections that start orthogonal. They either stay as they are or
-    learn, and with them a projection of P2 that is added. Keys that learn few videos by heart match others worse: to
-    them, a side of the object that the reference does not show is ground.
+    A key holds the backbone's C2, C3 and C4, whose cosines match pixels well before any training (label propagation
+    shows it), rotated into the key space by fixed orthogonal projections.
 
     Args:
-        base_channels: of C2, C3 and C4.
-        channels: of the pyramid.
-        key_channels, value_channels: of keys and values.
-        learnt_keys: whether keys learn.
-        radius: reach of the local read-out, in cells of stride 8.
-        fine_radius: reach of the fine read-out, in cells of stride 4.
-        training_fine_radius: the same in training, where objects are enlarged, and clips may skip frames.
+        base: projections of C2, C3 and C4, see `key_projections`.
+        value: maps P3 and mask (B, C + 1, h, w) to values (B, V, h, w), see `value_encoder`.
+        filter: finds the object with the same keys.
+        radius: of the local read-out, in cells of stride 8.
+        fine_radius: of the fine read-out, in cells of stride 4.
+        training_fine_radius: the same in training, where objects are enlarged and clips may skip frames.
     """
 
     def __init__(
         self,
-        base_channels: list[int],
-        channels: int,
-        key_channels: int,
-        value_channels: int,
-        learnt_keys: bool = True,
+        base: nn.ModuleList,
+        value: nn.Sequential,
+        filter: CorrelationFilter | AttentionFilter,
         radius: int = 12,
         fine_radius: int = 12,
         training_fine_radius: int = 16,
     ) -> None:
         super().__init__()
-        widths = [round(share * key_channels) for share in KEY_SHARES]
-        self.base = nn.ModuleList(_rotation(level, width) for level, width in zip(base_channels, widths, strict=True))
-        self.learnt = nn.Conv2d(channels, key_channels, 1) if learnt_keys else None
-        self.value = nn.Sequential(
-            nn.Conv2d(channels + 1, channels, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels, value_channels, 3, padding=1),
-        )
+        self.base = base.requires_grad_(False)
+        self.value = value
         self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
-        self.log_trust_scale = nn.Parameter(torch.tensor(3.7))  # e^3.7 ≈ 40, of the lead in similarity
-        self.trust_margin = nn.Parameter(torch.tensor(0.05))  # cosine by which the reference may be less similar
-        self.value_channels = value_channels
-        self.read_channels = 2 * (value_channels + READOUT_EXTRA)
-        self.filter = CorrelationFilter()
+        self.log_trust_scale = nn.Parameter(torch.tensor(3.7))  # e^3.7 ≈ 40, of the lead in cosine
+        self.trust_margin = nn.Parameter(torch.tensor(0.05))  # cosine by which the memory may be less similar
+        self.filter = filter
         self.radius = radius
         self.fine_radius = fine_radius
         self.training_fine_radius = training_fine_radius
-        if self.learnt is None:
-            self.base.requires_grad_(False)
-        else:
-            init_truncated_normal(self.learnt, std=0.001)
         init_truncated_normal(self.value)
 
     def keys(self, levels: list[Tensor], finest: nn.Module, p2: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit keys (B, K, h, w) at stride 4 and (B, K, h/2, w/2) at stride 8 of [C2, C3, C4] and P2.
+        """Unit keys at stride 4, (B, K, h, w), and at stride 8, (B, K, h/2, w/2).
 
-        P2 is without its last convolution `finest`, as of `Pyramid.levels`.
+        Args:
+            levels: C2, C3, C4 of the backbone.
+            finest: last convolution of P2; p2: its input, see `Pyramid.levels`. Not used by fixed keys.
         """
-        if self.learnt is None:
-            levels = [level.detach() for level in levels]  # nor does the backbone learn through them
-        size = p2.shape[2:]
+        # without the detach, the backbone would learn through fixed keys
+        return _normalised(self._project([level.detach() for level in levels], p2.shape[2:]))
+
+    def _project(self, levels: list[Tensor], size: Sequence[int]) -> Tensor:
         projected = [project(F.normalize(level, dim=1)) for project, level in zip(self.base, levels, strict=True)]
         resized = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in projected]
-        keys = torch.cat(resized, 1)
-        keys = F.normalize(keys if self.learnt is None else keys + self.learnt(finest(p2)), dim=1)
-        return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
+        return torch.cat(resized, 1)
+
+    def project_p3(self, p3: Tensor) -> Tensor:
+        """The object-independent part of a frame's values, (B, C, h, w), from P3: most of their cost."""
+        first = cast(nn.Conv2d, self.value[0])
+        return F.conv2d(p3, laid_out(first.weight[:, :-1]), first.bias, padding=1)
+
+    def encode_value(self, p3_projection: Tensor, mask: Tensor) -> Tensor:
+        """Values and mask (B, V + 1, h, w) of a frame, or of a window, with a known mask.
+
+        Args:
+            p3_projection: (B, C, h, w), see `project_p3`.
+            mask: (B, 1, h, w) at stride 8, in [0, 1].
+        """
+        first = cast(nn.Conv2d, self.value[0])
+        hidden = p3_projection + F.conv2d(mask, laid_out(first.weight[:, -1:]), padding=1)
+        return torch.cat([self.value[1:](hidden), mask], 1)
+
+    def memorise(self, features: Features, mask: Tensor, window: Window) -> Memory:
+        """Memory of a window of a frame with a mask (B, 1, h, w) at stride 8."""
+        context = grown(window, VALUE_REACH, mask.shape[2:])
+        values = self.encode_value(cut(features.p3_projection, context), cut(mask, context))
+        values = cut(values, within(window, context)).flatten(2)[:, :-1]
+        is_object = cut(object_cells(mask, (1, 2, 3)), window).flatten(1)
+        return Memory(cut(features.keys, window).flatten(2), values, cut(mask, window).flatten(1), is_object)
+
+    def correlate(self, current: Features, past: Past, window: Window, radius: int | None = None) -> Correlated:
+        """Correlate a window of the current frame with an object's past.
+
+        Args:
+            window: h rows and w columns of the stride-8 grid.
+            radius: of the local read-out in cells, if it is not the module's.
+        """
+        remembered = (past.mask.flatten(1).amax(1) > 0).to(past.mask.dtype)
+        evidence = self._evidence(current, past, window, self.radius if radius is None else radius)
+        fine = scaled(window, 2)
+        frames = [past.previous.fine_frame(past.mask), *past.earlier]
+        masks, lead = evidence.masks, evidence.lead
+        followed = self.read_fine(cut(current.fine_keys, fine), frames, origin(fine), masks[:, 2:])
+        prior = self.prior(masks, followed, self.trust(lead, remembered), remembered)
+        return Correlated(evidence, prior, self.trust(lead - STRICTNESS, remembered), window, past.mask)
+
+    def _evidence(self, current: Features, past: Past, window: Window, radius: int) -> Evidence:
+        near = grown(window, radius, current.grid)  # values at its edge see zeros beyond it
+        values = self.encode_value(
+            cut(past.previous.p3_projection, near), _pooled_to_cells(past.mask, near, current.grid)
+        )
+        keys, previous_keys = cut(current.keys, window), cut(past.previous.keys, near)
+        globally, locally = self.read(keys, past.memory, previous_keys, values, origin(within(window, near)), radius)
+        return Evidence(globally, locally, self.filter.find(current.keys, window, past.filter_weights, globally))
+
+    def read(
+        self,
+        keys: Tensor,
+        memory: Memory,
+        previous_keys: Tensor,
+        previous_values: Tensor,
+        offset: tuple[int, int],
+        radius: int,
+    ) -> tuple[ReadOut, ReadOut]:
+        """Read the memory globally and the previous frame locally.
+
+        Args:
+            keys: (B, K, h, w) of a window of the current frame.
+            previous_keys: (B, K, H, W) of the previous frame, or of a window of it.
+            previous_values: (B, V + 1, H, W) values and mask there, see `encode_value`.
+            offset: row and column of the window's origin in the previous frame's grid.
+            radius: of the local read-out, in cells.
+        """
+        temperature = self.log_temperature.exp()
+        globally = read(memory, keys, temperature[0])
+        return globally, LocalCorrelation(keys, previous_keys, offset, radius, temperature[1]).read(previous_values)
 
     @torch.no_grad()
-    def read_fine(self, keys: Tensor, frames: Many[FineFrame], offset: tuple[int, int], coarse: Tensor) -> Tensor:
-        """The masks of the last frames, at stride 4, as keys (B, K, h, w) of a window find them: (B, 1, h, w).
+    def read_fine(self, keys: Tensor, frames: Sequence[FineFrame], offset: tuple[int, int], coarse: Tensor) -> Tensor:
+        """Read the masks of past frames at stride 4, where the mask at stride 8 is in doubt: (B, 1, h, w).
 
-        Only blocks of cells are looked at where the mask `coarse` (B, 1, h/2, w/2) that stride 8 finds is in doubt, a
-        third of them in most videos; elsewhere it stays.
+        That is a third of the blocks in most videos; elsewhere the coarse mask stays. Nothing learns through it: the
+        same temperature learns at stride 8, in a fraction of the time.
 
-        Nothing is learnt through it: the same temperature learns at stride 8, for a small part of the time.
+        Args:
+            keys: (B, K, h, w) of a window at stride 4.
+            offset: row and column of its origin.
+            coarse: (B, 1, h/2, w/2), the mask read locally at stride 8.
         """
         unsure = ((coarse > BOUND) & (coarse < 1 - BOUND)).to(coarse.dtype)
         chosen = F.max_pool2d(unsure, BLOCK // 2, ceil_mode=True) > 0
-        looked_at = F.interpolate(chosen.to(coarse.dtype), scale_factor=BLOCK)[..., : keys.shape[2], : keys.shape[3]]
-        temperature, read = self.log_temperature[1].exp(), torch.zeros_like(looked_at)
+        read_here = F.interpolate(chosen.to(coarse.dtype), scale_factor=BLOCK)[..., : keys.shape[2], : keys.shape[3]]
+        temperature, mask = self.log_temperature[1].exp(), torch.zeros_like(read_here)
         reach = self.training_fine_radius if self.training else self.fine_radius
         for group in _groups(chosen[:, 0]):
-            around = [
-                (Surroundings(keys, frame.keys, offset, reach, temperature, group), frame.mask) for frame in frames
+            correlations = [
+                (LocalCorrelation(keys, frame.keys, offset, reach, temperature, group), frame.mask) for frame in frames
             ]
-            read = read + Surroundings.attend_together(around)
-        return torch.where(looked_at > 0, read, F.interpolate(coarse, scale_factor=2))
+            mask = mask + LocalCorrelation.attend_jointly(correlations)
+        return torch.where(read_here > 0, mask, F.interpolate(coarse, scale_factor=2))
 
     def prior(self, masks: Tensor, fine: Tensor, trust: Tensor, remembered: Tensor) -> Tensor:
-        """Weighted log-odds of the masks that are known: the prior (B, 1, 2h, 2w), logits.
+        """Weighted log-odds of all masks found: the prior (B, 1, 2h, 2w), logits.
 
-        What memory and filter give up of their weight goes to the previous frame, in equal parts, and the other way
-        round. Where nothing is remembered of the previous frame, they speak for all.
+        Weight that memory and filter lose goes to the previous frame in equal parts, and the other way round. Without a
+        previous mask, memory and filter have all the weight.
 
         Args:
-            masks: (B, 3, h, w), as of `evidence.masks_of`. fine: (B, 1, 2h, 2w), the previous mask as of `read_fine`.
-            trust: (B, 1, h, w), in memory and filter. remembered: (B,), 0 where no previous frame is known, else 1.
+            masks: (B, 3, h, w), see `Evidence.masks`.
+            fine: (B, 1, 2h, 2w), see `read_fine`.
+            trust: (B, 1, h, w) in memory and filter.
+            remembered: (B,), 1 where the previous mask is known, else 0.
         """
         coarse = torch.cat([masks, trust], 1)
         *doubled, trust = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False).split(1, 1)
@@ -160,72 +211,122 @@ class PixelCorrelation(nn.Module):
         return (weights * bounded_log_odds(torch.cat([*doubled, fine], 1))).sum(1, keepdim=True)
 
     def trust(self, lead: Tensor, remembered: Tensor) -> Tensor:
-        """Trust in [0, 1] in what memory and filter say, (B, 1, h, w).
+        """Trust in memory and filter, (B, 1, h, w) in [0, 1].
 
-        They know the object as it was: where a pixel resembles the previous frame much more than the memory, as one
-        that has just turned into view, they are trusted less.
+        They show the object as it was. A pixel that resembles the previous frame much more than the memory, such as one
+        that has just turned into view, trusts them less.
 
         Args:
-            lead: (B, 1, h, w), by how much a pixel's best cosine with the memory exceeds that with the previous frame.
-            remembered: (B,), 0 where nothing is known of the previous frame and the memory is all there is, else 1.
+            lead: (B, 1, h, w), see `Evidence.lead`.
+            remembered: (B,), 1 where the previous mask is known; else 0, and the memory is trusted.
         """
         doubt = ((lead + self.trust_margin) * -self.log_trust_scale.exp()).sigmoid()
         return 1 - remembered[:, None, None, None] * doubt
 
-    def look(self, p3: Tensor) -> Tensor:
-        """The share of a frame's values that is the same for all objects, (B, C, h, w), from P3: most of their cost."""
-        first = cast(nn.Conv2d, self.value[0])
-        return F.conv2d(p3, laid_out(first.weight[:, :-1]), first.bias, padding=1)
+    def support(self, evidence: Evidence, mask: Tensor) -> Tensor:
+        """Share (B,) of a mask (B, 1, h, w) that memory and filter confirm, their mean."""
+        confirmed = evidence.masks[:, :2].mean(1, keepdim=True)
+        return (mask * confirmed).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp(min=1e-6)
 
-    def know(self, look: Tensor, mask: Tensor) -> Tensor:
-        """Values and mask (B, V + 1, h, w) of a frame, or a window, whose mask (B, 1, h, w) at stride 8 is known.
+    def locate(self, current: Features, memory: Memory) -> Tensor | None:
+        """Mask (B, 1, H, W) of the whole frame at stride 8 as the memory alone finds it."""
+        return read(memory, current.keys, self.log_temperature.exp()[0]).mask
 
-        Args:
-            look: (B, C, h, w), as of `look`.
-        """
-        first = cast(nn.Conv2d, self.value[0])
-        hidden = look + F.conv2d(mask, laid_out(first.weight[:, -1:]), padding=1)
-        return torch.cat([self.value[1:](hidden), mask], 1)
 
-    def memorise(self, look: Tensor, keys: Tensor, mask: Tensor, window: Window) -> Memory:
-        """Memory of a window of a frame; look (as of `look`), keys and mask (B, ·, h, w) are of all of it."""
-        seen = grown(window, VALUE_REACH, mask.shape[2:])
-        values = cut(self.know(cut(look, seen), cut(mask, seen)), within(window, seen)).flatten(2)[:, :-1]
-        is_object = cut(object_cells(mask, (1, 2, 3)), window).flatten(1)
-        return Memory(cut(keys, window).flatten(2), values, cut(mask, window).flatten(1), is_object)
+class LearnedKeyCorrelation(PixelCorrelation):
+    """Pixel correlation whose keys learn, by their projections and by a projection of P2 that is added.
 
-    def forward(
+    On few videos such keys overfit: to them, a side of the object that the reference does not show is background.
+
+    Args:
+        learnt: projection of P2 (B, C, h, w) to keys (B, K, h, w).
+        others: see `PixelCorrelation`.
+    """
+
+    def __init__(
         self,
-        keys: Tensor,
-        reference: Memory,
-        before_keys: Tensor,
-        before: Tensor,
-        offset: tuple[int, int],
-        radius: int | None = None,
-    ) -> Tensor:
-        """Evidence for a window of the current frame.
+        base: nn.ModuleList,
+        learnt: nn.Conv2d,
+        value: nn.Sequential,
+        filter: CorrelationFilter | AttentionFilter,
+    ) -> None:
+        init_truncated_normal(learnt, std=0.001)
+        super().__init__(base, value, filter)
+        self.learnt = learnt
+        self.base.requires_grad_(True)
 
-        Args:
-            keys: (B, C, h, w) of the window.
-            reference: what is known of the first frame and of late, seen by every pixel.
-            before_keys: (B, C, H, W) of the previous frame, or of a window of it.
-            before: (B, V + 1, H, W), what is known there: values and mask, as of `know`.
-            offset: row and column of the window's origin in the previous frame's grid.
-            radius: reach of the local read-out, if it is not that of the module.
+    def keys(self, levels: list[Tensor], finest: nn.Module, p2: Tensor) -> tuple[Tensor, Tensor]:
+        """See `PixelCorrelation.keys`."""
+        return _normalised(self._project(levels, p2.shape[2:]) + self.learnt(finest(p2)))
 
-        Returns:
-            (B, 2·(V + 4), h, w), the global read-out and then the local one, each as of `read`.
-        """
-        temperature = self.log_temperature.exp()
-        globally = read(reference, keys.flatten(2), temperature[0]).unflatten(2, keys.shape[2:])
-        around = Surroundings(keys, before_keys, offset, self.radius if radius is None else radius, temperature[1])
-        return torch.cat([globally, around.attend(before), around.best_matches(before[:, -1:])], 1)
+
+class StationaryPrior(PixelCorrelation):
+    """Ablation: no pixel correlation. The previous mask stays where it was, and there is no other evidence."""
+
+    def correlate(self, current: Features, past: Past, window: Window, radius: int | None = None) -> Correlated:
+        """See `PixelCorrelation.correlate`."""
+        remembered = (past.mask.flatten(1).amax(1) > 0).to(past.mask.dtype)[:, None, None, None]
+        prior = bounded_log_odds(cut(current.fine_frame(past.mask).mask, scaled(window, 2)))
+        keys, values = cut(current.keys, window), cast(nn.Conv2d, self.value[-1]).out_channels
+        nothing = ReadOut.of(keys.new_zeros(len(keys), values + MATCH_CHANNELS, *keys.shape[2:]))
+        evidence = Evidence(nothing, nothing, nothing.mask)
+        return Correlated(evidence, prior * remembered, torch.ones_like(nothing.mask), window, past.mask)
+
+    def support(self, evidence: Evidence, mask: Tensor) -> Tensor:
+        """All of the mask: (B,) ones."""
+        return mask.new_ones(len(mask))
+
+    def locate(self, current: Features, memory: Memory) -> Tensor | None:
+        """None: without correlation a lost object is searched for only where it was last."""
+        return None
+
+
+def key_projections(base_channels: list[int], key_channels: int) -> nn.ModuleList:
+    """Orthogonal projections of C2, C3 and C4 to their shares of the key channels; they preserve lengths and cosines.
+
+    With fewer outputs than inputs they do so on average.
+    """
+    widths = [round(share * key_channels) for share in KEY_SHARES]
+    layers = nn.ModuleList()
+    for inputs, outputs in zip(base_channels, widths, strict=True):
+        layer = nn.Conv2d(inputs, outputs, 1, bias=False)
+        nn.init.orthogonal_(layer.weight, gain=max(1.0, inputs / outputs) ** 0.5)
+        layers.append(layer)
+    return layers
+
+
+def value_encoder(channels: int, value_channels: int) -> nn.Sequential:
+    """From P3 and a mask (B, C + 1, h, w) to values (B, V, h, w)."""
+    return nn.Sequential(
+        nn.Conv2d(channels + 1, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(channels, value_channels, 3, padding=1),
+    )
+
+
+def bounded_log_odds(masks: Tensor) -> Tensor:
+    """Log-odds of masks in [0, 1], bounded so that no mask is certain."""
+    return masks.clamp(BOUND, 1 - BOUND).logit()
+
+
+def _normalised(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit keys at stride 4 and, averaged, at stride 8."""
+    keys = F.normalize(keys, dim=1)
+    return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
+
+
+def _pooled_to_cells(mask: Tensor, window: Window, grid: Sequence[int]) -> Tensor:
+    """Mean of a mask (B, 1, n·H, n·W) in each cell of a window (h, w) of an (H, W) grid: (B, 1, h, w)."""
+    per_cell = mask.shape[2] // grid[0]
+    assert mask.shape[2:] == (per_cell * grid[0], per_cell * grid[1])
+    size = [part.stop - part.start for part in window]
+    return F.interpolate(cut(mask, scaled(window, per_cell)), size=size, mode="area")
 
 
 def _groups(chosen: Tensor) -> Iterator[Tensor | None]:
-    """The chosen blocks (B, rows, columns), AT_ONCE of them at a time; None, all blocks, in an exported graph.
+    """The chosen blocks (B, rows, columns), AT_ONCE at a time; in an exported graph None, all blocks.
 
-    What a graph computes cannot depend on its data.
+    An exported graph cannot depend on its data.
     """
     if torch.compiler.is_exporting():
         yield None
@@ -234,10 +335,3 @@ def _groups(chosen: Tensor) -> Iterator[Tensor | None]:
         group = torch.zeros_like(chosen)
         group[tuple(places.T)] = True
         yield group
-
-
-def _rotation(inputs: int, outputs: int) -> nn.Conv2d:
-    """A projection that keeps lengths and cosines, on average where it has fewer outputs than inputs."""
-    layer = nn.Conv2d(inputs, outputs, 1, bias=False)
-    nn.init.orthogonal_(layer.weight, gain=max(1.0, inputs / outputs) ** 0.5)
-    return layer

@@ -1,65 +1,74 @@
-"""The channels of what pixel correlation reads: what is a mask, and what the decoder is to believe."""
+"""Evidence for an object in a window of the current frame: all that pixel correlation finds."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from partprop.model.readout import READOUT_EXTRA
+from partprop.model.readout import ReadOut
+from partprop.model.windows import Window
+
+
+class Evidence(NamedTuple):
+    """What each cell of a window, h rows and w columns at stride 8, shows of an object.
+
+    Attributes:
+        globally: read from the memory.
+        locally: read from the previous frame.
+        filtered: (B, 1, h, w) in [0, 1], mask of the correlation filter.
+    """
+
+    globally: ReadOut
+    locally: ReadOut
+    filtered: Tensor
+
+    @property
+    def masks(self) -> Tensor:
+        """Masks (B, 3, h, w) in [0, 1]: read globally, found by the filter, read locally."""
+        return torch.cat([self.globally.mask, self.filtered, self.locally.mask], 1)
+
+    @property
+    def values(self) -> Tensor:
+        """Values (B, 2V, h, w): read globally, read locally."""
+        return torch.cat([self.globally.values, self.locally.values], 1)
+
+    @property
+    def matches(self) -> Tensor:
+        """All but the values, (B, 9, h, w) in [-1, 1]: read globally, read locally, filtered."""
+        return torch.cat([*self.globally.matches, *self.locally.matches, self.filtered], 1)
+
+    @property
+    def lead(self) -> Tensor:
+        """Best cosine with the memory minus best cosine with the previous frame, (B, 1, h, w)."""
+        return self.globally.best_cosine - self.locally.best_cosine
+
+    def trusting(self, trust: Tensor) -> "Evidence":
+        """Replace global matches by local ones where the memory is not trusted.
+
+        Otherwise the decoder would take what the memory does not show for background.
+
+        Args:
+            trust: (B, 1, h, w) in [0, 1], trust in global matches.
+        """
+        mixed = (
+            trust * far + (1 - trust) * near for far, near in zip(self.globally[1:], self.locally[1:], strict=True)
+        )
+        return self._replace(globally=ReadOut(self.globally.values, *mixed))
 
 
 class Correlated(NamedTuple):
-    """What reference and previous frame say of a window of the current frame, h rows and w columns at stride 8.
+    """Result of correlating a window of the current frame with an object's past.
 
-    evidence: (B, E, h, w), of `PixelCorrelation.forward` and, last, the filter's mask, or without a filter the one that
-    is read globally. prior: (B, 1, 2h, 2w), logits of the mask that it and the fine read-out at stride 4 give. trust:
-    (B, 1, h, w) in [0, 1], the decoder's in global matches; it goes by local ones for the rest.
+    Attributes:
+        evidence: see `Evidence`.
+        prior: (B, 1, 2h, 2w), mask logits at stride 4 before the decoder corrects them.
+        trust: (B, 1, h, w) in [0, 1], the decoder's trust in global matches.
+        window: rows and columns of the stride-8 grid.
+        previous_mask: (B, 1, ·, ·) in [0, 1], mask of the whole previous frame.
     """
 
-    evidence: Tensor
+    evidence: Evidence
     prior: Tensor
     trust: Tensor
-
-
-class Prepared(NamedTuple):
-    """What the decoder sees of a window, to be aligned to its parts: prior as in `Correlated`.
-
-    read: (B, 41, h, w), values as of `MaskDecoder.prepare_values` and matches as of `split_readouts`.
-    """
-
-    read: Tensor
-    prior: Tensor
-
-
-def masks_of(evidence: Tensor) -> Tensor:
-    """Of evidence (N, E, ·, ·) the masks (N, 3, ·, ·): read globally, found by the filter, read locally."""
-    values = _value_channels(evidence)
-    return evidence[:, [values, -1, 2 * values + READOUT_EXTRA]]
-
-
-def split_readouts(evidence: Tensor) -> tuple[Tensor, Tensor]:
-    """Evidence as values (N, 2V, ·, ·) and matches (N, 9, ·, ·)."""
-    *parts, found = evidence.split([*([_value_channels(evidence), READOUT_EXTRA] * 2), 1], dim=1)
-    return torch.cat(parts[::2], 1), torch.cat([*parts[1::2], found], 1)
-
-
-def lead(evidence: Tensor) -> Tensor:
-    """By how much the best cosine with the memory exceeds that with the previous frame, (B, 1, h, w)."""
-    readout = _value_channels(evidence) + READOUT_EXTRA
-    return evidence[:, readout - 1 : readout] - evidence[:, 2 * readout - 1 : 2 * readout]
-
-
-def believed(correlated: Correlated) -> Tensor:
-    """The evidence (B, E, h, w) with local matches in the place of global ones where the memory is not trusted.
-
-    The decoder would take what the memory does not know for ground: while it is trained, the reference is never so old.
-    """
-    evidence, trust = correlated.evidence, correlated.trust
-    globally, locally, found = evidence.split([evidence.shape[1] // 2, evidence.shape[1] // 2, 1], 1)
-    values = globally[:, :-READOUT_EXTRA]
-    matches = trust * globally[:, -READOUT_EXTRA:] + (1 - trust) * locally[:, -READOUT_EXTRA:]
-    return torch.cat([values, matches, locally, found], 1)
-
-
-def _value_channels(evidence: Tensor) -> int:
-    return evidence.shape[1] // 2 - READOUT_EXTRA
+    window: Window
+    previous_mask: Tensor

@@ -1,11 +1,11 @@
-"""The part tracker: where is the template's part in a window of the current frame, and how sure is that?"""
+"""The part tracker: finds each template in its search window of the current frame, with a score."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from partprop.model.boxes import enlarge, from_centre_size, roi_align_all, to_centre_size
-from partprop.model.correlation import depthwise_cross_correlation
+from partprop.model.cross_correlation import depthwise_cross_correlation
 
 STRIDES = (8, 16, 32)  # of P3, P4, P5
 TEMPLATE = 8  # cells of a template's side
@@ -15,7 +15,7 @@ UPSAMPLING = 8  # of the response, before its peak is located
 
 
 class PartTracker(nn.Module):
-    """SiamFC's search (Bertinetto et al., ECCVW 2016) with the depth-wise correlation of SiamRPN++ (CVPR 2019).
+    """Search of SiamFC (Bertinetto et al., ECCVW 2016) with the depth-wise correlation of SiamRPN++ (CVPR 2019).
 
     Args:
         channels: of the pyramid.
@@ -30,12 +30,16 @@ class PartTracker(nn.Module):
         )
 
     def embed(self, levels: list[Tensor], boxes: Tensor) -> Tensor:
-        """Templates (B, K, C, 8, 8) of parts with boxes (B, K, 4) in frames with levels P3, P4, P5."""
+        """Templates (B, K, C, 8, 8) of parts with boxes (B, K, 4), cropped by RoIAlign.
+
+        Args:
+            levels: P3, P4, P5 of the reference frames, (B, C, ·, ·).
+        """
         crops = _align_on_levels(levels, boxes, boxes, TEMPLATE)
         return self.template(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
 
     def forward(self, levels: list[Tensor], templates: Tensor, last: Tensor) -> Tensor:
-        """Correlate templates with windows around the parts' last boxes.
+        """Correlate templates with search windows around the parts' last boxes.
 
         Args:
             levels: P3, P4, P5 of the current frames, (B, C, ·, ·).
@@ -43,7 +47,7 @@ class PartTracker(nn.Module):
             last: (B, K, 4), the parts' boxes in the previous frame.
 
         Returns:
-            Score logits (B, K, R, R) at each of the R·R = 17·17 places of the template.
+            Score logits (B, K, R, R) at each of the R·R = 17·17 positions of the template.
         """
         windows = _align_on_levels(levels, enlarge(last, WINDOW), last, TEMPLATE * WINDOW)
         shape = windows.shape[:2]
@@ -51,8 +55,12 @@ class PartTracker(nn.Module):
         return self.head(response)[:, 0].unflatten(0, shape)
 
 
-def places(last: Tensor) -> Tensor:
-    """Centres (…, R, R, 2) in pixels of the template at each place of the response for last boxes (…, 4)."""
+def response_centres(last: Tensor) -> Tensor:
+    """Centres (…, R, R, 2), x and y in pixels, of the template at each position of the response.
+
+    Args:
+        last: boxes (…, 4) in the previous frame.
+    """
     centre, size = to_centre_size(last)
     steps = (torch.arange(RESPONSE, device=last.device, dtype=last.dtype) - RESPONSE // 2) / TEMPLATE
     shift = torch.stack([steps[None, :].expand(RESPONSE, -1), steps[:, None].expand(-1, RESPONSE)], -1)
@@ -60,9 +68,9 @@ def places(last: Tensor) -> Tensor:
 
 
 def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tuple[Tensor, Tensor]:
-    """Last boxes (B, K, 4) moved to the most likely place, and the score (B, K) there in [0, 1].
+    """Move last boxes (B, K, 4) to the peak of the response; also its score (B, K) in [0, 1].
 
-    The response is upsampled to find its peak between the places, and a cosine window favours small motion (SiamFC,
+    The response is upsampled to find its peak between positions, and a cosine window favours small motion (SiamFC,
     sections 4.1 and 2.4); the score is that of the response alone.
     """
     side = UPSAMPLING * (RESPONSE - 1) + 1
@@ -78,19 +86,19 @@ def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tupl
 
 
 def _align_on_levels(levels: list[Tensor], boxes: Tensor, parts: Tensor, size: int) -> Tensor:
-    """RoIAlign of each box, at least one, on the level (P3, P4, P5) of the stride nearest to its template's spacing."""
+    """RoIAlign of at least one box on the level (P3, P4, P5) whose stride is nearest to its template's cell size."""
     spacing = to_centre_size(parts)[1].clamp(min=1).prod(-1).sqrt() / TEMPLATE
     choice = (spacing / STRIDES[0]).log2().round().clamp(0, len(levels) - 1).long()
     assert len(levels) == len(STRIDES)
-    used = range(len(levels)) if _empty_levels_count() else sorted(set(choice.flatten().tolist()))
+    used = range(len(levels)) if _aligns_on_all_levels() else sorted(set(choice.flatten().tolist()))
     aligned = roi_align_all([(levels[level], STRIDES[level], size) for level in used], boxes)
     weights = [(choice == level)[..., None, None, None] for level in used]
     return sum(weight * crop for weight, crop in zip(weights, aligned, strict=True))  # type: ignore[return-value]
 
 
-def _empty_levels_count() -> bool:
-    """Whether levels on which there is no box are aligned, too.
+def _aligns_on_all_levels() -> bool:
+    """Whether levels without a box are aligned as well.
 
-    Their gradients are then zero instead of missing, and what an exported graph computes cannot depend on its data.
+    Their gradients are then zero instead of missing, and an exported graph does not depend on its data.
     """
     return torch.is_grad_enabled() or torch.compiler.is_exporting()

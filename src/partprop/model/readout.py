@@ -1,23 +1,58 @@
-"""The memory of frames whose mask is known, and what a pixel reads of it."""
+"""Memory of frames with known masks, and what a pixel reads from it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FAINT = 1 / 16  # a mask with no more than half of it in every cell shows no object
-READOUT_EXTRA = 4  # mask, match, similarity to the object, similarity to anything
-AT_ONCE = 2**21  # similarities that are held at a time: all of a frame that an object fills would need much memory
-UNREACHABLE = -1e4  # added to a similarity that does not count; finite, or gradients would be no numbers
+FAINT = 1 / 16  # a mask that fills no cell by more than half of this shows no object
+AT_ONCE = 2**21  # similarities held at a time: those of a large object with a large memory need much RAM
+UNREACHABLE = -1e4  # added to excluded similarities; finite, since infinities would give NaN gradients
+
+
+class ReadOut(NamedTuple):
+    """What each cell of a window reads from a memory or from a neighbourhood, maps (B, ·, h, w).
+
+    Attributes:
+        values: (B, V, h, w), read by attention.
+        mask: (B, 1, h, w) in [0, 1], read by attention.
+        match: (B, 1, h, w) in [0, 1], odds of the best match in the object against the best match in the background.
+        object_cosine, best_cosine: (B, 1, h, w) in [-1, 1], cosine with the best match in the object, and with the best
+            match of all.
+    """
+
+    values: Tensor
+    mask: Tensor
+    match: Tensor
+    object_cosine: Tensor
+    best_cosine: Tensor
+
+    @classmethod
+    def of(cls, packed: Tensor) -> "ReadOut":
+        """From channels (B, V + 4, h, w) in the order of the attributes."""
+        return cls(*packed.split([packed.shape[1] - MATCH_CHANNELS, *[1] * MATCH_CHANNELS], 1))
+
+    @property
+    def matches(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All but the values."""
+        return self[1:]
+
+
+MATCH_CHANNELS = len(ReadOut._fields) - 1
+"""Channels of a read-out beside its values."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Pixels of frames whose mask is known, per video of the batch.
+    """M pixels of frames with known masks, for each of B videos.
 
-    keys: (B, C, M), unit length, or shorter where they are to count less. values: (B, V, M). mask: (B, M) in [0, 1].
-    is_object: (B, M), as of `object_cells` of each frame. M is the pixels of all frames.
+    Attributes:
+        keys: (B, C, M), unit length; shorter keys count less.
+        values: (B, V, M).
+        mask: (B, M) in [0, 1].
+        is_object: (B, M) boolean, see `object_cells`.
     """
 
     keys: Tensor
@@ -26,7 +61,7 @@ class Memory:
     is_object: Tensor
 
     def joined(self, others: "Memory", weight: float) -> "Memory":
-        """This memory and another, whose cosines count `weight` in [0, 1]: where in doubt, this one is believed."""
+        """This memory and another one, whose cosines are multiplied by `weight` in [0, 1]."""
         return Memory(
             torch.cat([self.keys, weight * others.keys], 2),
             torch.cat([self.values, others.values], 2),
@@ -35,15 +70,18 @@ class Memory:
         )
 
     def select(self, pixels: Tensor) -> "Memory":
-        """The pixels where (M,) is true."""
+        """The pixels where a boolean (M,) is true."""
         return Memory(
             self.keys[:, :, pixels], self.values[:, :, pixels], self.mask[:, pixels], self.is_object[:, pixels]
         )
 
     def coarsened(self, near: Tensor, side: int) -> "Memory":
-        """One frame's memory with blocks of `side` rows and columns as one pixel, where none of them is `near` (h, w).
+        """Merge blocks of `side` rows and columns of one frame's memory into one pixel each.
 
-        Such a pixel has the mean value and mask, the direction of the mean key, and is what most of them are.
+        A merged pixel has the mean value and mask and the direction of the mean key; the majority decides `is_object`.
+
+        Args:
+            near: boolean (h, w); blocks with a near cell are kept cell by cell.
         """
         blocks = F.max_pool2d(near[None, None].to(self.mask.dtype), side, ceil_mode=True) > 0
         kept = blocks[0, 0].repeat_interleave(side, 0).repeat_interleave(side, 1)[: near.shape[0], : near.shape[1]]
@@ -56,61 +94,59 @@ class Memory:
         return self.select(kept.flatten()).joined(far, 1.0)
 
 
-def read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
-    """Read the memory with each pixel's key: by attention its value and mask, and the best match in object and ground.
+def read(memory: Memory, keys: Tensor, temperature: Tensor) -> ReadOut:
+    """Read the memory at each cell: value and mask by attention, and the best matches in object and background.
 
-    The attention is STM's (Oh et al., ICCV 2019, 3.2), the best matches are FEELVOS's (Voigtlaender et al., CVPR 2019,
-    3.3), both on the cosine of the keys.
+    Attention is that of STM (Oh et al., ICCV 2019, 3.2), best matches are those of FEELVOS (Voigtlaender et al., CVPR
+    2019, 3.3), both on the cosine of the keys.
 
     Args:
-        memory: of M pixels.
-        keys: (B, C, N), unit length.
-        temperature: scalar by which cosines are multiplied before the softmax.
-
-    Returns:
-        (B, V + 4, N): value; mask in [0, 1]; match in [0, 1], the odds of the best matches in object and background;
-        best cosine with the object and with any pixel, in [-1, 1].
+        memory: M pixels.
+        keys: (B, C, h, w), unit length.
+        temperature: scalar factor of the cosines before the softmax.
     """
-    parts = keys.split(max(1, AT_ONCE // memory.mask.shape[1]), dim=2)
-    return torch.cat([_read(memory, part, temperature) for part in parts], 2)
+    chunks = keys.flatten(2).split(max(1, AT_ONCE // memory.mask.shape[1]), dim=2)
+    packed = torch.cat([_read(memory, chunk, temperature) for chunk in chunks], 2)
+    return ReadOut.of(packed.unflatten(2, keys.shape[2:]))
 
 
 def _read(memory: Memory, keys: Tensor, temperature: Tensor) -> Tensor:
+    """Channels (B, V + 4, N) of the read-out at N cells with keys (B, C, N)."""
     similarity = (temperature * keys).transpose(1, 2) @ memory.keys
     readout = similarity.softmax(2) @ torch.cat([memory.values, memory.mask[:, None]], 1).transpose(1, 2)
     with torch.no_grad():  # the temperature learns through the attention; a gradient of the maxima would cost much
-        odds = matches(similarity.detach(), memory.is_object[:, None], temperature)
-    return torch.cat([readout, odds], 2).transpose(1, 2)
+        best = best_matches(similarity.detach(), memory.is_object[:, None], temperature)
+    return torch.cat([readout, best], 2).transpose(1, 2)
 
 
 def object_cells(mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    """Which cells of a mask in [0, 1] count as object: those that it fills by half.
+    """Which cells of a mask in [0, 1] count as object: those it fills by half.
 
-    Where it fills none by half, as that of a thin object, those that it fills by half of the most.
+    A thin object may fill no cell by half; then those it fills by half of the most filled cell count.
 
     Args:
-        dim: of the cells.
+        dim: dimensions of the cells.
     """
     most = mask.amax(dim, keepdim=True)
     return mask > 0.5 * torch.where(most > 0.5, 1.0, most).clamp(min=FAINT)
 
 
-def matches(similarity: Tensor, is_object: Tensor, temperature: Tensor) -> Tensor:
-    """Match and best cosines (…, N, 3), as of `read`.
+def best_matches(similarity: Tensor, is_object: Tensor, temperature: Tensor) -> Tensor:
+    """Match, object cosine and best cosine (…, N, 3), see `ReadOut`.
 
     Args:
         similarity: (…, N, M), cosines times the temperature.
-        is_object: (…, 1, M) boolean, of what is seen.
+        is_object: (…, 1, M) boolean, of the cells that are read.
         temperature: scalar.
     """
-    best_object, best_ground = (
-        (similarity + barrier(hidden, similarity)).amax(-1, keepdim=True).maximum(-temperature)
-        for hidden in (~is_object, is_object)
+    best_object, best_background = (
+        (similarity + exclusion(excluded, similarity)).amax(-1, keepdim=True).maximum(-temperature)
+        for excluded in (~is_object, is_object)
     )
-    best = torch.maximum(best_object, best_ground)
-    return torch.cat([torch.sigmoid(best_object - best_ground), best_object / temperature, best / temperature], -1)
+    best = torch.maximum(best_object, best_background)
+    return torch.cat([torch.sigmoid(best_object - best_background), best_object / temperature, best / temperature], -1)
 
 
-def barrier(hidden: Tensor, like: Tensor) -> Tensor:
-    """What is to be added to similarities so that hidden ones do not count: several times faster than to fill them."""
-    return hidden.to(like.dtype) * UNREACHABLE
+def exclusion(excluded: Tensor, like: Tensor) -> Tensor:
+    """Term that, added to similarities, excludes some of them; several times faster than filling them."""
+    return excluded.to(like.dtype) * UNREACHABLE

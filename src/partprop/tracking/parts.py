@@ -4,21 +4,19 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from partprop.model.boxes import enlarge, from_centre_size, roi_align, to_centre_size
-from partprop.model.evidence import Prepared
+from partprop.model.boxes import enlarge, from_centre_size, to_centre_size
 from partprop.model.features import Features
-from partprop.model.network import CONTEXT, Network
+from partprop.model.network import CONTEXT, Network, RoiGroup
 from partprop.model.part_tracker import best_boxes
 
-SCALE = 0.5  # sides of parts over those of the object's box
-SMALLEST = 12.0  # pixels of the working resolution below which a part shows no detail
-KEEP_SCORE = 0.35  # similarity times presence, below which a part is dropped
-MIN_GAIN = 0.08  # share of the mask that a further part must add
-CELL = 5.0  # pixels of the working resolution, or a little less, of a cell of the RoIs in which masks are decoded
-SIZE_STEP = 4  # RoIs have a multiple of so many cells a side: the decoder halves them twice
+SCALE = 0.5  # side of a part over the side of the object's box
+SMALLEST = 12.0  # pixels of a part's side at the working resolution; smaller parts show no detail
+KEEP_SCORE = 0.35  # a part with a lower score is dropped
+MIN_GAIN = 0.08  # share of the mask that a new part must add
+CELL = 5.0  # pixels per RoI cell at most, at the working resolution
+SIZE_STEP = 4  # RoI sizes are multiples of it: the decoder halves them twice
 LEAST_SIZE = 16
 
 
@@ -26,9 +24,13 @@ LEAST_SIZE = 16
 class Parts:
     """K parts of an object; part 0 is the whole object.
 
-    boxes: (K, 4) in pixels of the working resolution. templates: (K, C, 8, 8). guidance: (K, G, S, S).
-    scores: (K,) in [0, 1], the similarity to the template; once masks are decoded, times the presence, and that of part
-    0 is the confidence in the object. names: a number that stays with each part.
+    Attributes:
+        boxes: (K, 4), xyxy in pixels of the working resolution.
+        templates: (K, C, 8, 8), cropped when the part was proposed.
+        guidance: (K, G, S, S), see `Network.guide`.
+        scores: (K,) in [0, 1]. After tracking: similarity to the template. After decoding: similarity times presence;
+            that of part 0 is the confidence in the object.
+        names: a number for each part that never changes.
     """
 
     boxes: Tensor
@@ -41,7 +43,7 @@ class Parts:
         return len(self.names)
 
     def select(self, indices: list[int]) -> "Parts":
-        """Some of the parts."""
+        """The parts at some positions."""
         return Parts(
             self.boxes[indices],
             self.templates[indices],
@@ -51,20 +53,20 @@ class Parts:
         )
 
     def without(self, indices: list[int]) -> "Parts":
-        """The other parts."""
+        """All parts but those at some positions."""
         return self.select([index for index in range(len(self)) if index not in indices]) if indices else self
 
     def moved(self, boxes: Tensor, scores: Tensor) -> "Parts":
-        """The same parts at other places."""
+        """The same parts with new boxes (K, 4) and scores (K,)."""
         return Parts(boxes, self.templates, self.guidance, scores, self.names)
 
     def placed(self, whole: Tensor) -> "Parts":
-        """The same parts when the whole object's box is known to be `whole` (4,): they grow and shrink with it."""
+        """Set the whole object's box to `whole` (4,) and scale the parts about their centres as it grew."""
         growth = to_centre_size(whole)[1].prod().sqrt() / to_centre_size(self.boxes[0])[1].prod().sqrt()
         return self.moved(torch.cat([whole[None], enlarge(self.boxes[1:], float(growth))]), self.scores)
 
     def joined(self, others: "Parts") -> "Parts":
-        """These parts and others."""
+        """These parts followed by others."""
         return Parts(
             torch.cat([self.boxes, others.boxes]),
             torch.cat([self.templates, others.templates]),
@@ -75,7 +77,11 @@ class Parts:
 
 
 def describe(network: Network, features: Features, mask: Tensor, boxes: Tensor, first_name: int) -> Parts:
-    """Parts with boxes (K, 4) as they look in a frame with this mask (H, W)."""
+    """Crop templates and guidance of parts with boxes (K, 4) from a frame with mask (H, W) in [0, 1].
+
+    Args:
+        first_name: the parts are named first_name, first_name + 1, …
+    """
     templates = network.tracker.embed(features.tracking_levels, boxes[None])[0]
     guidance = network.guide(features, mask[None, None], boxes[None])[0]
     names = tuple(range(first_name, first_name + len(boxes)))
@@ -83,52 +89,31 @@ def describe(network: Network, features: Features, mask: Tensor, boxes: Tensor, 
 
 
 def track(network: Network, features: Features, parts: Parts) -> Parts:
-    """Find the parts in the next frame."""
+    """Move the parts to the peaks of the part tracker's response in the current frame."""
     scores = network.tracker(features.tracking_levels, parts.templates[None], parts.boxes[None])
     boxes, best = best_boxes(scores, parts.boxes[None])
     return parts.moved(boxes[0], best[0])
 
 
-def decode(
-    network: Network,
-    features: Features,
-    prepared: Prepared,
-    offset: tuple[int, int],
-    parts: Parts,
-    before: Tensor,
-    mask: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """The parts' masks in their windows, of those of small parts no more cells than show something new.
+def roi_groups(boxes: Tensor, largest: int) -> list[RoiGroup]:
+    """RoI sizes for parts with boxes (K, 4): the whole object by itself, its parts together.
+
+    Small windows get no more cells than show detail, in steps of SIZE_STEP.
 
     Args:
-        features, prepared, offset: of the current frame, as of `Network.decode`.
-        parts: K of them, at their places in it.
-        before: (K, 4), their windows in the previous frame; mask: (1, 1, H, W), the mask there.
-
-    Returns:
-        Corrections (K, 1, 2S, 2S) of the prior, S the network's RoI size, and presence (K,) in [0, 1].
+        largest: RoI size of the decoder, in cells.
     """
-    decoded = []
-    for group in (slice(0, 1), slice(1, len(parts))):
-        boxes = parts.boxes[group]
-        if len(boxes) == 0:
-            continue
-        size = _size(enlarge(boxes, CONTEXT), network.roi_size)
-        previous = roi_align(mask, before[None, group], 2 * size, 1)
-        guidance = _resized(parts.guidance[group], size)
-        _, corrections, presence = network.decode(features, prepared, offset, boxes[None], previous, guidance[None])
-        decoded.append((_resized(corrections[0], 2 * network.roi_size), presence[0].sigmoid()))
-    corrections, presence = (torch.cat(groups) for groups in zip(*decoded, strict=True))
-    return corrections, presence
+    groups = [slice(0, 1), slice(1, len(boxes))][: min(2, len(boxes))]
+    return [(group, _roi_size(enlarge(boxes[group], CONTEXT), largest)) for group in groups]
 
 
 def propose(mask: Tensor, whole: Tensor, count: int, taken: Tensor | None = None) -> Tensor:
-    """Boxes (≤ count, 4) over a mask, chosen one by one for the share of the mask that they newly cover.
+    """Boxes of new parts, (≤ count, 4), chosen greedily by the share of the mask that they add.
 
     Args:
         mask: (H, W) in [0, 1].
-        whole: (4,), the object's box; what the mask has outside is not covered.
-        taken: (K, 4) boxes of parts that exist already.
+        whole: (4,), the object's box; the mask outside of it is ignored.
+        taken: (K, 4), boxes of existing parts.
     """
     if count == 0:
         return mask.new_zeros(0, 4)
@@ -149,7 +134,7 @@ def propose(mask: Tensor, whole: Tensor, count: int, taken: Tensor | None = None
 
 
 def unreliable(parts: Parts, whole: Tensor) -> list[int]:
-    """Indices of parts that are no longer similar to their template or have left the object's window (4,)."""
+    """Positions of parts with a low score, and of parts whose centre left the object's box (4,), slightly enlarged."""
     centres, _ = to_centre_size(parts.boxes)
     window = enlarge(whole, 1.2)
     inside = ((centres >= window[:2]) & (centres <= window[2:])).all(1)
@@ -158,10 +143,10 @@ def unreliable(parts: Parts, whole: Tensor) -> list[int]:
 
 
 def redundant(parts: Parts, mask: Tensor) -> list[int]:
-    """Indices of parts that show too little of a mask (H, W) beside those that are more similar to their template.
+    """Positions of parts that add too little of a mask (H, W) to the parts with a higher score.
 
-    Parts of an object that grows or turns crowd where it still looks as it did, and what is new would have none. What
-    the mask has outside the whole object's box does not count.
+    On an object that grows or turns, parts crowd where it still looks as before; new regions would have none. The mask
+    outside the whole object's box is ignored.
     """
     whole = parts.boxes[0]
     left, corner = _inside(mask, whole)
@@ -175,21 +160,14 @@ def redundant(parts: Parts, mask: Tensor) -> list[int]:
     return found
 
 
-def _size(windows: Tensor, largest: int) -> int:
-    """Side of the RoIs of windows (K, 4), in cells."""
+def _roi_size(windows: Tensor, largest: int) -> int:
+    """Side in cells of the RoIs of windows (K, 4)."""
     side = float(to_centre_size(windows)[1].prod(1).sqrt().amax())
     return min(largest, max(LEAST_SIZE, SIZE_STEP * math.ceil(side / CELL / SIZE_STEP)))
 
 
-def _resized(maps: Tensor, size: int) -> Tensor:
-    """Maps (K, C, ·, ·) at another resolution."""
-    if maps.shape[-1] == size:
-        return maps
-    return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-
-
 def _candidates(inside: Tensor, whole: Tensor) -> Tensor:
-    """Boxes centred on a grid of the pixels inside the object's box; none if they would be too small to be tracked."""
+    """Candidate boxes (N, 4), centred on a grid of the mask's pixels; none if parts would be too small to track."""
     _, size = to_centre_size(whole)
     if (size * SCALE).min() < SMALLEST:
         return inside.new_zeros(0, 4)
@@ -200,7 +178,7 @@ def _candidates(inside: Tensor, whole: Tensor) -> Tensor:
 
 
 def _box_sums(values: Tensor, boxes: Tensor) -> Tensor:
-    """Sum of values (H, W) inside each box (N, 4), through an integral image."""
+    """Sum of values (H, W) in each box (N, 4), by an integral image."""
     height, width = values.shape
     integral = torch.zeros(height + 1, width + 1, dtype=values.dtype, device=values.device)
     integral[1:, 1:] = values.cumsum(0).cumsum(1)
@@ -211,7 +189,7 @@ def _box_sums(values: Tensor, boxes: Tensor) -> Tensor:
 
 
 def _inside(mask: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a mask (H, W) is true, 0 or 1, inside its tight box (4,), and the box's corner (4,): x, y, x, y."""
+    """The binarised mask (h, w) inside a box (4,), and the box's corner (4,): x, y, x, y."""
     return (mask[_pixels(whole)] > 0.5).float(), whole[[0, 1, 0, 1]]
 
 

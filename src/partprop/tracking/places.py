@@ -1,4 +1,4 @@
-"""Where in a frame an object is looked at and remembered: boxes, and cells of the keys' grid."""
+"""Regions of a frame in which objects are encoded, decoded and remembered: boxes, and windows of grid cells."""
 
 import cv2
 import numpy as np
@@ -9,26 +9,26 @@ from partprop.model.boxes import box_of_mask, enlarge, from_centre_size, to_cent
 from partprop.model.features import COARSEST, STRIDE, Features
 from partprop.model.windows import Window
 
-ENCODED = 2.5  # side of the window that is encoded of a frame, over that of the object's box in the one before
-LEAST_BESIDE = 96.0  # pixels of it on each side of the box, at least: the reach of the local read-out
-# The same around each of several objects, which share a window: the least that cost nothing (docs/experiments.md).
+ENCODED = 2.5  # side of the encoded window over the side of the object's box in the previous frame
+LEAST_BESIDE = 96.0  # least margin of that window in pixels: the reach of the local read-out
+# The same for several objects, which share a window: the smallest that cost no accuracy (docs/decisions.md).
 ENCODED_OF_SEVERAL, LEAST_BESIDE_SEVERAL = 2.0, 64.0
-REMEMBERED = 1.5  # side of the window in which a frame is remembered cell by cell, over that of the object's box
+REMEMBERED = 1.5  # side of the window that is memorised cell by cell, over the side of the object's box
 
 
 def with_room(boxes: Tensor, size: Tensor) -> Tensor:
-    """Boxes (K, 4), the whole object's at least of `size` (2,): what comes out from behind a cover is looked for."""
+    """Boxes (K, 4) with the first, the whole object's, grown to at least `size` (2,), to find what reappears."""
     centre, visible = to_centre_size(boxes[:1])
     return torch.cat([from_centre_size(centre, torch.maximum(visible, size)), boxes[1:]])
 
 
 def remembered_cells(whole: Tensor, features: Features) -> Window:
-    """Rows and columns of the keys' grid that are remembered of an object with box (4,)."""
-    return cells(enlarge(whole[None], REMEMBERED), (features.keys.shape[2], features.keys.shape[3]))
+    """Window of the stride-8 grid that is memorised for an object with box (4,)."""
+    return cells(enlarge(whole[None], REMEMBERED), features.grid)
 
 
 def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
-    """Rows and columns of the coarsest grid where objects with boxes (K, 4) are looked for in the next frame."""
+    """Window of the coarsest grid that is encoded to find objects with boxes (K, 4) in the next frame."""
     centre, size = to_centre_size(wholes)
     single = len(wholes) == 1
     side, beside = (ENCODED, LEAST_BESIDE) if single else (ENCODED_OF_SEVERAL, LEAST_BESIDE_SEVERAL)
@@ -37,7 +37,7 @@ def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
 
 
 def cells(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:
-    """Rows and columns of the grid, by default that of stride 8, that hold all boxes (K, 4); at least one cell."""
+    """Smallest window of a grid, by default that of stride 8, that contains all boxes (K, 4); at least one cell."""
     x1, y1 = (boxes[:, :2].amin(0) / stride).floor().long().tolist()
     x2, y2 = (boxes[:, 2:].amax(0) / stride).ceil().long().tolist()
     top, left = min(max(y1, 0), grid[0] - 1), min(max(x1, 0), grid[1] - 1)
@@ -45,7 +45,7 @@ def cells(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:
 
 
 def main_box(mask: Tensor) -> Tensor | None:
-    """The box (4,) of a mask (H, W) without its specks: components of under a tenth of the largest."""
+    """Tight box (4,) of a mask (H, W) in [0, 1] without specks, components below a tenth of the largest; or None."""
     whole = box_of_mask(mask)
     if whole is None:
         return None

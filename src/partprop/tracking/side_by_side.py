@@ -1,8 +1,9 @@
-"""Objects side by side: the windows of one are too small for several cores, those of several objects are not."""
+"""Objects side by side in threads: the windows of one object are too small for several cores."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -11,10 +12,10 @@ Step = Callable[[Any], Any]
 
 
 class SideBySide:
-    """Computes something for each object of a frame, on a processor for several at once, which share PyTorch's threads.
+    """Runs steps on the objects of a frame; on a processor several objects at once, which share PyTorch's threads.
 
     Args:
-        device: where the steps compute.
+        device: on which the steps compute.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -23,15 +24,13 @@ class SideBySide:
         self._count = 0  # of workers
 
     def each(self, items: Sequence[Any], *steps: Step) -> list[Any]:
-        """What the steps, each with what the one before gave, make of each item, in the items' order.
+        """Apply the steps in turn to each item; results in the order of the items.
 
-        To be called in inference mode, as the threads are. Steps are begun in the order in which they are queued, an
-        object's next one once it is done with the last: three objects with two steps each keep two threads busy to the
-        end.
+        Call it in inference mode. Steps start in the order in which they are queued, an object's next step once its
+        last one is done: three objects with two steps each keep two threads busy to the end.
 
         Raises:
-            BaseException: what a step raised for the first item for which one failed. In threads the other items are
-                finished before.
+            BaseException: the exception of the first item that failed. In threads, other items finish first.
         """
         threads = torch.get_num_threads()
         if not self._on_processor or threads == 1 or len(items) < 2:
@@ -45,11 +44,22 @@ class SideBySide:
                 workers.submit(work.run, item, result, steps)
                 results.append(result)
             wait(results)
-        finally:  # if this is interrupted, what is queued is not begun any more
+        finally:  # after an interrupt, queued steps do not start
             stopped.set()
             wait(results)
-            torch.set_num_threads(threads)  # for threads that are still to come
+            torch.set_num_threads(threads)  # for threads to come
         return [result.result() for result in results]
+
+    def each_beside(self, task: Callable[[], Any], items: Sequence[Any], step: Step) -> tuple[Any, list[Any]]:
+        """The task's result, and the step's for each item.
+
+        With more items than threads, the task runs beside them; fewer items keep the cores busy by themselves.
+        """
+        if len(items) <= torch.get_num_threads():
+            results = self.each(items, step)
+            return task(), results
+        first, *results = self.each([task, *(partial(step, item) for item in items)], _call)
+        return first, results
 
     def _as_many_workers(self, threads: int) -> ThreadPoolExecutor:
         if self._workers is None or self._count != threads:
@@ -58,14 +68,14 @@ class SideBySide:
 
 
 class _Work(NamedTuple):
-    """What all items of a call share; their steps have so many of PyTorch's threads each."""
+    """What all items of a call share; each step has `threads` of PyTorch's threads."""
 
     workers: ThreadPoolExecutor
     stopped: threading.Event
     threads: int
 
     def run(self, item: Any, result: Future[Any], steps: Sequence[Step]) -> None:
-        """Do an item's next step and queue the one after it, or say what came of the last."""
+        """Run an item's next step, then queue the step after it or set the result."""
         try:
             if self.stopped.is_set():
                 raise CancelledError
@@ -74,8 +84,12 @@ class _Work(NamedTuple):
                 self.workers.submit(self.run, made, result, steps[1:])
             else:
                 result.set_result(made)
-        except BaseException as error:  # or who waits for the result would wait for ever
+        except BaseException as error:  # otherwise the caller would wait forever
             result.set_exception(error)
+
+
+def _call(task: Callable[[], Any]) -> Any:
+    return task()
 
 
 def _through(steps: Sequence[Step], value: Any) -> Any:
@@ -85,8 +99,8 @@ def _through(steps: Sequence[Step], value: Any) -> Any:
 
 
 def _in_inference(step: Step, value: Any, threads: int) -> Any:
-    """What the step gives in a thread that has so many of PyTorch's."""
+    """Run a step in this worker thread with `threads` of PyTorch's threads."""
     if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)  # of this worker, and of threads that are still to come
-    with torch.inference_mode():  # a thread has its own mode
+        torch.set_num_threads(threads)  # of this worker, and of threads to come
+    with torch.inference_mode():  # each thread has its own mode
         return step(value)

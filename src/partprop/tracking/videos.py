@@ -1,4 +1,4 @@
-"""Run the segmenter over a sequence from disk: for validation while training, and for inference."""
+"""Segment a video from disk, for validation during training and for inference."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from partprop.tracking.settings import Settings
 
 
 def segment_sequence(network: Network, settings: Settings, sequence: Sequence) -> Iterator[tuple[str, Result]]:
-    """Yield each frame's name and result, the first frame with its given mask included.
+    """Yield the name and result of each frame, including the first with its given mask.
 
     Raises:
-        UserError: the first frame is not annotated.
+        UserError: the first frame has no mask.
     """
     labels = sequence.labels(0)
     if labels is None:
-        raise UserError(f"{sequence.frames[0]}: first frame without mask; one-shot segmentation needs one")
+        raise UserError(f"{sequence.frames[0]}: the first frame has no mask; one-shot segmentation needs one")
     segmenter = Segmenter(network, settings)
     yield sequence.frame_names[0], segmenter.start(sequence.image(0), labels)
     for index in range(1, len(sequence)):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from partprop.model.boxes import enlarge, roi_align, to_centre_size
 from partprop.model.network import CONTEXT, FrameOutput
-from partprop.model.part_tracker import places
+from partprop.model.part_tracker import response_centres
 
 HARD_SHARE = 0.4  # of a part's pixels count, those with the largest loss
 WEIGHTS = {
@@ -103,7 +103,7 @@ def tracking_loss(scores: Tensor, boxes: Tensor, last: Tensor, tracked: Tensor) 
     """
     centre, _ = to_centre_size(boxes)
     _, last_size = to_centre_size(last)
-    distance = (places(last) - centre[..., None, None, :]) / last_size.clamp(min=1)[..., None, None, :]
+    distance = (response_centres(last) - centre[..., None, None, :]) / last_size.clamp(min=1)[..., None, None, :]
     distance = distance.abs().amax(-1)
     known = tracked[..., None, None]
     positive = (distance <= 0.25) * known
