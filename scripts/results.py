@@ -24,7 +24,7 @@ BENCHMARKS = "reports/benchmarks"
 RECIPE = (("9758b6c", "1"), ("6138379", "2"))
 """Commit and seed of the `cpu` runs in RUNS that stand for the current recipe: "ours" is their mean."""
 SPEED = "88860e3"  # commit of the row of speed.csv that README quotes
-NEWEST_RUNS = 12  # rows of RUNS that docs/results.md shows
+NEWEST_RUNS = 8  # rows of RUNS that docs/results.md shows
 MARKED = re.compile(r"<!-- (?P<name>[a-z-]+) -->(?P<text>.*?)<!-- end -->", re.DOTALL)
 Row = dict[str, str]
 
@@ -201,10 +201,11 @@ def ablations(root: Path) -> str:
 
 
 def published(root: Path) -> str:
-    """Where the numbers of other methods come from."""
-    rows = [[result.method, result.citation, result.url] for result in PUBLISHED]
+    """Where the numbers of other methods come from, as a list."""
     outside = read_rows(root, f"{BENCHMARKS}/published.csv", ("method", "citation", "url"))
-    return table(["method", "citation", "paper"], [*rows, *([r["method"], r["citation"], r["url"]] for r in outside)])
+    sources = [(result.method, result.citation, result.url) for result in PUBLISHED]
+    sources += [(row["method"], row["citation"], row["url"]) for row in outside]
+    return "\n" + "".join(f"- {method}: [{citation}]({url})\n" for method, citation, url in sources)
 
 
 def speed(root: Path) -> str:
