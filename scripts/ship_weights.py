@@ -29,8 +29,8 @@ METRICS = paths.REPORTS / "metrics.json"
 CARD = """\
 # Model card: lite0.safetensors
 
-One-shot video object segmentation by partprop with an EfficientNet-Lite0, in half precision. The metadata of the file hold
-the arguments of `build_network` and the settings of the online loop; `partprop.pretrained.load_pretrained` reads both.
+One-shot video object segmentation by partprop with an EfficientNet-Lite0, in half precision. Its metadata hold the
+arguments of `build_network` and the settings of the loop; `partprop.pretrained.load_pretrained` reads both.
 
 | | |
 |---|---|
@@ -53,8 +53,8 @@ with attribution to Perazzi et al., CVPR 2016, and Pont-Tuset et al., 2017. COCO
 belong to their photographers; the ImageNet weights keep the licence of their package.
 
 ## Limits
-Trained on few videos. It fails on thin structures, on objects that change size within few frames and on look-alikes of the
-object; docs/results.md, "Where masks fail", has examples.
+Trained on few videos. It fails on thin structures, on objects that change size within few frames and on look-alikes
+of the object; docs/results.md, "Where masks fail", has examples.
 """
 
 
