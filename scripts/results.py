@@ -26,6 +26,19 @@ RECIPE = (("9758b6c", "1"), ("6138379", "2"))
 SPEED = "88860e3"  # commit of the row of speed.csv that README quotes
 NEWEST_RUNS = 4  # rows of RUNS that docs/results.md shows
 MARKED = re.compile(r"<!-- (?P<name>[a-z-]+) -->(?P<text>.*?)<!-- end -->", re.DOTALL)
+HEADINGS = {
+    "J&F_held_out": "J&F, held-out sequences",
+    "J&F_bfloat16": "J&F, bfloat16",
+    "J&F_single_precision": "J&F, single precision",
+    "cause": "what goes wrong",
+    "max_size": "`--max-size`",
+    "note": "split",
+    "precision_20px": "precision at 20 px",
+    "share_above_quarter": "share above 0.25",
+    "success_auc": "success AUC",
+}
+"""Of columns that read otherwise in a table."""
+BOXES = ("success_auc", "precision_20px")
 Row = dict[str, str]
 
 
@@ -90,12 +103,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def columns_of(file: str, columns: dict[str, str]) -> Callable[[Path], str]:
-    """A piece: the table of some columns of a file of BENCHMARKS, which `columns` maps to their headings."""
+def columns_of(file: str, columns: Sequence[str]) -> Callable[[Path], str]:
+    """A piece: the table of some columns of a file of BENCHMARKS, under HEADINGS or their own names."""
+    header = [HEADINGS.get(column, column.replace("_", " ")) for column in columns]
 
     def piece(root: Path) -> str:
         rows = read_rows(root, f"{BENCHMARKS}/{file}", columns)
-        return table(list(columns.values()), [[row[column] for column in columns] for row in rows])
+        return table(header, [[row[column] for column in columns] for row in rows])
 
     return piece
 
@@ -190,9 +204,6 @@ def mini(root: Path) -> str:
     return table(["method", "J&F", "95 % interval", "J", "F", "success AUC", "precision at 20 px"], rows)
 
 
-BOXES = ("success_auc", "precision_20px")
-
-
 def ablations(root: Path) -> str:
     """The network without each of its parts, on held-out training sequences."""
     rows = read_rows(root, "reports/ablations.csv", ("variant", "J&F", "J", "F", "seconds_per_frame"))
@@ -273,68 +284,16 @@ PIECES: dict[str, Callable[[Path], str]] = {
     "memory": memory,
     "pipeline": pipeline,
     "mini-minutes": mini_minutes,
-    "held-out": columns_of(
-        "seeds.csv", {"recipe": "recipe", "seed": "seed", "J&F_held_out": "J&F, held-out sequences", "commit": "commit"}
-    ),
-    "speed-davis": columns_of(
-        "speed_davis.csv",
-        {
-            "machine": "machine",
-            "precision": "precision",
-            "frames_per_second": "frames per second",
-            "commit": "commit",
-            "command": "command",
-        },
-    ),
-    "max-size": columns_of(
-        "max_size.csv",
-        {"max_size": "`--max-size`", "J&F": "J&F", "J": "J", "F": "F", "frames_per_second": "frames per second"},
-    ),
-    "boxes": columns_of(
-        "boxes.csv",
-        {
-            "tracker": "tracker",
-            "success_auc": "success AUC",
-            "precision_20px": "precision at 20 px",
-            "commit": "commit",
-            "command": "command",
-        },
-    ),
-    "parts": columns_of(
-        "parts.csv",
-        {
-            "boxes": "boxes",
-            "median_error": "median error",
-            "share_above_quarter": "share above 0.25",
-            "commit": "commit",
-        },
-    ),
+    "held-out": columns_of("seeds.csv", ["recipe", "seed", "J&F_held_out", "commit"]),
+    "speed-davis": columns_of("speed_davis.csv", ["machine", "precision", "frames_per_second", "commit", "command"]),
+    "max-size": columns_of("max_size.csv", ["max_size", "J&F", "J", "F", "frames_per_second"]),
+    "boxes": columns_of("boxes.csv", ["tracker", "success_auc", "precision_20px", "commit", "command"]),
+    "parts": columns_of("parts.csv", ["boxes", "median_error", "share_above_quarter", "commit"]),
     "several-objects": columns_of(
-        "several_objects.csv",
-        {
-            "video": "video",
-            "objects": "objects",
-            "J&F_bfloat16": "J&F, bfloat16",
-            "J&F_single_precision": "J&F, single precision",
-            "note": "split",
-            "commit": "commit",
-        },
+        "several_objects.csv", ["video", "objects", "J&F_bfloat16", "J&F_single_precision", "note", "commit"]
     ),
-    "failures": columns_of(
-        "failures.csv",
-        {
-            "sequence": "sequence",
-            "J": "J",
-            "F": "F",
-            "missed": "missed",
-            "too_much": "too much",
-            "lost_frames": "lost frames",
-            "cause": "what goes wrong",
-        },
-    ),
-    "scoring": columns_of(
-        "scoring.csv", {"program": "program", "seconds": "seconds", "processes": "processes", "commit": "commit"}
-    ),
+    "failures": columns_of("failures.csv", ["sequence", "J", "F", "missed", "too_much", "lost_frames", "cause"]),
+    "scoring": columns_of("scoring.csv", ["program", "seconds", "processes", "commit"]),
 }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 OUTPUT = Path("docs/images/clip.jpg")
 WIDTH = 300  # pixels of each picture
@@ -60,12 +61,12 @@ def segment(video: Path, mask: Path, folder: Path) -> tuple[Path, Boxes]:
 
 def draw(frame: Path, masks: Path, boxes: Boxes, first: bool) -> np.ndarray:
     """A frame with its mask and, unless it is the first, its boxes: uint8 (height, WIDTH, 3), BGR."""
-    image = cv2.imread(str(frame))
+    image = np.array(Image.open(frame).convert("RGB"))[..., ::-1]
     scale = WIDTH / image.shape[1]
     picture = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     size = (picture.shape[1], picture.shape[0])
-    labels = cv2.imread(str(masks / f"{frame.stem}.png"), cv2.IMREAD_COLOR)
-    share = cv2.resize((labels.max(2) > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    labels = np.array(Image.open(masks / f"{frame.stem}.png"))  # object ids
+    share = cv2.resize((labels > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     tint = 0.5 * share[..., None]
     picture = ((1 - tint) * picture + tint * np.array(OBJECT)).round().astype(np.uint8)
     contours, _ = cv2.findContours((share > 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
