@@ -18,8 +18,9 @@ dashboard: .venv/installed
 plots: .venv/installed
 	.venv/bin/python scripts/plots.py
 
-clean: # keeps .venv, DVC's cache and MLflow's history: the next run restores what it can
-	rm -rf data models/*.safetensors results dvc_plots reports/index.html reports/failures .snakemake build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+clean: # keeps data/README.md, .venv, DVC's cache and MLflow's history: the next run restores what it can
+	test ! -d data || find data -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf models/*.safetensors results dvc_plots reports/index.html reports/failures .snakemake build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }

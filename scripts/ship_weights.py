@@ -29,9 +29,8 @@ METRICS = paths.REPORTS / "metrics.json"
 CARD = """\
 # Model card: lite0.safetensors
 
-One-shot video object segmentation by partprop with an EfficientNet-Lite0, half precision. The file's metadata hold the
-arguments of `build_network` and the settings of the online loop; `partprop.pretrained.load_pretrained` reads
-both.
+One-shot video object segmentation by partprop with an EfficientNet-Lite0, in half precision. Its metadata hold the
+arguments of `build_network` and the settings of the loop; `partprop.pretrained.load_pretrained` reads both.
 
 | | |
 |---|---|
@@ -46,7 +45,7 @@ both.
 | J / F | {j:.3f} / {f:.3f} |
 | boxes | success AUC {auc:.3f}, precision at 20 px {precision:.3f} |
 
-The measures are those of reports/metrics.json of that run, before rounding to half precision.
+The measures are from reports/metrics.json of that run, before rounding to half precision.
 
 ## Licence
 [CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), that of the DAVIS annotations: not for commercial use,
@@ -54,8 +53,8 @@ with attribution to Perazzi et al., CVPR 2016, and Pont-Tuset et al., 2017. COCO
 belong to their photographers; the ImageNet weights keep the licence of their package.
 
 ## Limits
-Trained on few videos, for the experiment's sake. Thin structures, objects that change size within few frames and
-look-alikes of the object are where it fails; docs/experiments.md shows how.
+Trained on few videos. It fails on thin structures, on objects that change size within few frames and on look-alikes
+of the object; docs/results.md, "Where masks fail", has examples.
 """
 
 
