@@ -20,7 +20,8 @@ from partprop.base.errors import UserError
 from partprop.data.labels import VOID, mask_box
 from partprop.data.video import Sequence, open_davis
 from partprop.evaluation.folders import find_results, require_exactly
-from partprop.metrics.sequences import SequenceScores, score_folders, score_sequence
+from partprop.evaluation.workers import score_folders
+from partprop.metrics.sequences import SequenceScores, score_sequence
 from partprop.metrics.summary import summarise
 
 ENVIRONMENT = ".venv-contrib"
