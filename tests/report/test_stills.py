@@ -5,7 +5,7 @@ import pytest
 
 from partprop.base.errors import UserError
 from partprop.data.tracks import PartBox
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.media.drawing import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay
 from partprop.report.stills import overlays
 
@@ -54,4 +54,4 @@ def test_unusable_tracks_are_one_line_that_names_the_file(tmp_path: Path, conten
     if content is not None:
         (tmp_path / "tracks.csv").write_text(content)
     with pytest.raises(UserError, match=rf"tracks\.csv: .*{message}.*; run the infer stage again"):
-        next(overlays(Sequence("none", (), (), (), single_object=False), tmp_path, []))
+        next(overlays(Video("none", (), (), (), single_object=False), tmp_path, []))
