@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from PIL import ExifTags, Image, ImageOps
 
 from partprop.base.errors import UserError
-from partprop.data.images import opened_image
+from partprop.data.images import open_image
 from partprop.data.video import frame_order
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -111,7 +111,7 @@ class FolderFrames:
         self.complaints = []
         for number, file in enumerate(self._files):
             try:
-                with opened_image(file) as image:
+                with open_image(file) as image:
                     pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
             except UserError as error:
                 self.complaints.append(f"skipped {error}")
@@ -189,7 +189,7 @@ def _shown_size(file: Path) -> tuple[int, int] | None:
         UserError: it has more than 8 bits, of which nobody knows how bright they are to be shown.
     """
     try:
-        with opened_image(file) as image:
+        with open_image(file) as image:
             (width, height), mode = image.size, image.mode
             tags = Image.Image.getexif(image)  # PNG's own method decodes the pixels
     except UserError:
