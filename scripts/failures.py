@@ -18,7 +18,8 @@ import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.data.video import VOID, Video, open_davis
+from partprop.data.labels import VOID
+from partprop.data.video import Video, open_davis
 from partprop.media.drawing import overlay
 from partprop.metrics.davis import boundary_f, jaccard
 from partprop.model.network import Network

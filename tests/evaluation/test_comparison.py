@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 from partprop.evaluation.comparison import compare_folders
 from partprop.evaluation.folders import evaluate_folders
 from partprop.report.comparison_files import write_comparison

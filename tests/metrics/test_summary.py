@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.video import Video, write_labels
+from partprop.data.labels import write_labels
+from partprop.data.video import Video
 from partprop.evaluation.workers import interrupts_held, score_folder, score_folders
 from partprop.metrics.sequences import score_sequence
 from partprop.metrics.summary import box_curves, over_the_video, summarise

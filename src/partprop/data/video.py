@@ -16,9 +16,7 @@ import numpy as np
 
 from partprop.base.errors import UserError
 from partprop.data.images import image_size, read_rgb
-from partprop.data.labels import VOID, read_labels, write_labels
-
-__all__ = ["VOID", "Video", "open_davis", "open_sequences", "read_labels", "write_labels"]
+from partprop.data.labels import VOID, read_labels
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
 LEAST_ANNOTATED = 3  # frames with masks of a sequence: the first and the last do not count

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from partprop.base.errors import UserError
+from partprop.data.labels import read_labels
 from partprop.data.tracks import read_object_boxes
-from partprop.data.video import Video, read_labels
+from partprop.data.video import Video
 from partprop.metrics.sequences import Scored, SequenceScores, assemble, counted_frames, score_frames
 from partprop.process.allocator import keep_freed_memory
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.labels import object_ids
+from partprop.data.labels import VOID, object_ids
 from partprop.data.tracks import ObjectBoxes
-from partprop.data.video import LEAST_ANNOTATED, VOID, Video
+from partprop.data.video import LEAST_ANNOTATED, Video
 from partprop.metrics.boxes import centre_error, overlap
 from partprop.metrics.frames import ABSENT, FrameScore, score_frame
 

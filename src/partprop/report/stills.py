@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from partprop.data.labels import read_labels
 from partprop.data.tracks import read_part_boxes
-from partprop.data.video import Video, read_labels
+from partprop.data.video import Video
 from partprop.media.drawing import overlay
 
 FRAMES = 5

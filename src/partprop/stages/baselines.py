@@ -16,7 +16,8 @@ from partprop.base.errors import UserError
 from partprop.base.files import replacing_folder
 from partprop.baselines.label_propagation import BackboneFeatures, label_propagation
 from partprop.baselines.simple import first_mask, flow
-from partprop.data.video import VOID, Video, open_davis, write_labels
+from partprop.data.labels import VOID, write_labels
+from partprop.data.video import Video, open_davis
 from partprop.model.backbone.imagenet import BackboneName, load_backbone
 
 if TYPE_CHECKING:

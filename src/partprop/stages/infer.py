@@ -15,8 +15,9 @@ import torch
 from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import replacing_folder, write_json
+from partprop.data.labels import write_labels
 from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
-from partprop.data.video import Video, open_davis, write_labels
+from partprop.data.video import Video, open_davis
 from partprop.evaluation.vot.protocol import write_supervised
 from partprop.evaluation.vot.runs import supervise_sequence
 from partprop.model.backbone.devices import choose_device, place

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partprop.data.labels import write_labels
 from partprop.data.tracks import PartBox
-from partprop.data.video import Video, write_labels
+from partprop.data.video import Video
 from partprop.evaluation.vot import runs as supervised
 
 FRAMES = 30
