@@ -82,7 +82,7 @@ class Video:
         return labels
 
 
-def frame_order(name: str) -> list[tuple[int, str]]:
+def natural_sort_key(name: str) -> list[tuple[int, str]]:
     """Sorts names of frames by the numbers in them, whatever the leading zeros: img_2 before img_10."""
     pieces = re.split(r"(\d+)", name)
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces] + [(-1, name)]
@@ -155,7 +155,7 @@ def _open_sequence(images: Path, annotations: Path, year: int) -> Video:
     for stem, mask in masks.items():
         if stem not in frames:
             raise UserError(f"{mask}: mask without its frame {images / stem}.jpg; restore the frame or remove the mask")
-    names = sorted(frames, key=frame_order)
+    names = sorted(frames, key=natural_sort_key)
     sequence = Video(
         name=images.name,
         frame_names=tuple(names),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from partprop.base.errors import UserError
 from partprop.base.files import write_csv, write_json
-from partprop.data.video import Video, frame_order
+from partprop.data.video import Video, natural_sort_key
 from partprop.evaluation.workers import Missing, score_folders
 from partprop.metrics.schema import Metrics
 from partprop.metrics.summary import summarise
@@ -153,7 +153,7 @@ def _subfolders(folder: Path) -> list[Path]:
 def _pngs(folder: Path) -> list[Path]:
     """The masks of a sequence in the order of the frames."""
     masks = (mask for mask in folder.glob("*.png") if not mask.name.startswith("."))
-    return sorted(masks, key=lambda mask: frame_order(mask.stem))
+    return sorted(masks, key=lambda mask: natural_sort_key(mask.stem))
 
 
 def _has_png(folder: Path) -> bool:

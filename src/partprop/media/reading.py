@@ -22,7 +22,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from partprop.base.errors import UserError
 from partprop.data.images import open_image
-from partprop.data.video import frame_order
+from partprop.data.video import natural_sort_key
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
@@ -94,7 +94,7 @@ class FolderFrames:
         self.path = path
         self._files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")),
-            key=lambda file: frame_order(file.stem),
+            key=lambda file: natural_sort_key(file.stem),
         )
         if not self._files:
             raise UserError(f"{path}: holds no images; expected frames as {', '.join(IMAGES[:3])} files")
