@@ -19,7 +19,7 @@ from partprop.data.images import image_size, read_rgb
 from partprop.data.labels import VOID, read_labels
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
-LEAST_ANNOTATED = 3  # frames with masks of a sequence: the first and the last do not count
+MIN_ANNOTATED_FRAMES = 3  # frames with masks of a sequence: the first and the last do not count
 
 
 @dataclass(frozen=True)

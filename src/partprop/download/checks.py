@@ -8,7 +8,7 @@ from pathlib import Path
 from partprop.base.errors import UserError
 from partprop.data.coco import CocoImages, open_coco
 from partprop.data.images import decoded_size
-from partprop.data.video import LEAST_ANNOTATED, Video, open_davis
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def _check_annotations(sequence: Video) -> None:
             f"{sequence.frames[0]}: first frame without mask; add it, or remove the frames before the first"
         )
     annotated = sum(mask is not None for mask in sequence.masks)
-    if annotated < LEAST_ANNOTATED:
+    if annotated < MIN_ANNOTATED_FRAMES:
         raise UserError(
-            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {LEAST_ANNOTATED} or more, or remove "
+            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {MIN_ANNOTATED_FRAMES} or more, or remove "
             "the sequence"
         )

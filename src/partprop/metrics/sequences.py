@@ -8,7 +8,7 @@ import numpy as np
 from partprop.base.errors import UserError
 from partprop.data.labels import VOID, object_ids
 from partprop.data.tracks import ObjectBoxes
-from partprop.data.video import LEAST_ANNOTATED, Video
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video
 from partprop.metrics.boxes import centre_error, overlap
 from partprop.metrics.frames import ABSENT, FrameScore, score_frame
 
@@ -125,7 +125,7 @@ def _require_known(sequence: Video, scored: Scored, objects: list[int], origin: 
 def counted_frames(sequence: Video) -> Video:
     """The frames that count: all annotated ones but the first and the last."""
     annotated = _annotated(sequence)
-    if len(annotated) < LEAST_ANNOTATED:
+    if len(annotated) < MIN_ANNOTATED_FRAMES:
         raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
     return sequence.part(annotated[1:-1])
 

@@ -18,7 +18,7 @@ from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import write_json
 from partprop.data.coco import open_coco
-from partprop.data.video import LEAST_ANNOTATED, Video, open_davis
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 from partprop.model.backbone.devices import layout
 from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
@@ -147,10 +147,10 @@ def require_annotated(held_out: list[Video], frames: int) -> None:
     """
     for sequence in held_out:
         count = sum(mask is not None for mask in sequence.masks[:frames])
-        if count < LEAST_ANNOTATED:
+        if count < MIN_ANNOTATED_FRAMES:
             raise UserError(
                 f"train_tracking.validate_frames: the first {frames} frames of {sequence.name} have {count} masks, "
-                f"{LEAST_ANNOTATED} are needed; have more frames validated"
+                f"{MIN_ANNOTATED_FRAMES} are needed; have more frames validated"
             )
 
 
