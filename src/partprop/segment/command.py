@@ -18,7 +18,7 @@ from partprop.data.labels import object_ids, write_labels
 from partprop.data.tracks import tracks_writer
 from partprop.media.drawing import overlay
 from partprop.media.reading import Frame, Frames, open_frames
-from partprop.media.writing import Soundtrack, film_writer
+from partprop.media.writing import Soundtrack, video_writer
 from partprop.pretrained import LITE0, Segmenter
 from partprop.process.allocator import Trimmer
 from partprop.segment.events import Events
@@ -276,7 +276,7 @@ def _mask_writer(output: Path) -> Write:
 def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Write]:
     """A film in the time of the input, with its sound."""
     sound = Soundtrack(request.video, frames.origin) if request.video.is_file() else None
-    with film_writer(path, frames.size, frames.rate, sound, frames.pixel_aspect) as add:
+    with video_writer(path, frames.size, frames.rate, sound, frames.pixel_aspect) as add:
 
         def write(frame: Frame, result: Result) -> None:
             add(overlay(frame.image, result.labels, None, result.boxes, frames.size[1]), frame.time)
