@@ -171,7 +171,7 @@ def _require_shown(video: Path, prompts: Iterable[int], number: int) -> None:
         )
 
 
-def short_side_of(max_size: int, size: tuple[int, int]) -> int:
+def short_side_for(max_size: int, size: tuple[int, int]) -> int:
     """The shorter side, in pixels, of frames of size (height, width) whose longer side is made max_size."""
     return max(1, round(max_size * min(size) / max(size)))
 
@@ -342,5 +342,5 @@ def _unused(prompts: dict[int, list[Prompt]]) -> list[str]:
 
 def _segmenter(request: Request, size: tuple[int, int]) -> Segmenter:
     cv2.setNumThreads(1)
-    short_side = None if request.max_size is None else short_side_of(request.max_size, size)
+    short_side = None if request.max_size is None else short_side_for(request.max_size, size)
     return Segmenter(request.weights, request.device, short_side)
