@@ -44,7 +44,7 @@ def main() -> None:
         params = load_params(Path("params.yaml"))
         network, settings = load_trained(params)
         sequences = [
-            sequence.part(range(len(sequence))[: arguments.frames])
+            sequence.select(range(len(sequence))[: arguments.frames])
             for sequence in open_davis(arguments.davis, "val", params.data.davis.year)
         ]
         rates = [_rate(network, settings, sequence) for sequence in sequences]

@@ -43,7 +43,7 @@ class Video:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def part(self, indices: Iterable[int]) -> "Video":
+    def select(self, indices: Iterable[int]) -> "Video":
         """The frames at some positions, as a sequence of the same name."""
         chosen = list(indices)
         return replace(

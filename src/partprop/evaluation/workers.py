@@ -95,7 +95,7 @@ def _score_part(part: Video, folder: Path, missing: Missing) -> Scored:
 def _chunks(sequence: Video) -> list[Video]:
     """Parts of CHUNK frames at most."""
     starts = range(0, len(sequence), CHUNK)
-    return [sequence.part(range(start, min(start + CHUNK, len(sequence)))) for start in starts]
+    return [sequence.select(range(start, min(start + CHUNK, len(sequence)))) for start in starts]
 
 
 def _start_worker() -> None:

@@ -127,7 +127,7 @@ def counted_frames(sequence: Video) -> Video:
     annotated = _annotated(sequence)
     if len(annotated) < MIN_ANNOTATED_FRAMES:
         raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
-    return sequence.part(annotated[1:-1])
+    return sequence.select(annotated[1:-1])
 
 
 def _annotated(sequence: Video) -> list[int]:
