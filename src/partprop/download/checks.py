@@ -90,6 +90,6 @@ def _check_annotations(sequence: Video) -> None:
     annotated = sum(mask is not None for mask in sequence.masks)
     if annotated < MIN_ANNOTATED_FRAMES:
         raise UserError(
-            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {MIN_ANNOTATED_FRAMES} or more, or remove "
-            "the sequence"
+            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {MIN_ANNOTATED_FRAMES} or more, or "
+            "remove the sequence"
         )

@@ -25,7 +25,7 @@ class Validation(NamedTuple):
 def validate(network: Network, settings: Settings, sequences: list[Video], frames: int | None) -> Validation:
     """Segment and score the first frames (or all) of each sequence."""
     network.eval()
-    shortened = [sequence if frames is None else sequence.select(range(len(sequence))[:frames]) for sequence in sequences]
+    shortened = sequences if frames is None else [each.select(range(len(each))[:frames]) for each in sequences]
     measured = [_score(network, settings, sequence) for sequence in shortened]
     seconds = sum(spent for _, spent in measured) / sum(len(sequence) for sequence in shortened)
     return Validation(_flat(summarise([scores for scores, _ in measured])), seconds)
