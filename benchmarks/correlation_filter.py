@@ -18,7 +18,7 @@ from other_environment import python_with
 
 from partprop.base.errors import UserError
 from partprop.data.labels import VOID, mask_box
-from partprop.data.video import Sequence, open_davis
+from partprop.data.video import Video, open_davis
 from partprop.evaluation.folders import find_results, require_exactly
 from partprop.evaluation.workers import score_folders
 from partprop.metrics.sequences import SequenceScores, score_sequence
@@ -57,7 +57,7 @@ def compare(results: Path, davis: Path) -> dict[str, dict[str, float]]:
     return {name: dict(summarise(each)["boxes"]) for name, each in scores.items()}
 
 
-def _score_tracker(tracker: str, sequences: list[Sequence]) -> list[SequenceScores]:
+def _score_tracker(tracker: str, sequences: list[Video]) -> list[SequenceScores]:
     objects = [_first_boxes(sequence) for sequence in sequences]
     jobs = [
         {"tracker": tracker, "frames": [str(path) for path in sequence.frames], "boxes": list(boxes.values())}
@@ -73,7 +73,7 @@ def _score_tracker(tracker: str, sequences: list[Sequence]) -> list[SequenceScor
     return scores
 
 
-def _first_boxes(sequence: Sequence) -> dict[int, list[int]]:
+def _first_boxes(sequence: Video) -> dict[int, list[int]]:
     """Box of each object of the first frame, by its id."""
     labels = sequence.labels(0)
     if labels is None:
@@ -83,7 +83,7 @@ def _first_boxes(sequence: Sequence) -> dict[int, list[int]]:
 
 
 def _by_frame(
-    sequence: Sequence, ids: dict[int, list[int]], found: list[list[list[float] | None]]
+    sequence: Video, ids: dict[int, list[int]], found: list[list[list[float] | None]]
 ) -> dict[tuple[str, int], np.ndarray]:
     return {
         (frame, number): np.array(box)

@@ -27,7 +27,7 @@ from torch import Tensor
 from training_videos import named_sequences, parser_of, prepare
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.model.backbone.imagenet import normalise
 from partprop.model.boxes import box_of_mask, to_centre_size
 from partprop.model.features import COARSEST
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def pairs(network: Network, sequence: Sequence, short_side: int, every: int) -> Iterator[tuple[Frame, Frame]]:
+def pairs(network: Network, sequence: Video, short_side: int, every: int) -> Iterator[tuple[Frame, Frame]]:
     """Some frames of a sequence, each with the next, where both show the object."""
     for index in range(0, len(sequence) - 1, every):
         frames = [_frame(network, sequence, number, short_side) for number in (index, index + 1)]
@@ -82,7 +82,7 @@ def pairs(network: Network, sequence: Sequence, short_side: int, every: int) -> 
             yield frames[0], frames[1]
 
 
-def _frame(network: Network, sequence: Sequence, index: int, short_side: int) -> Frame:
+def _frame(network: Network, sequence: Video, index: int, short_side: int) -> Frame:
     image, labels = sequence.image(index), sequence.labels(index)
     scale = short_side / min(image.shape[:2])
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))

@@ -18,7 +18,7 @@ import psutil
 import torch
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence, open_davis
+from partprop.data.video import Video, open_davis
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
@@ -44,7 +44,7 @@ def main() -> None:
         params = load_params(Path("params.yaml"))
         network, settings = load_trained(params)
         sequences = [
-            sequence.part(range(len(sequence))[: arguments.frames])
+            sequence.select(range(len(sequence))[: arguments.frames])
             for sequence in open_davis(arguments.davis, "val", params.data.davis.year)
         ]
         rates = [_rate(network, settings, sequence) for sequence in sequences]
@@ -55,7 +55,7 @@ def main() -> None:
         sys.exit(2)
 
 
-def _rate(network: Network, settings: Settings, sequence: Sequence) -> float:
+def _rate(network: Network, settings: Settings, sequence: Video) -> float:
     images = [sequence.image(index) for index in range(len(sequence))]
     labels = sequence.labels(0)
     segmenter = Segmenter(network, settings)
@@ -70,7 +70,7 @@ def _rate(network: Network, settings: Settings, sequence: Sequence) -> float:
     return rate
 
 
-def _print_memory(network: Network, settings: Settings, sequence: Sequence) -> None:
+def _print_memory(network: Network, settings: Settings, sequence: Video) -> None:
     images = [sequence.image(index) for index in range(len(sequence))]
     segmenter, process, used = Segmenter(network, settings), psutil.Process(), []
     segmenter.start(images[0], sequence.labels(0))

@@ -7,7 +7,7 @@ import cv2
 import torch
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence, open_davis
+from partprop.data.video import Video, open_davis
 from partprop.process.allocator import keep_freed_memory
 
 
@@ -27,7 +27,7 @@ def prepare(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def named_sequences(davis: Path, names: list[str]) -> list[Sequence]:
+def named_sequences(davis: Path, names: list[str]) -> list[Video]:
     """The training sequences of these names.
 
     Raises:

@@ -18,7 +18,8 @@ import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.data.video import VOID, Sequence, open_davis
+from partprop.data.labels import VOID
+from partprop.data.video import Video, open_davis
 from partprop.media.drawing import overlay
 from partprop.metrics.davis import boundary_f, jaccard
 from partprop.model.network import Network
@@ -51,7 +52,7 @@ def main() -> None:
         sys.exit(2)
 
 
-def describe(sequence: Sequence, network: Network, settings: Settings) -> str:
+def describe(sequence: Video, network: Network, settings: Settings) -> str:
     """A line of measures; shares of the true mask's area. The picture is written on the way."""
     results = [result for _, result in segment_sequence(network, settings, sequence)]
     shown = [index for index in range(1, len(sequence) - 1) if _foreground(sequence, index).any()]
@@ -64,19 +65,19 @@ def describe(sequence: Sequence, network: Network, settings: Settings) -> str:
     return f"{sequence.name:16s} {j:6.3f} {f:6.3f} {missed:8.3f} {much:9.3f} {int(table['lost'].sum()):12d}"
 
 
-def _compare(sequence: Sequence, index: int, result: Result) -> tuple[float, float, float, float, bool]:
+def _compare(sequence: Video, index: int, result: Result) -> tuple[float, float, float, float, bool]:
     true, found = _foreground(sequence, index), result.labels > 0
     missed, much = (true & ~found).sum() / true.sum(), (found & ~true).sum() / true.sum()
     return jaccard(found, true), boundary_f(found, true), missed, much, not found.any()
 
 
-def _foreground(sequence: Sequence, index: int) -> np.ndarray:
+def _foreground(sequence: Video, index: int) -> np.ndarray:
     """The objects' pixels in a frame; none where it has no mask."""
     labels = sequence.labels(index)
     return np.zeros((1, 1), bool) if labels is None else (labels > 0) & (labels != VOID)
 
 
-def _draw(sequence: Sequence, results: list[Result], j: pd.Series) -> None:
+def _draw(sequence: Video, results: list[Result], j: pd.Series) -> None:
     chosen: list[int] = []
     for index in j.sort_values().index:
         if len(chosen) < WORST and all(abs(index - other) >= APART for other in chosen):

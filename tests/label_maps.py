@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from partprop.data.video import Sequence as Video
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
+from partprop.data.video import Video
 
 SHAPE = (40, 60)
 

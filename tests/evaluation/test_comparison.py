@@ -8,7 +8,7 @@ import pytest
 from compared_results import write_compared_results, write_moved_square
 from label_maps import SHAPE
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 from partprop.evaluation.comparison import compare_folders
 from partprop.evaluation.folders import evaluate_folders
 

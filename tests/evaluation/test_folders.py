@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 from partprop.evaluation.folders import evaluate_folders, find_results, require_exactly
 
 

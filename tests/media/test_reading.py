@@ -14,7 +14,7 @@ from PIL import Image
 from partprop.base.errors import UserError
 from partprop.media import reading
 from partprop.media.reading import open_frames
-from partprop.media.writing import film_writer
+from partprop.media.writing import video_writer
 from videos import SIZE, picture
 
 
@@ -160,7 +160,7 @@ def test_a_cut_video_that_says_how_long_it_is_but_not_of_how_many_frames(write_v
 
 def test_damaged_frames_are_reported(tmp_path: Path):
     path, noise = tmp_path / "clip.mp4", np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
-    with film_writer(path, (96, 128), Fraction(25)) as add:
+    with video_writer(path, (96, 128), Fraction(25)) as add:
         for number in range(20):
             add(np.roll(noise, (number, 2 * number), (0, 1)), Fraction(number, 25))
     content = bytearray(path.read_bytes())

@@ -9,14 +9,14 @@ import pytest
 
 from partprop.base.errors import UserError
 from partprop.media.reading import open_frames
-from partprop.media.writing import Soundtrack, _resampled, film_writer
+from partprop.media.writing import Soundtrack, _resampled, video_writer
 from videos import SIZE, picture
 
 TIMES = [Fraction(time, 100) for time in (0, 4, 8, 30, 34, 80)]
 
 
 def write(path: Path, size: tuple[int, int] = SIZE, sound: Soundtrack | None = None, start: float = 0) -> None:
-    with film_writer(path, size, Fraction(25), sound) as add:
+    with video_writer(path, size, Fraction(25), sound) as add:
         for number, time in enumerate(TIMES):
             add(picture(number, size), time + Fraction(start))
 
@@ -132,7 +132,7 @@ def test_sound_ends_where_the_clock_is_set_back(tmp_path: Path, write_video):
     both = tmp_path / "both.ts"
     both.write_bytes(first.read_bytes() + second.read_bytes())
     frames = open_frames(both)
-    with film_writer(tmp_path / "film.mp4", SIZE, Fraction(25), Soundtrack(both, frames.origin)) as add:
+    with video_writer(tmp_path / "film.mp4", SIZE, Fraction(25), Soundtrack(both, frames.origin)) as add:
         for frame in frames:
             add(frame.image, frame.time)
     assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(2 * 8000, abs=3 * 1024)
@@ -140,7 +140,7 @@ def test_sound_ends_where_the_clock_is_set_back(tmp_path: Path, write_video):
 
 def test_sound_goes_on_while_the_last_frame_is_shown(tmp_path: Path, write_video):
     loud = write_video("loud.mp4", frames=50, sound=True)  # 2 s
-    with film_writer(tmp_path / "film.mp4", SIZE, Fraction(1), Soundtrack(loud, Fraction(0))) as add:
+    with video_writer(tmp_path / "film.mp4", SIZE, Fraction(1), Soundtrack(loud, Fraction(0))) as add:
         add(picture(0), Fraction(0))
     assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(8000, abs=2 * 1024)
 
@@ -166,7 +166,7 @@ def test_a_silent_video_makes_a_silent_film(tmp_path: Path, write_video):
 
 
 def test_pixels_that_are_not_square_stay_so(tmp_path: Path):
-    with film_writer(tmp_path / "film.mp4", SIZE, Fraction(25), pixel_aspect=Fraction(4, 3)) as add:
+    with video_writer(tmp_path / "film.mp4", SIZE, Fraction(25), pixel_aspect=Fraction(4, 3)) as add:
         add(picture(0), Fraction(0))
     frames = open_frames(tmp_path / "film.mp4")
     assert (frames.size, frames.pixel_aspect) == (SIZE, Fraction(4, 3))
@@ -174,7 +174,7 @@ def test_pixels_that_are_not_square_stay_so(tmp_path: Path):
 
 def test_nothing_is_left_where_an_error_ends_it(tmp_path: Path):
     def fail() -> None:
-        with film_writer(tmp_path / "film.mp4", SIZE, Fraction(25)) as add:
+        with video_writer(tmp_path / "film.mp4", SIZE, Fraction(25)) as add:
             add(picture(0), Fraction(0))
             raise RuntimeError
 

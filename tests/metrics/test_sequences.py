@@ -7,7 +7,7 @@ import pytest
 
 from label_maps import SHAPE, labelled_video, squares
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence as Video
+from partprop.data.video import Video
 from partprop.metrics.sequences import score_sequence
 
 

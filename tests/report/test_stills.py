@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.report.stills import overlays
 
 COLUMNS = "frame,object,part,x1,y1,x2,y2,score"
@@ -19,4 +19,4 @@ def test_an_unusable_tracks_csv_is_named_in_one_line(tmp_path: Path, content: st
     if content is not None:
         (tmp_path / "tracks.csv").write_text(content)
     with pytest.raises(UserError, match=rf"tracks\.csv: .*{message}.*; run inference again"):
-        next(overlays(Sequence("none", (), (), (), single_object=False), tmp_path, []))
+        next(overlays(Video("none", (), (), (), single_object=False), tmp_path, []))

@@ -163,7 +163,7 @@ def test_a_film_that_cannot_be_written_ends_no_other_file(
             yield add
             raise full
 
-    monkeypatch.setattr(segment, "film_writer", writer_until_full)
+    monkeypatch.setattr(segment, "video_writer", writer_until_full)
     request = request_of(overlay=tmp_path / "film.mp4", tracks=tmp_path / "tracks.csv")
     with pytest.raises(UserError, match=rf"film\.mp4: {reason}.*after \d frames segmented"):
         segment_video(request)
@@ -177,7 +177,7 @@ def test_a_film_that_cannot_be_written_ends_no_other_file(
 def test_ctrl_c_while_files_are_closed_does_not_lose_them(request_of, tmp_path: Path, monkeypatch, interrupted: bool):
     if interrupted:
         monkeypatch.setattr(segment, "Segmenter", ending(KeyboardInterrupt, 3))
-    writer = segment.film_writer
+    writer = segment.video_writer
 
     @contextmanager
     def slowly_closed(*given):
@@ -185,7 +185,7 @@ def test_ctrl_c_while_files_are_closed_does_not_lose_them(request_of, tmp_path: 
             yield add
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(segment, "film_writer", slowly_closed)
+    monkeypatch.setattr(segment, "video_writer", slowly_closed)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
     try:
         with pytest.raises(KeyboardInterrupt, match="3 frames") if interrupted else nullcontext():

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 from partprop.evaluation.vot.protocol import Supervised, write_supervised
 from partprop.stages import evaluate
 

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 from partprop.stages import report
 
 METHODS = ["ours", "first_mask", "flow", "label_propagation"]

@@ -14,7 +14,7 @@ from partprop.data.labels import write_labels
 from partprop.demo.strokes import Meaning, label_strokes
 from partprop.media.drawing import OBJECTS
 from partprop.media.reading import open_frames
-from partprop.media.writing import film_writer
+from partprop.media.writing import video_writer
 from partprop.pretrained import Segmenter
 from partprop.segment.command import Request, segment_video
 from partprop.segment.prompts import Prompt
@@ -150,7 +150,7 @@ def example_clip(folder: Path) -> Path:
     if not path.exists():
         height, width = EXAMPLE_SIZE
         scene = script_video(EXAMPLE_SEED, 0, width, height, EXAMPLE_FRAMES).scene
-        with film_writer(path, EXAMPLE_SIZE, EXAMPLE_RATE) as add:
+        with video_writer(path, EXAMPLE_SIZE, EXAMPLE_RATE) as add:
             for number in range(EXAMPLE_FRAMES):
                 add(render(scene, number)[0], number / EXAMPLE_RATE)
     return path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.evaluation.folders import open_annotations, open_named_results
 from partprop.evaluation.workers import score_folders
 from partprop.metrics.sequences import SequenceScores
@@ -30,7 +30,7 @@ class Estimate:
 class Difference:
     """A frame and by how much its J&F, as a mean over the objects, is higher in the second results."""
 
-    sequence: Sequence
+    sequence: Video
     frame: str
     gain: float
     folders: tuple[Path, Path]
@@ -104,6 +104,6 @@ def _over_objects(values: np.ndarray) -> np.ndarray:
         return np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)
 
 
-def _largest(truth: Sequence, scores: SequenceScores, gains: np.ndarray, folders: tuple[Path, Path]) -> Difference:
+def _largest(truth: Video, scores: SequenceScores, gains: np.ndarray, folders: tuple[Path, Path]) -> Difference:
     index = int(np.nanargmax(np.abs(gains)))
     return Difference(truth, scores.frames[index], float(gains[index]), folders)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from partprop.base.errors import UserError
 from partprop.base.files import write_csv, write_json
-from partprop.data.video import Sequence, frame_order
+from partprop.data.video import Video, natural_sort_key
 from partprop.evaluation.workers import Missing, score_folders
 from partprop.metrics.schema import Metrics
 from partprop.metrics.summary import summarise
@@ -96,7 +96,7 @@ def require_exactly(found: Mapping[str, Path], names: Iterable[str], root: Path)
         raise UserError(f"{root}: holds {_listed(extra)}, not in the split; delete {found[extra[0]]}")
 
 
-def open_annotations(root: Path, names: Iterable[str]) -> list[Sequence]:
+def open_annotations(root: Path, names: Iterable[str]) -> list[Video]:
     """Open the true masks of the named sequences, in that order.
 
     The masks are `<sequence>/<frame>.png` in the first of Annotations/480p, Annotations, 480p and `root` itself that
@@ -140,10 +140,10 @@ def object_rows(metrics: Metrics) -> Iterator[tuple[str, str, float, float, floa
             yield name, number, (scores["J"] + scores["F"]) / 2, scores["J"], scores["F"]
 
 
-def _mask_sequence(name: str, masks: list[Path]) -> Sequence:
+def _mask_sequence(name: str, masks: list[Path]) -> Video:
     """A video whose masks stand in for its frames, which nobody looks at here."""
     frame_names = tuple(mask.stem for mask in masks)
-    return Sequence(name, frame_names, frames=tuple(masks), masks=tuple(masks), single_object=False)
+    return Video(name, frame_names, frames=tuple(masks), masks=tuple(masks), single_object=False)
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -153,7 +153,7 @@ def _subfolders(folder: Path) -> list[Path]:
 def _pngs(folder: Path) -> list[Path]:
     """The masks of a sequence in the order of the frames."""
     masks = (mask for mask in folder.glob("*.png") if not mask.name.startswith("."))
-    return sorted(masks, key=lambda mask: frame_order(mask.stem))
+    return sorted(masks, key=lambda mask: natural_sort_key(mask.stem))
 
 
 def _has_png(folder: Path) -> bool:

@@ -3,8 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from collections.abc import Sequence as Many
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -15,8 +14,9 @@ import cv2
 import numpy as np
 
 from partprop.base.errors import UserError
+from partprop.data.labels import read_labels
 from partprop.data.tracks import read_object_boxes
-from partprop.data.video import Sequence, read_labels
+from partprop.data.video import Video
 from partprop.metrics.sequences import Scored, SequenceScores, assemble, counted_frames, score_frames
 from partprop.process.allocator import keep_freed_memory
 
@@ -26,7 +26,7 @@ Missing = Literal["error", "empty"]
 """What a prediction that is not there counts as: an error, or an empty mask."""
 
 
-def score_folder(sequence: Sequence, folder: Path, missing: Missing = "error") -> SequenceScores:
+def score_folder(sequence: Video, folder: Path, missing: Missing = "error") -> SequenceScores:
     """Score `<folder>/<frame>.png`; boxes come from `<folder>/tracks.csv` if there is one, else from the masks.
 
     Raises:
@@ -36,7 +36,7 @@ def score_folder(sequence: Sequence, folder: Path, missing: Missing = "error") -
 
 
 def score_folders(
-    pairs: Many[tuple[Sequence, Path]], jobs: int = 1, missing: Missing = "error"
+    pairs: Sequence[tuple[Video, Path]], jobs: int = 1, missing: Missing = "error"
 ) -> list[SequenceScores]:
     """Score each sequence against its folder of predictions, in order, in `jobs` processes; errors as `score_folder`.
 
@@ -68,7 +68,7 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-def _gather(pairs: Many[tuple[Sequence, Path]], parts: Iterator[Scored]) -> list[SequenceScores]:
+def _gather(pairs: Sequence[tuple[Video, Path]], parts: Iterator[Scored]) -> list[SequenceScores]:
     scores = []
     for sequence, folder in pairs:
         frames: Scored = {}
@@ -80,7 +80,7 @@ def _gather(pairs: Many[tuple[Sequence, Path]], parts: Iterator[Scored]) -> list
     return scores
 
 
-def _score_part(part: Sequence, folder: Path, missing: Missing) -> Scored:
+def _score_part(part: Video, folder: Path, missing: Missing) -> Scored:
     def prediction(frame: str) -> np.ndarray | None:
         file = folder / f"{frame}.png"
         if file.exists():
@@ -92,10 +92,10 @@ def _score_part(part: Sequence, folder: Path, missing: Missing) -> Scored:
     return score_frames(part, prediction, str(folder))
 
 
-def _chunks(sequence: Sequence) -> list[Sequence]:
+def _chunks(sequence: Video) -> list[Video]:
     """Parts of CHUNK frames at most."""
     starts = range(0, len(sequence), CHUNK)
-    return [sequence.part(range(start, min(start + CHUNK, len(sequence)))) for start in starts]
+    return [sequence.select(range(start, min(start + CHUNK, len(sequence)))) for start in starts]
 
 
 def _start_worker() -> None:

@@ -21,8 +21,8 @@ from av.video.stream import VideoStream
 from PIL import ExifTags, Image, ImageOps
 
 from partprop.base.errors import UserError
-from partprop.data.images import opened_image
-from partprop.data.video import frame_order
+from partprop.data.images import open_image
+from partprop.data.video import natural_sort_key
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
@@ -94,7 +94,7 @@ class FolderFrames:
         self.path = path
         self._files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")),
-            key=lambda file: frame_order(file.stem),
+            key=lambda file: natural_sort_key(file.stem),
         )
         if not self._files:
             raise UserError(f"{path}: holds no images; expected frames as {', '.join(IMAGES[:3])} files")
@@ -111,7 +111,7 @@ class FolderFrames:
         self.complaints = []
         for number, file in enumerate(self._files):
             try:
-                with opened_image(file) as image:
+                with open_image(file) as image:
                     pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
             except UserError as error:
                 self.complaints.append(f"skipped {error}")
@@ -189,7 +189,7 @@ def _shown_size(file: Path) -> tuple[int, int] | None:
         UserError: it has more than 8 bits, of which nobody knows how bright they are to be shown.
     """
     try:
-        with opened_image(file) as image:
+        with open_image(file) as image:
             (width, height), mode = image.size, image.mode
             tags = Image.Image.getexif(image)  # PNG's own method decodes the pixels
     except UserError:

@@ -33,7 +33,7 @@ class Soundtrack:
 
 
 @contextmanager
-def film_writer(
+def video_writer(
     path: Path,
     size: tuple[int, int],
     rate: Fraction,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.labels import object_ids
+from partprop.data.labels import VOID, object_ids
 from partprop.data.tracks import ObjectBoxes
-from partprop.data.video import LEAST_ANNOTATED, VOID, Sequence
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video
 from partprop.metrics.boxes import centre_error, overlap
 from partprop.metrics.frames import ABSENT, FrameScore, score_frame
 
@@ -37,7 +37,7 @@ class SequenceScores:
 
 
 def score_sequence(
-    sequence: Sequence,
+    sequence: Video,
     prediction: Callable[[str], np.ndarray | None],
     tracks: ObjectBoxes | None = None,
     origin: str = "prediction",
@@ -60,7 +60,7 @@ Scored = dict[str, dict[int, FrameScore]]
 """By frame and object."""
 
 
-def score_frames(part: Sequence, prediction: Callable[[str], np.ndarray | None], origin: str) -> Scored:
+def score_frames(part: Video, prediction: Callable[[str], np.ndarray | None], origin: str) -> Scored:
     """Scores of each frame of a part of a sequence, all of which are annotated."""
     scored = {}
     for index, frame in enumerate(part.frame_names):
@@ -78,7 +78,7 @@ def score_frames(part: Sequence, prediction: Callable[[str], np.ndarray | None],
     return scored
 
 
-def assemble(sequence: Sequence, scored: Scored, tracks: ObjectBoxes | None, origin: str) -> SequenceScores:
+def assemble(sequence: Video, scored: Scored, tracks: ObjectBoxes | None, origin: str) -> SequenceScores:
     frames = tuple(scored)
     since = _first_columns(sequence, scored)
     _require_known(sequence, scored, list(since), origin)
@@ -94,7 +94,7 @@ def assemble(sequence: Sequence, scored: Scored, tracks: ObjectBoxes | None, ori
     return SequenceScores(sequence.name, tuple(since), frames, j, f, overlaps, errors)
 
 
-def _first_columns(sequence: Sequence, scored: Scored) -> dict[int, int]:
+def _first_columns(sequence: Video, scored: Scored) -> dict[int, int]:
     """By object, in order, the first of the frames that count in which it does: the one after its mask was given.
 
     Raises:
@@ -110,7 +110,7 @@ def _first_columns(sequence: Sequence, scored: Scored) -> dict[int, int]:
     return dict(sorted(first.items()))
 
 
-def _require_known(sequence: Sequence, scored: Scored, objects: list[int], origin: str) -> None:
+def _require_known(sequence: Video, scored: Scored, objects: list[int], origin: str) -> None:
     shown = {number for scores in scored.values() for number, score in scores.items() if score.true_box is not None}
     known = shown.union(objects)
     for frame, scores in scored.items():
@@ -122,19 +122,19 @@ def _require_known(sequence: Sequence, scored: Scored, objects: list[int], origi
             )
 
 
-def counted_frames(sequence: Sequence) -> Sequence:
+def counted_frames(sequence: Video) -> Video:
     """The frames that count: all annotated ones but the first and the last."""
     annotated = _annotated(sequence)
-    if len(annotated) < LEAST_ANNOTATED:
+    if len(annotated) < MIN_ANNOTATED_FRAMES:
         raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
-    return sequence.part(annotated[1:-1])
+    return sequence.select(annotated[1:-1])
 
 
-def _annotated(sequence: Sequence) -> list[int]:
+def _annotated(sequence: Video) -> list[int]:
     return [index for index, mask in enumerate(sequence.masks) if mask is not None]
 
 
-def _labels(sequence: Sequence, index: int) -> np.ndarray:
+def _labels(sequence: Video, index: int) -> np.ndarray:
     labels = sequence.labels(index)
     assert labels is not None  # only annotated frames are asked for
     return labels

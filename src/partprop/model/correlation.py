@@ -1,7 +1,6 @@
 """Similarity by correlation: depth-wise between a part and a window, pixel by pixel between frames."""
 
-from collections.abc import Iterator
-from collections.abc import Sequence as Many
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -121,7 +120,7 @@ class PixelCorrelation(nn.Module):
         return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
 
     @torch.no_grad()
-    def read_fine(self, keys: Tensor, frames: Many[FineFrame], offset: tuple[int, int], coarse: Tensor) -> Tensor:
+    def read_fine(self, keys: Tensor, frames: Sequence[FineFrame], offset: tuple[int, int], coarse: Tensor) -> Tensor:
         """The masks of the last frames, at stride 4, as keys (B, K, h, w) of a window find them: (B, 1, h, w).
 
         Only blocks of cells are looked at where the mask `coarse` (B, 1, h/2, w/2) that stride 8 finds is in doubt, a

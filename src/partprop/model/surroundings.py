@@ -1,7 +1,7 @@
 """Similarity of each cell of a window to the cells around it in another frame."""
 
 import math
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +61,7 @@ class Surroundings:
         return self._unblock(self._similarity.softmax(2) @ self._around(known))
 
     @staticmethod
-    def attend_together(frames: "Many[tuple[Surroundings, Tensor]]") -> Tensor:
+    def attend_together(frames: "Sequence[tuple[Surroundings, Tensor]]") -> Tensor:
         """What is known (B, K, H, W) of several frames, read by one attention over all of them: (B, K, h, w)."""
         if len(frames) == 1:
             return frames[0][0].attend(frames[0][1])
@@ -101,7 +101,7 @@ def _surroundings(known: Tensor, offset: tuple[int, int], shape: tuple[int, int]
     return F.pad(as_multiplied(inner), _beyond(known.shape[2:], offset, shape, radius))
 
 
-def _beyond(grid: Many[int], offset: Sides, shape: Sides, radius: int) -> Many[int]:
+def _beyond(grid: Sequence[int], offset: Sides, shape: Sides, radius: int) -> Sequence[int]:
     """Cells by which a window of a grid, `radius` wider on each side, reaches beyond it: left, right, top, bottom."""
     return [
         max(0, cells)

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from partprop.base.files import replacing, write_json
 from partprop.data.images import read_rgb
-from partprop.data.video import FRAME_SUFFIXES, read_labels
+from partprop.data.labels import read_labels
+from partprop.data.video import FRAME_SUFFIXES
 from partprop.evaluation.comparison import Comparison, Difference
 from partprop.media.drawing import overlay
 from partprop.report.figures import LIGHT

@@ -6,14 +6,14 @@ from pathlib import Path
 import av
 import numpy as np
 
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.report.stills import overlays
 
 FRAME_RATE = 12  # about half the speed at which videos of DAVIS were taken, so that one can see what happens
 QUALITY = "27"  # x264's constant rate factor
 
 
-def film(sequence: Sequence, result: Path) -> bytes:
+def film(sequence: Video, result: Path) -> bytes:
     """An MP4 of all frames of `sequence` with the masks and tracks.csv of the folder `result` drawn on them.
 
     The same files give the same bytes.

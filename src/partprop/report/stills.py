@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from partprop.data.labels import read_labels
 from partprop.data.tracks import read_part_boxes
-from partprop.data.video import Sequence, read_labels
+from partprop.data.video import Video
 from partprop.media.drawing import overlay
 
 FRAMES = 5
@@ -22,13 +23,13 @@ class Still:
     jpeg: bytes
 
 
-def film_strip(sequence: Sequence, result: Path) -> list[Still]:
+def film_strip(sequence: Video, result: Path) -> list[Still]:
     """Evenly spaced frames of `sequence`, drawn as by `overlays`, which see for arguments and errors."""
     indices = np.unique(np.linspace(0, len(sequence) - 1, FRAMES).round().astype(int))
     return [Still(frame, _jpeg(picture)) for frame, picture in overlays(sequence, result, indices)]
 
 
-def overlays(sequence: Sequence, result: Path, indices: Iterable[int]) -> Iterator[tuple[str, np.ndarray]]:
+def overlays(sequence: Video, result: Path, indices: Iterable[int]) -> Iterator[tuple[str, np.ndarray]]:
     """Names and pictures, as of `overlay`, of some frames, with the masks and tracks.csv of the folder `result`.
 
     Raises:

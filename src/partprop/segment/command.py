@@ -18,7 +18,7 @@ from partprop.data.labels import object_ids, write_labels
 from partprop.data.tracks import tracks_writer
 from partprop.media.drawing import overlay
 from partprop.media.reading import Frame, Frames, open_frames
-from partprop.media.writing import Soundtrack, film_writer
+from partprop.media.writing import Soundtrack, video_writer
 from partprop.pretrained import LITE0, Segmenter
 from partprop.process.allocator import Trimmer
 from partprop.segment.events import Events
@@ -171,7 +171,7 @@ def _require_shown(video: Path, prompts: Iterable[int], number: int) -> None:
         )
 
 
-def short_side_of(max_size: int, size: tuple[int, int]) -> int:
+def short_side_for(max_size: int, size: tuple[int, int]) -> int:
     """The shorter side, in pixels, of frames of size (height, width) whose longer side is made max_size."""
     return max(1, round(max_size * min(size) / max(size)))
 
@@ -276,7 +276,7 @@ def _mask_writer(output: Path) -> Write:
 def _overlay_writer(request: Request, path: Path, frames: Frames) -> Iterator[Write]:
     """A film in the time of the input, with its sound."""
     sound = Soundtrack(request.video, frames.origin) if request.video.is_file() else None
-    with film_writer(path, frames.size, frames.rate, sound, frames.pixel_aspect) as add:
+    with video_writer(path, frames.size, frames.rate, sound, frames.pixel_aspect) as add:
 
         def write(frame: Frame, result: Result) -> None:
             add(overlay(frame.image, result.labels, None, result.boxes, frames.size[1]), frame.time)
@@ -342,5 +342,5 @@ def _unused(prompts: dict[int, list[Prompt]]) -> list[str]:
 
 def _segmenter(request: Request, size: tuple[int, int]) -> Segmenter:
     cv2.setNumThreads(1)
-    short_side = None if request.max_size is None else short_side_of(request.max_size, size)
+    short_side = None if request.max_size is None else short_side_for(request.max_size, size)
     return Segmenter(request.weights, request.device, short_side)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.images import opened_image
+from partprop.data.images import open_image
 from partprop.data.labels import VOID, object_ids, read_labels
 
 GRABCUT_SIDE = 320  # pixels of the longer side of what GrabCut looks at; its time grows with the area
@@ -174,7 +174,7 @@ def _read_mask(prompt: Prompt) -> np.ndarray:
     if not prompt.mask.exists():
         raise UserError(f"--mask {prompt.mask}: no such file; name a PNG that shows the object")
     labels = read_labels(prompt.mask)
-    with opened_image(prompt.mask) as image:
+    with open_image(prompt.mask) as image:
         if image.mode == "P":
             colours = np.array(image.convert("RGB"))
             if np.isin(colours, (0, 255)).all() and (colours == colours[..., :1]).all():

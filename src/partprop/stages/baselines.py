@@ -16,7 +16,8 @@ from partprop.base.errors import UserError
 from partprop.base.files import replacing_folder
 from partprop.baselines.label_propagation import BackboneFeatures, label_propagation
 from partprop.baselines.simple import first_mask, flow
-from partprop.data.video import VOID, Sequence, open_davis, write_labels
+from partprop.data.labels import VOID, write_labels
+from partprop.data.video import Video, open_davis
 from partprop.model.backbone.imagenet import BackboneName, load_backbone
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def run(params: Params, log: Run) -> None:
                 segment(sequence, method, results / name / sequence.name)
 
 
-def segment(sequence: Sequence, method: Baseline, folder: Path) -> None:
+def segment(sequence: Video, method: Baseline, folder: Path) -> None:
     """Write a method's label map of each frame to `<folder>/<frame>.png`.
 
     Raises:

@@ -15,8 +15,9 @@ import torch
 from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import replacing_folder, write_json
+from partprop.data.labels import write_labels
 from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
-from partprop.data.video import Sequence, open_davis, write_labels
+from partprop.data.video import Video, open_davis
 from partprop.evaluation.vot.protocol import write_supervised
 from partprop.evaluation.vot.runs import supervise_sequence
 from partprop.model.backbone.devices import choose_device, place
@@ -61,7 +62,7 @@ def drop_former_shards(shards: Collection[int]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequence]:
+def shard_of(sequences: list[Video], shard: int, shards: int) -> list[Video]:
     """Every `shards`-th sequence, from number `shard` on.
 
     Raises:
@@ -72,7 +73,7 @@ def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequenc
     return sequences[shard::shards]
 
 
-def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> ObjectBoxes:
+def segment_to(network: Network, settings: Settings, sequence: Video, folder: Path) -> ObjectBoxes:
     """Write a sequence's masks and tracks; gives the boxes of the whole objects."""
     boxes: dict[tuple[str, int], np.ndarray] = {}
     with tracks_writer(folder / "tracks.csv") as write:

@@ -18,7 +18,7 @@ from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import write_json
 from partprop.data.coco import open_coco
-from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 from partprop.model.backbone.devices import layout
 from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
@@ -124,7 +124,7 @@ def run(params: Params, log: Run) -> None:
         checkpoint.remove()
 
 
-def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[list[Sequence], list[Sequence]]:
+def split_sequences(sequences: list[Video], held_out: list[str]) -> tuple[list[Video], list[Video]]:
     """Training sequences, and those named in train_tracking.held_out.
 
     Raises:
@@ -139,7 +139,7 @@ def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[lis
     return training, [sequence for sequence in sequences if sequence.name in held_out]
 
 
-def require_annotated(held_out: list[Sequence], frames: int) -> None:
+def require_annotated(held_out: list[Video], frames: int) -> None:
     """Check that the first frames of each sequence, which are validated, have masks enough to be scored.
 
     Raises:
@@ -147,14 +147,14 @@ def require_annotated(held_out: list[Sequence], frames: int) -> None:
     """
     for sequence in held_out:
         count = sum(mask is not None for mask in sequence.masks[:frames])
-        if count < LEAST_ANNOTATED:
+        if count < MIN_ANNOTATED_FRAMES:
             raise UserError(
                 f"train_tracking.validate_frames: the first {frames} frames of {sequence.name} have {count} masks, "
-                f"{LEAST_ANNOTATED} are needed; have more frames validated"
+                f"{MIN_ANNOTATED_FRAMES} are needed; have more frames validated"
             )
 
 
-def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
+def _clips(training: list[Video], settings: TrainTracking) -> Clips:
     """Clips of videos and of still images; all COCO images are used, as no training stage measures on them later."""
     scenery = None
     if settings.still_share or settings.paste_share:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partprop.data.labels import write_labels
 from partprop.data.tracks import PartBox
-from partprop.data.video import Sequence, write_labels
+from partprop.data.video import Video
 from partprop.evaluation.vot import runs as supervised
 
 FRAMES = 30
@@ -23,13 +24,13 @@ def label_map(index: int) -> np.ndarray:
 
 
 @pytest.fixture
-def sequence(tmp_path: Path) -> Sequence:
+def sequence(tmp_path: Path) -> Video:
     names = tuple(f"{index:05d}" for index in range(FRAMES))
     for index, name in enumerate(names):
         write_labels(tmp_path / f"{name}.png", label_map(index))
         Image.new("RGB", (80, 40), (index, 0, 0)).save(tmp_path / f"{name}.bmp")
     frames, masks = (tuple(tmp_path / f"{name}.{kind}" for name in names) for kind in ("bmp", "png"))
-    return Sequence("two", names, frames, masks, single_object=False)
+    return Video("two", names, frames, masks, single_object=False)
 
 
 class Perfect:
@@ -51,7 +52,7 @@ class Perfect:
 
 
 def test_each_object_starts_again_by_itself_after_its_failures(
-    sequence: Sequence, monkeypatch: pytest.MonkeyPatch
+    sequence: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervised, "Segmenter", Perfect)
     Perfect.started = []
@@ -68,11 +69,11 @@ def test_each_object_starts_again_by_itself_after_its_failures(
     np.testing.assert_array_equal(runs[2].overlaps[10:], 1)
 
 
-def test_a_frame_without_mask_neither_counts_nor_fails(sequence: Sequence, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_without_mask_neither_counts_nor_fails(sequence: Video, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "Segmenter", Perfect)
     Perfect.started = []
     masks = tuple(None if index == 20 else mask for index, mask in enumerate(sequence.masks))
-    sparse = Sequence("two", sequence.frame_names, sequence.frames, masks, single_object=False)
+    sparse = Video("two", sequence.frame_names, sequence.frames, masks, single_object=False)
     tracked = {(frame, 2): np.array([30.0, 25, 50, 35]) for frame in sequence.frame_names if frame != "00020"}
     run = supervised.supervise_sequence(None, None, sparse, tracked)[2]  # type: ignore[arg-type]
     assert not run.failed.any()

@@ -7,7 +7,7 @@ import numpy as np
 
 from partprop.data.labels import mask_box, object_ids
 from partprop.data.tracks import object_boxes
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.evaluation.vot.protocol import Box, Supervised, supervise
 from partprop.model.network import Network
 from partprop.tracking.segmenter import Segmenter
@@ -15,7 +15,7 @@ from partprop.tracking.settings import Settings
 
 
 def supervise_sequence(
-    network: Network, settings: Settings, sequence: Sequence, tracked: Mapping[tuple[str, int], np.ndarray]
+    network: Network, settings: Settings, sequence: Video, tracked: Mapping[tuple[str, int], np.ndarray]
 ) -> dict[int, Supervised]:
     """Runs of each object of the first mask, by its id.
 
@@ -34,7 +34,7 @@ def supervise_sequence(
     return {number: supervise(boxes, partial(track, number)) for number, boxes in _true_boxes(sequence).items()}
 
 
-def _true_boxes(sequence: Sequence) -> dict[int, list[Box]]:
+def _true_boxes(sequence: Video) -> dict[int, list[Box]]:
     """Of the objects of the first mask, by id, one for each frame."""
     boxes: dict[int, list[Box]] = {}
     for index in range(len(sequence)):
@@ -46,7 +46,7 @@ def _true_boxes(sequence: Sequence) -> dict[int, list[Box]]:
     return boxes
 
 
-def _follow(segmenter: Segmenter, sequence: Sequence, start: int, number: int) -> Iterator[Box]:
+def _follow(segmenter: Segmenter, sequence: Video, start: int, number: int) -> Iterator[Box]:
     """Boxes of one object in the frames after `start`, where its mask is given."""
     labels = sequence.labels(start)
     assert labels is not None  # a tracker is only started where the object is shown
