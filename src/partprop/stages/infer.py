@@ -14,7 +14,7 @@ import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.base.files import replacing_folder, write_json
+from partprop.base.files import atomic_folder, write_json
 from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
 from partprop.data.video import Sequence, open_davis, write_labels
 from partprop.evaluation.vot.protocol import write_supervised
@@ -41,7 +41,7 @@ def run(params: Params, log: Run, shard: int) -> None:
     settings = Settings(**params.segmentation.model_dump())
     drop_former_shards(params.infer.shards)
     seconds, frames = 0.0, 0
-    with replacing_folder(paths.RESULTS / str(shard)) as folder:
+    with atomic_folder(paths.RESULTS / str(shard)) as folder:
         for sequence in sequences:
             start = time.perf_counter()
             boxes = segment_to(network, settings, sequence, folder / sequence.name)
