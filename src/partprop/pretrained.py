@@ -17,7 +17,7 @@ from partprop.base.files import atomic_write
 from partprop.model.backbone.devices import choose_device, place
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
-from partprop.process.libraries import keep_few_operations
+from partprop.process.libraries import limit_onednn_cache
 from partprop.tracking import segmenter
 from partprop.tracking.settings import Settings
 
@@ -87,7 +87,7 @@ class Segmenter(segmenter.Segmenter):
     """
 
     def __init__(self, weights: Path | str | None = None, device: str = "auto", short_side: int | None = None) -> None:
-        keep_few_operations()
+        limit_onednn_cache()
         network, settings = load_pretrained(LITE0 if weights is None else Path(weights))
         if short_side is not None:
             if short_side < 1:
