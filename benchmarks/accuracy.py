@@ -23,7 +23,7 @@ from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
 from partprop.pretrained import LITE0, Segmenter, load_pretrained
-from partprop.process.allocator import keep_freed_memory
+from partprop.process.allocator import keep_freed_pages
 from partprop.tracking.settings import Settings
 from partprop.tracking.validation import validate
 
@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.single_precision and not arguments.shipped:
         parser.error("--single-precision: goes with --shipped; without, it is what is done")
-    keep_freed_memory()
+    keep_freed_pages()
     torch.set_num_threads(arguments.threads)
     try:
         network, settings = _load(arguments.shipped, arguments.single_precision)

@@ -22,7 +22,7 @@ from partprop.data.video import Video, open_davis
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
-from partprop.process.allocator import keep_freed_memory
+from partprop.process.allocator import keep_freed_pages
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
 
@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.frames < 3:
         parser.error("--frames: at least 3, of which the first two are not timed")
-    keep_freed_memory()
+    keep_freed_pages()
     cv2.setNumThreads(1)
     torch.set_num_threads(arguments.threads)
     try:

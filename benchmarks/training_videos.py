@@ -8,7 +8,7 @@ import torch
 
 from partprop.base.errors import UserError
 from partprop.data.video import Video, open_davis
-from partprop.process.allocator import keep_freed_memory
+from partprop.process.allocator import keep_freed_pages
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
@@ -22,7 +22,7 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
 
 def prepare(threads: int) -> None:
     """Compute with so many threads, as the stages do."""
-    keep_freed_memory()
+    keep_freed_pages()
     cv2.setNumThreads(1)
     torch.set_num_threads(threads)
 

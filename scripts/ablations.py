@@ -27,7 +27,7 @@ from dvc.repo import Repo
 from partprop.base import paths
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.params import Ablations, Params, load_params
 from partprop.pipeline.runs import pipeline_state
 from partprop.pipeline.sources import SOURCES
@@ -88,7 +88,7 @@ def variants_of(params: Params) -> dict[str, list[str]]:
 
 def write_table(rows: list[dict[str, object]]) -> None:
     """Write the variants measured so far, the complete network first."""
-    with replacing(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_write(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -19,7 +19,7 @@ from typing import Any
 from partprop.base import paths
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.params import Params, load_params
 from partprop.pipeline.lineage import reproduced_entries
 from partprop.pipeline.trained import load_trained
@@ -76,7 +76,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     if card is not None:
-        with replacing(LITE0.with_name("README.md")) as temporary:
+        with atomic_write(LITE0.with_name("README.md")) as temporary:
             temporary.write_text(card, encoding="utf-8")
 
 

@@ -63,7 +63,7 @@ def test_errors_of_the_user_are_one_line(
         raise error
 
     monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
+    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -83,7 +83,7 @@ def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         raise PermissionError(errno.EACCES, "Permission denied", "a")
 
     monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
+    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(PermissionError):
         cli.main()

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from partprop.base.errors import UserError, full_disk_as_user_error
-from partprop.process.allocator import begin_with_few_holes, keep_freed_memory
-from partprop.process.libraries import leave_triton_out, wait_briefly
+from partprop.process.allocator import keep_freed_pages, reexec_with_malloc_tunables
+from partprop.process.libraries import block_triton_import, shorten_openmp_spin
 
 app = typer.Typer(
     help="One-shot video object segmentation: track the object's parts, propagate their masks.",
@@ -166,14 +166,14 @@ def benchmark(
 
 
 def _prepare_for_long_videos() -> None:
-    begin_with_few_holes()
-    wait_briefly()
-    leave_triton_out()
+    reexec_with_malloc_tunables()
+    shorten_openmp_spin()
+    block_triton_import()
 
 
 def main() -> None:
     """Run the command line; an error of the user is one line and exit code 2."""
-    keep_freed_memory()
+    keep_freed_pages()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it: names of files may be in no encoding
     try:

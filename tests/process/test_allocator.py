@@ -10,10 +10,10 @@ import pytest
 SCRIPT = """
 import os
 import sys
-from partprop.process.allocator import begin_with_few_holes
+from partprop.process.allocator import reexec_with_malloc_tunables
 
 print(os.getpid(), flush=True)
-begin_with_few_holes()
+reexec_with_malloc_tunables()
 print(sys.argv[1:], os.environ["GLIBC_TUNABLES"])
 """
 ARGUMENTS = ["a b", "--end", "3", "\udce4.mp4"]  # a name in no encoding
@@ -22,9 +22,9 @@ HOLE = """
 import numpy
 import psutil
 from partprop.process import allocator as heap
-from partprop.process.allocator import keep_freed_memory
+from partprop.process.allocator import keep_freed_pages
 
-keep_freed_memory()
+keep_freed_pages()
 heap.EVERY = 0
 trim = heap.Trimmer()
 def given_back(count):

@@ -9,16 +9,16 @@ from types import ModuleType
 
 import pytest
 
-from partprop.process.libraries import keep_few_operations, leave_triton_out, wait_briefly
+from partprop.process.libraries import block_triton_import, limit_onednn_cache, shorten_openmp_spin
 
 SCRIPT = """
 import sys
 import numpy
 import psutil
-from partprop.process.allocator import keep_freed_memory
+from partprop.process.allocator import keep_freed_pages
 
 if sys.argv[1] == "keep":
-    keep_freed_memory()
+    keep_freed_pages()
 def used():
     return psutil.Process().memory_info().rss
 before = used()
@@ -42,7 +42,7 @@ def test_what_the_environment_says_of_kept_operations_stands(monkeypatch: pytest
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "1024")
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
-    keep_few_operations()
+    limit_onednn_cache()
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) < 1024
 
@@ -50,10 +50,10 @@ def test_what_the_environment_says_of_kept_operations_stands(monkeypatch: pytest
 def test_triton_is_left_out_unless_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = ModuleType("triton")
     monkeypatch.setitem(sys.modules, "triton", loaded)  # so that it is as before after the test
-    leave_triton_out()
+    block_triton_import()
     assert importlib.import_module("triton") is loaded
     monkeypatch.delitem(sys.modules, "triton")
-    leave_triton_out()
+    block_triton_import()
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("triton")
 
@@ -62,12 +62,12 @@ def test_what_the_environment_says_of_waiting_stands(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")  # so that it is as before after the test
     monkeypatch.delenv("GOMP_SPINCOUNT")
-    wait_briefly()
+    shorten_openmp_spin()
     assert "GOMP_SPINCOUNT" not in os.environ  # it would override the policy
     monkeypatch.delenv("OMP_WAIT_POLICY")
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    wait_briefly()
+    shorten_openmp_spin()
     assert os.environ["GOMP_SPINCOUNT"] == "7"
     monkeypatch.delenv("GOMP_SPINCOUNT")
-    wait_briefly()
+    shorten_openmp_spin()
     assert int(os.environ["GOMP_SPINCOUNT"]) < 300_000  # the default

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.data.labels import read_labels, write_labels
 from partprop.media.reading import open_frames
 from partprop.segment import command as segment
@@ -159,7 +159,7 @@ def test_a_film_that_cannot_be_written_ends_no_other_file(
             if when == "adding" and time > 0.25:
                 raise full
 
-        with replacing(path):
+        with atomic_write(path):
             yield add
             raise full
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.data.images import open_image
 
 VOID = 255
@@ -53,7 +53,7 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     """
     image = Image.fromarray(np.ascontiguousarray(labels), mode="L")
     image.putpalette(_PALETTE)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, format="PNG", compress_level=6)
 
 

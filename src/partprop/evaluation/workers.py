@@ -18,7 +18,7 @@ from partprop.data.labels import read_labels
 from partprop.data.tracks import read_object_boxes
 from partprop.data.video import Video
 from partprop.metrics.sequences import Scored, SequenceScores, assemble, counted_frames, score_frames
-from partprop.process.allocator import keep_freed_memory
+from partprop.process.allocator import keep_freed_pages
 
 CHUNK = 16  # frames that a process scores at a time
 
@@ -100,7 +100,7 @@ def _chunks(sequence: Video) -> list[Video]:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)
-    keep_freed_memory()
+    keep_freed_pages()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.media.reading import SET_BACK, address_of
 
 QUALITY = "20"  # x264's constant rate factor: hardly to be told from the input
@@ -59,7 +59,7 @@ def video_writer(
     height, width = size[0] // 2 * 2, size[1] // 2 * 2
     if 0 in (height, width):
         raise UserError(f"{path}: no film has frames of {size[1]}x{size[0]} pixels; do without it, or enlarge them")
-    with replacing(path) as temporary, ExitStack() as stack:
+    with atomic_write(path) as temporary, ExitStack() as stack:
         container = stack.enter_context(
             av.open(address_of(temporary), "w", format="mp4", options={"movflags": "faststart"})
         )

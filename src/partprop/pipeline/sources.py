@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.base.paths import DATA, in_main_checkout
 from partprop.download.download import source_manifest, stamp
 from partprop.params import Params, read_yaml
@@ -37,7 +37,7 @@ def note_sources(params: Params) -> None:
     found = {name: _manifest(source, recorded.get(name, NOT_LOCAL)) for name, source in sources.items()}
     found["backbone"] = _stamp(params.backbone.weights, recorded.get("backbone", NOT_LOCAL))
     if found != recorded:
-        with replacing(SOURCES) as temporary:
+        with atomic_write(SOURCES) as temporary:
             temporary.write_text(_HEADER + yaml.safe_dump(found), encoding="utf-8")
 
 

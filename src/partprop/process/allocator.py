@@ -16,7 +16,7 @@ _NEVER, _GROWTH = 2**31 - 1, 2**28
 MORE, EVERY = 128 * 2**20, 0.5  # bytes, seconds
 
 
-def begin_with_few_holes() -> None:
+def reexec_with_malloc_tunables() -> None:
     """Begin this command again, as the same process, so that glibc joins whatever is freed with its neighbours.
 
     PyTorch asks for aligned arrays, and what glibc cuts off to align them it keeps apart from them by default: the
@@ -29,7 +29,7 @@ def begin_with_few_holes() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def keep_freed_memory() -> None:
+def keep_freed_pages() -> None:
     """Let this process keep the memory of freed arrays for the next ones.
 
     By default glibc hands that of large ones back after each operation, and the kernel clears its pages for the next

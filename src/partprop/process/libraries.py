@@ -8,7 +8,7 @@ _CAPACITIES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 _KEPT = "192"  # a frame of one object runs 126, of five up to 157: fewer would be compiled again for each frame
 
 
-def keep_few_operations() -> None:
+def limit_onednn_cache() -> None:
     """Let oneDNN keep fewer of the operations that it compiles for each size of their inputs.
 
     Windows around objects have many sizes: what is kept for them would grow by some hundred MB in the course of a long
@@ -18,7 +18,7 @@ def keep_few_operations() -> None:
         os.environ.setdefault(name, _KEPT)
 
 
-def leave_triton_out() -> None:
+def block_triton_import() -> None:
     """Let torchvision load what it does without Triton, a compiler for GPUs: 75 MB that nothing here uses.
 
     Without effect once Triton is loaded; afterwards `import triton` finds no such module.
@@ -26,7 +26,7 @@ def leave_triton_out() -> None:
     sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # the import system's own way to say so
 
 
-def wait_briefly() -> None:
+def shorten_openmp_spin() -> None:
     """Let threads of GNU's OpenMP sleep soon after they have worked: others, of objects side by side, need the cores.
 
     By default they look for more work for some milliseconds, at full speed, wherever part of a frame is not theirs: a

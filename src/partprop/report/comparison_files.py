@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from partprop.base.files import replacing, write_json
+from partprop.base.files import atomic_write, write_json
 from partprop.data.images import read_rgb
 from partprop.data.labels import read_labels
 from partprop.data.video import FRAME_SUFFIXES
@@ -104,5 +104,5 @@ def _printable(name: str) -> str:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=110)

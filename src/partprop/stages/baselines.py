@@ -13,7 +13,7 @@ import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.base.files import replacing_folder
+from partprop.base.files import atomic_folder
 from partprop.baselines.label_propagation import BackboneFeatures, label_propagation
 from partprop.baselines.simple import first_mask, flow
 from partprop.data.labels import VOID, write_labels
@@ -36,7 +36,7 @@ def run(params: Params, log: Run) -> None:
         "flow": flow,
         "label_propagation": _label_propagation(params.baselines, params.model.backbone),
     }
-    with replacing_folder(paths.BASELINES) as results:
+    with atomic_folder(paths.BASELINES) as results:
         for sequence in open_davis(paths.DAVIS, "val", params.data.davis.year):
             for name, method in methods.items():
                 segment(sequence, method, results / name / sequence.name)

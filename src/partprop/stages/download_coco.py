@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from partprop.base import paths
 from partprop.base.disk import disk_errors
-from partprop.base.files import replacing_folder
+from partprop.base.files import atomic_folder
 from partprop.download.checks import check_coco
 from partprop.download.download import download
 from partprop.download.layouts import COCO
@@ -22,7 +22,7 @@ def run(params: Params, log: Run) -> None:
     """Write data/coco in COCO layout; log its images, instances, bytes and manifest hash."""
     source = params.data.coco.source
     if source == "synthetic":
-        with disk_errors(paths.COCO.parent), replacing_folder(paths.COCO) as folder:
+        with disk_errors(paths.COCO.parent), atomic_folder(paths.COCO) as folder:
             write_coco(folder, params.data.synthetic)
             counts = check_coco(folder)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from partprop.base import paths
 from partprop.base.disk import disk_errors
-from partprop.base.files import replacing_folder
+from partprop.base.files import atomic_folder
 from partprop.download.checks import check_davis
 from partprop.download.download import download
 from partprop.download.layouts import DAVIS
@@ -24,7 +24,7 @@ def run(params: Params, log: Run) -> None:
     source, year = params.data.davis.source, params.data.davis.year
     check = partial(check_davis, year=year)
     if source == "synthetic":
-        with disk_errors(paths.DAVIS.parent), replacing_folder(paths.DAVIS) as folder:
+        with disk_errors(paths.DAVIS.parent), atomic_folder(paths.DAVIS) as folder:
             write_davis(folder, params.data.synthetic, year)
             counts = check(folder)
     else:

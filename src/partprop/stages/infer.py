@@ -14,7 +14,7 @@ import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.base.files import replacing_folder, write_json
+from partprop.base.files import atomic_folder, write_json
 from partprop.data.labels import write_labels
 from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
 from partprop.data.video import Video, open_davis
@@ -42,7 +42,7 @@ def run(params: Params, log: Run, shard: int) -> None:
     settings = Settings(**params.segmentation.model_dump())
     drop_former_shards(params.infer.shards)
     seconds, frames = 0.0, 0
-    with replacing_folder(paths.RESULTS / str(shard)) as folder:
+    with atomic_folder(paths.RESULTS / str(shard)) as folder:
         for sequence in sequences:
             start = time.perf_counter()
             boxes = segment_to(network, settings, sequence, folder / sequence.name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.base.paths import DAVIS, REPORTS, RESULTS
 from partprop.data.video import open_sequences
 from partprop.evaluation.folders import find_results
@@ -46,7 +46,7 @@ def run(params: "Params", log: "Run") -> None:
         PARAMETERS.read_text(encoding="utf-8"),
         code_version(),
     )
-    with replacing(PAGE) as temporary:
+    with atomic_write(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
     log.artifact(PAGE)
     _log_figures(charts, strips, log)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partprop.base.files import reading_csv, write_csv
+from partprop.base.files import read_csv, write_csv
 from partprop.metrics.boxes import overlap
 
 SKIPPED = 5  # frames from a failure to the next start
@@ -95,7 +95,7 @@ def read_supervised(path: Path) -> dict[int, Supervised]:
         UserError: the file is missing or has other columns.
     """
     rows: dict[int, list[tuple[float, bool]]] = {}
-    with reading_csv(path, COLUMNS, "run inference again") as table:
+    with read_csv(path, COLUMNS, "run inference again") as table:
         for row in table:
             found = float(row["overlap"]) if row["overlap"] else float("nan")
             rows.setdefault(int(row["object"]), []).append((found, bool(int(row["failed"]))))
