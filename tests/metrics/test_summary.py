@@ -8,7 +8,7 @@ import pytest
 from label_maps import SHAPE, labelled_video, squares
 from partprop.base.errors import UserError
 from partprop.metrics.sequences import score_sequence
-from partprop.metrics.summary import box_curves, over_the_video, summarise
+from partprop.metrics.summary import box_curves, curves_over_time, summarise
 
 
 def test_means_of_two_objects(tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_box_measures_need_a_frame_that_shows_an_object(tmp_path: Path) -> None:
         summarise([score_sequence(video, lambda frame: gone)])
 
 
-def test_curves_over_the_video_average_videos_of_different_lengths(tmp_path: Path) -> None:
+def test_curves_curves_over_time_average_videos_of_different_lengths(tmp_path: Path) -> None:
     truth, lost = squares((5, 5)), np.zeros(SHAPE, np.uint8)
     predictions = {"00001": truth, "00002": lost}
     short = score_sequence(labelled_video(tmp_path / "short", [truth] * 4), predictions.__getitem__)
     long = score_sequence(labelled_video(tmp_path / "long", [truth] * 12), lambda frame: truth)
-    j, f = over_the_video([short, long])
+    j, f = curves_over_time([short, long])
     assert (j[0], j[25], j[50]) == pytest.approx((1, 0.75, 0.5))
     np.testing.assert_allclose(f, j)

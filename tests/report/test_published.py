@@ -1,15 +1,18 @@
 import pytest
 
-from partprop.report.published import DAVIS_2016_VAL, PUBLISHED, average_precision_caveat, compare_with_published
+from partprop.evaluation.davis_val import DAVIS_VAL
+from partprop.report.published import PUBLISHED, average_precision_caveat, compare_with_published
+
+VAL = DAVIS_VAL[2016]
 
 
 def test_only_the_whole_davis_2016_validation_set_compares():
-    assert compare_with_published("official", 2016, DAVIS_2016_VAL).comparable
-    assert compare_with_published("../davis", 2016, sorted(DAVIS_2016_VAL)).comparable
-    assert not compare_with_published("synthetic", 2016, DAVIS_2016_VAL).comparable
-    assert not compare_with_published("official", 2017, DAVIS_2016_VAL).comparable
-    assert not compare_with_published("official", 2016, DAVIS_2016_VAL - {"camel"}).comparable
-    assert not compare_with_published("../mine", 2016, DAVIS_2016_VAL - {"camel"} | {"our-camel"}).comparable
+    assert compare_with_published("official", 2016, VAL).comparable
+    assert compare_with_published("../davis", 2016, sorted(VAL)).comparable
+    assert not compare_with_published("synthetic", 2016, VAL).comparable
+    assert not compare_with_published("official", 2017, VAL).comparable
+    assert not compare_with_published("official", 2016, VAL - {"camel"}).comparable
+    assert not compare_with_published("../mine", 2016, VAL - {"camel"} | {"our-camel"}).comparable
 
 
 @pytest.mark.parametrize("result", PUBLISHED, ids=lambda result: result.method)

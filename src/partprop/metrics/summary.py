@@ -46,7 +46,7 @@ POSITIONS = np.linspace(0, 1, 51)
 """Of a video, from its first to its last frame that counts."""
 
 
-def over_the_video(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
+def curves_over_time(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
     """J and F at POSITIONS, (51,) each, means over the sequences of the means over their objects."""
     j, f = [], []
     for sequence in scores:
