@@ -18,7 +18,8 @@ from partprop.data.labels import object_ids, write_labels
 from partprop.data.tracks import tracks_writer
 from partprop.media.drawing import overlay
 from partprop.media.reading import Frame, Frames, open_frames
-from partprop.media.writing import Soundtrack, video_writer
+from partprop.media.sound import Soundtrack
+from partprop.media.writing import video_writer
 from partprop.pretrained import LITE0, Segmenter
 from partprop.process.allocator import Trimmer
 from partprop.segment.events import Events
