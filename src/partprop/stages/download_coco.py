@@ -11,7 +11,7 @@ from partprop.download.checks import check_coco
 from partprop.download.download import download
 from partprop.download.layouts import COCO
 from partprop.download.manifest import manifest
-from partprop.synthetic import write_coco
+from partprop.synthetic import RenderSettings, write_coco
 
 if TYPE_CHECKING:
     from partprop.params import Params
@@ -23,7 +23,7 @@ def run(params: Params, log: Run) -> None:
     source = params.data.coco.source
     if source == "synthetic":
         with disk_errors(paths.COCO.parent), atomic_folder(paths.COCO) as folder:
-            write_coco(folder, params.data.synthetic)
+            write_coco(folder, RenderSettings(**params.data.synthetic.model_dump()))
             counts = check_coco(folder)
     else:
         counts = download(source, COCO, paths.COCO, check_coco)

@@ -12,7 +12,7 @@ from partprop.download.checks import check_davis
 from partprop.download.download import download
 from partprop.download.layouts import DAVIS
 from partprop.download.manifest import manifest
-from partprop.synthetic import write_davis
+from partprop.synthetic import RenderSettings, write_davis
 
 if TYPE_CHECKING:
     from partprop.params import Params
@@ -25,7 +25,7 @@ def run(params: Params, log: Run) -> None:
     check = partial(check_davis, year=year)
     if source == "synthetic":
         with disk_errors(paths.DAVIS.parent), atomic_folder(paths.DAVIS) as folder:
-            write_davis(folder, params.data.synthetic, year)
+            write_davis(folder, RenderSettings(**params.data.synthetic.model_dump()), year)
             counts = check(folder)
     else:
         counts = download(source, DAVIS[year], paths.DAVIS, check)
