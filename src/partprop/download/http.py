@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partprop.base.disk import disk_errors, require_space
+from partprop.base.disk import os_errors_as_user_errors, require_space
 from partprop.base.errors import UserError
 from partprop.base.progress import byte_bar
 
@@ -41,7 +41,7 @@ def fetch(url: str, target: Path, size: int | None = None, sha256: str | None = 
     """
     if target.exists():
         return
-    with disk_errors(target.parent):
+    with os_errors_as_user_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
         _complete(url, part, size)

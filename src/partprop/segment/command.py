@@ -12,7 +12,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from partprop.base.disk import disk_errors
+from partprop.base.disk import os_errors_as_user_errors
 from partprop.base.errors import UserError
 from partprop.data.labels import object_ids, write_labels
 from partprop.data.tracks import tracks_writer
@@ -90,7 +90,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
         try:
             for frame, result, ids in followed:
                 for path, write in writers:
-                    with disk_errors(path):
+                    with os_errors_as_user_errors(path):
                         write(frame, result)
                 events.note(frame.number, result.confidence, ids)
                 watch(events.frames, total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from partprop.base import paths
-from partprop.base.disk import disk_errors
+from partprop.base.disk import os_errors_as_user_errors
 from partprop.base.files import atomic_folder
 from partprop.download.checks import check_coco
 from partprop.download.download import download
@@ -22,7 +22,7 @@ def run(params: Params, log: Run) -> None:
     """Write data/coco in COCO layout; log its images, instances, bytes and manifest hash."""
     source = params.data.coco.source
     if source == "synthetic":
-        with disk_errors(paths.COCO.parent), atomic_folder(paths.COCO) as folder:
+        with os_errors_as_user_errors(paths.COCO.parent), atomic_folder(paths.COCO) as folder:
             write_coco(folder, RenderSettings(**params.data.synthetic.model_dump()))
             counts = check_coco(folder)
     else:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from partprop.base import paths
-from partprop.base.disk import disk_errors
+from partprop.base.disk import os_errors_as_user_errors
 from partprop.base.files import atomic_folder
 from partprop.download.checks import check_davis
 from partprop.download.download import download
@@ -24,7 +24,7 @@ def run(params: Params, log: Run) -> None:
     source, year = params.data.davis.source, params.data.davis.year
     check = partial(check_davis, year=year)
     if source == "synthetic":
-        with disk_errors(paths.DAVIS.parent), atomic_folder(paths.DAVIS) as folder:
+        with os_errors_as_user_errors(paths.DAVIS.parent), atomic_folder(paths.DAVIS) as folder:
             write_davis(folder, RenderSettings(**params.data.synthetic.model_dump()), year)
             counts = check(folder)
     else:
