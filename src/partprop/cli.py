@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from partprop.base.errors import UserError, full_disk_as_user_error
+from partprop.base.disk import full_disk_as_user_error
+from partprop.base.errors import UserError
 from partprop.process.allocator import keep_freed_pages, reexec_with_malloc_tunables
 from partprop.process.libraries import block_triton_import, shorten_openmp_spin
 

@@ -1,6 +1,7 @@
 """Films play what was given, when it was to be shown, with the sound that belongs to it."""
 
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -9,7 +10,8 @@ import pytest
 
 from partprop.base.errors import UserError
 from partprop.media.reading import open_frames
-from partprop.media.writing import Soundtrack, _resampled, video_writer
+from partprop.media.sound import Soundtrack, _resample
+from partprop.media.writing import video_writer
 from videos import SIZE, picture
 
 TIMES = [Fraction(time, 100) for time in (0, 4, 8, 30, 34, 80)]
@@ -82,7 +84,7 @@ def test_sound_that_changes_on_the_way_comes_out_alike():
         return made
 
     pieces = [piece(0, 8000, "mono"), piece(1, 44100, "stereo"), piece(2, 8000, "mono")]
-    made = list(_resampled(iter(pieces), "mono", 8000))
+    made = list(_resample(iter(pieces), "mono", 8000))
     assert {(each.format.name, each.layout.name, each.sample_rate) for each in made} == {("fltp", "mono", 8000)}
     assert sum(each.samples for each in made) == pytest.approx(3 * 8000, abs=100)
     assert [each.pts for each in made] == pytest.approx([0, 8000, 16000], abs=80)
@@ -95,7 +97,7 @@ def test_samples_that_are_no_sound_are_silence(sample: float):
     samples[0, 1024:2048] = sample
     broken = av.AudioFrame.from_ndarray(samples, "fltp", "mono")
     broken.sample_rate, broken.pts, broken.time_base = 8000, 0, Fraction(1, 8000)
-    heard = np.concatenate([piece.to_ndarray()[0] for piece in _resampled(iter([broken]), "mono", 8000)])
+    heard = np.concatenate([piece.to_ndarray()[0] for piece in _resample(iter([broken]), "mono", 8000)])
     np.testing.assert_array_equal(heard, np.where(samples[0] == np.float32(0.3), samples[0], 0))
 
 
@@ -155,8 +157,62 @@ def test_names_with_a_colon(tmp_path: Path, write_video, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("size", [(1, 64), (48, 1)])
 def test_frames_too_small_for_a_film_are_one_line(tmp_path: Path, size: tuple[int, int]):
-    with pytest.raises(UserError, match=rf"film\.mp4: no film has frames of {size[1]}x{size[0]} pixels"):
+    with pytest.raises(UserError, match=rf"film\.mp4: frames of {size[1]}x{size[0]} pixels are too small"):
         write(tmp_path / "film.mp4", size)
+
+
+def packets_of(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+@pytest.mark.parametrize("name", ["loud.mp4", "loud.mkv"])
+def test_aac_is_copied(tmp_path: Path, write_video, name: str):
+    loud = write_video(name, frames=30, sound=True)
+    write(tmp_path / "film.mp4", sound=Soundtrack(loud, Fraction(0)), start=0.4)
+    copied, original = packets_of(tmp_path / "film.mp4"), packets_of(loud)
+    assert len(copied) >= 0.8 * 8000 // 1024
+    assert copied == original[original.index(copied[0]) :][: len(copied)]
+
+
+def test_packets_that_cannot_be_decoded_are_left_out(tmp_path: Path, write_video):
+    loud = write_video("loud.mp4", frames=40, sound=True)
+    content, broken = loud.read_bytes(), packets_of(loud)[4]
+    assert content.count(broken) == 1
+    loud.write_bytes(content.replace(broken, b"\xff" * len(broken)))
+    write(tmp_path / "film.mp4", sound=Soundtrack(loud, Fraction(0)))
+    kept = packets_of(tmp_path / "film.mp4")
+    assert len(kept) > 4
+    assert b"\xff" * len(broken) not in kept
+    assert len(sound_of(tmp_path / "film.mp4")) == pytest.approx(0.8 * 8000, abs=3 * 1024)
+
+
+@pytest.mark.parametrize("layout", ["mono", "5.1"])
+def test_sound_has_at_most_two_channels(tmp_path: Path, layout: str):
+    path = tmp_path / "loud.mp4"
+    with av.open(str(path), "w") as container:
+        voice = container.add_stream("aac", rate=48000, layout=layout)
+        samples = np.zeros((voice.channels, 48000), np.float32)
+        sound = av.AudioFrame.from_ndarray(samples, "fltp", layout)
+        sound.sample_rate, sound.pts = 48000, 0
+        container.mux([*voice.encode(sound), *voice.encode()])
+    write(tmp_path / "film.mp4", sound=Soundtrack(path, Fraction(0)))
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        assert container.streams.audio[0].channels == min(voice.channels, 2)
+
+
+def test_equal_frames_give_equal_bytes(tmp_path: Path):
+    def encoded() -> bytes:
+        content = BytesIO()
+        with video_writer(content, SIZE, Fraction(12), reproducible=True) as add:
+            for number in range(30):
+                add(picture(number), Fraction(number, 12))
+        return content.getvalue()
+
+    content = encoded()
+    assert content == encoded()
+    (tmp_path / "film.mp4").write_bytes(content)
+    assert open_frames(tmp_path / "film.mp4").count == 30
 
 
 def test_a_silent_video_makes_a_silent_film(tmp_path: Path, write_video):

@@ -27,7 +27,7 @@ from partprop.data.video import natural_sort_key
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = Fraction(24)  # frames per second at which a folder of images is shown
 LEAST_STEP = Fraction(1, 1000)  # seconds between frames
-SET_BACK = 1  # seconds by which the time of a frame goes back at least where a file's clock is set back
+CLOCK_RESET = 1  # seconds by which the time of a frame goes back at least where a file's clock is set back
 MOST_LAST = 1  # seconds, at most, for which the last frame is shown
 SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF
 
@@ -164,7 +164,7 @@ class VideoFrames:
                     if image.shape[:2] != self.size:
                         stretched += 1
                         image = cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_AREA)
-                    if shown is not None and shown - origin < time - SET_BACK:
+                    if shown is not None and shown - origin < time - CLOCK_RESET:
                         origin = shown - time - 1 / self.rate
                         set_back = number if set_back is None else set_back
                     # time goes on, also where the file has none, or has the same again
@@ -177,7 +177,7 @@ class VideoFrames:
                 self.complaints.append(f"{stretched} frames have another size than the first and were stretched to it")
 
 
-def address_of(path: Path) -> str:
+def ffmpeg_address(path: Path) -> str:
     """A file's name for FFmpeg, to which what stands before a colon in a relative one is a protocol."""
     return str(path.absolute())
 
@@ -254,7 +254,7 @@ def _expected_end(container: InputContainer, stream: VideoStream) -> Fraction:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        container = av.open(address_of(path))
+        container = av.open(ffmpeg_address(path))
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: not a readable video ({error.strerror}); convert it to MP4 first") from None
     with container:

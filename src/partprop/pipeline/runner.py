@@ -4,7 +4,8 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from partprop.base.errors import UserError, full_disk_as_user_error
+from partprop.base.disk import full_disk_as_user_error
+from partprop.base.errors import UserError
 from partprop.params import Params, load_params
 from partprop.pipeline.declared import DeclaredParams, declared_keys, declared_values
 from partprop.pipeline.failures import forget_failure, record_failure

@@ -12,13 +12,14 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from partprop.base.disk import disk_errors
+from partprop.base.disk import os_errors_as_user_errors
 from partprop.base.errors import UserError
 from partprop.data.labels import object_ids, write_labels
 from partprop.data.tracks import tracks_writer
 from partprop.media.drawing import overlay
 from partprop.media.reading import Frame, Frames, open_frames
-from partprop.media.writing import Soundtrack, video_writer
+from partprop.media.sound import Soundtrack
+from partprop.media.writing import video_writer
 from partprop.pretrained import LITE0, Segmenter
 from partprop.process.allocator import Trimmer
 from partprop.segment.events import Events
@@ -89,7 +90,7 @@ def segment_video(request: Request, watch: Watch | None = None) -> list[str]:
         try:
             for frame, result, ids in followed:
                 for path, write in writers:
-                    with disk_errors(path):
+                    with os_errors_as_user_errors(path):
                         write(frame, result)
                 events.note(frame.number, result.confidence, ids)
                 watch(events.frames, total)
