@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
+from partprop.base.threads import use_threads
 from partprop.data.video import VOID, Sequence, open_davis
 from partprop.media.drawing import overlay
 from partprop.metrics.davis import boundary_f, jaccard
@@ -38,7 +38,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
         params = load_params(Path("params.yaml"))
-        torch.set_num_threads(params.train_tracking.threads)
+        use_threads(params.train_tracking.threads)
         network, settings = load_trained(params)
         sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
         _, held_out = split_sequences(sequences, params.train_tracking.held_out)

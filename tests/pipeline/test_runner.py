@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from partprop.base.errors import UserError
+from partprop.base.threads import THREAD_VARIABLES
 from partprop.params import load_params
 from partprop.pipeline import runner
 from partprop.pipeline.declared import DeclaredParams, declared_keys, declared_values
@@ -46,7 +47,7 @@ def stages(mini_params: Path, monkeypatch: pytest.MonkeyPatch, recorder: Any) ->
     experiment.start_run = start_run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "partprop.pipeline.runs", experiment)
     monkeypatch.setattr(runner, "end_with_parent", lambda: None)
-    for variable in runner.THREAD_VARIABLES:
+    for variable in THREAD_VARIABLES:
         monkeypatch.setenv(variable, "7")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
 

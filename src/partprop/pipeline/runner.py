@@ -1,11 +1,11 @@
 """Runs a stage as dvc.yaml declares it: with its parameters, its number of threads and its run in MLflow."""
 
-import os
 from importlib import import_module
 from pathlib import Path
 
 from partprop.base.disk import full_disk_as_user_error
 from partprop.base.errors import UserError
+from partprop.base.threads import set_thread_variables
 from partprop.params import Params, load_params
 from partprop.pipeline.declared import DeclaredParams, declared_keys, declared_values
 from partprop.pipeline.failures import forget_failure, record_failure
@@ -15,7 +15,6 @@ from partprop.process.parent import end_with_parent, repeat_after_parent
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def run_stage(name: str, shard: int | None = None) -> None:
@@ -46,7 +45,7 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     _require_shard(name, shard, params)
     if name.startswith("download_") or name == "backbone":
         note_sources(params)  # for plain dvc, which cannot look at a source before it starts the stage
-    set_threads(threads_of(name, params))
+    set_thread_variables(threads_of(name, params))
 
     # Only now: numpy and torch read the number of threads when they are imported.
     from partprop.pipeline.runs import start_run
@@ -68,13 +67,3 @@ def _require_shard(name: str, shard: int | None, params: Params) -> None:
 def threads_of(name: str, params: Params) -> int:
     """The stage's `threads` parameter; 1 for the stages that have none."""
     return int(getattr(getattr(params, name, None), "threads", 1))
-
-
-def set_threads(count: int) -> None:
-    """Give the libraries that this process will import their number of threads, which decides their last digits.
-
-    Snakemake sets it too, plain dvc does not: both must give the same results. Threads that spin while they wait would
-    take the time of the one that prepares batches.
-    """
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

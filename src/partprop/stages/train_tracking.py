@@ -7,7 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
@@ -17,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import write_json
+from partprop.base.threads import use_threads
 from partprop.data.coco import open_coco
 from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
 from partprop.model.backbone.devices import layout
@@ -54,8 +54,7 @@ def run(params: Params, log: Run) -> None:
     The validations before choose no weights: on few sequences they differ by less than seeds do.
     """
     settings = params.train_tracking
-    torch.set_num_threads(settings.threads)
-    cv2.setNumThreads(1)
+    use_threads(settings.threads)
     torch.manual_seed(params.seed)
     fabric = Fabric(accelerator="auto", devices="auto")
     fabric.launch()
