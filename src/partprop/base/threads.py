@@ -1,4 +1,4 @@
-"""Thread counts of the numerical libraries: results differ in the last digits between counts, so they are parameters."""
+"""Thread counts of the numerical libraries: parameters, since results differ in their last digits between counts."""
 
 import os
 

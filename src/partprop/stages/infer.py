@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partprop.base import paths
-from partprop.base.errors import UserError
 from partprop.base.files import atomic_folder, write_json
 from partprop.base.threads import use_threads
+from partprop.data.splits import require_shards
 from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
 from partprop.data.video import Sequence, open_davis, write_labels
 from partprop.evaluation.vot.protocol import write_supervised
@@ -65,8 +65,7 @@ def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequenc
     Raises:
         UserError: there are more shards than sequences.
     """
-    if shards > len(sequences):
-        raise UserError(f"infer.shards: {shards} shards for {len(sequences)} sequences; list at most that many")
+    require_shards(shards, len(sequences))
     return sequences[shard::shards]
 
 

@@ -18,6 +18,7 @@ from partprop.base.errors import UserError
 from partprop.base.files import write_json
 from partprop.base.threads import use_threads
 from partprop.data.coco import open_coco
+from partprop.data.splits import require_held_out
 from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
 from partprop.model.backbone.devices import layout
 from partprop.model.backbone.weights import load_weights, save_weights
@@ -129,12 +130,8 @@ def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[lis
     Raises:
         UserError: a name is not in the training split, or nothing is left to train on.
     """
-    unknown = sorted(set(held_out) - {sequence.name for sequence in sequences})
-    if unknown:
-        raise UserError(f"train_tracking.held_out: {', '.join(unknown)} not in the training split; correct the names")
+    require_held_out(held_out, [sequence.name for sequence in sequences])
     training = [sequence for sequence in sequences if sequence.name not in held_out]
-    if not training:
-        raise UserError("train_tracking.held_out: holds out every training sequence; leave some to train on")
     return training, [sequence for sequence in sequences if sequence.name in held_out]
 
 
