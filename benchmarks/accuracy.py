@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS
 from partprop.base.threads import use_threads
 from partprop.data.video import open_davis
 from partprop.model.network import Network
@@ -56,7 +57,7 @@ def main() -> None:
 
 def _load(shipped: bool, single_precision: bool) -> tuple[Network, Settings]:
     if not shipped:
-        return load_trained(load_params(Path("params.yaml")))
+        return load_trained(load_params(PARAMS))
     if single_precision:
         return load_pretrained(LITE0)
     segmenter = Segmenter()

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS
 from partprop.base.threads import use_threads
 from partprop.data.video import Sequence, open_davis
 from partprop.model.network import Network
@@ -39,7 +40,7 @@ def main() -> None:
     keep_freed_pages()
     use_threads(arguments.threads)
     try:
-        params = load_params(Path("params.yaml"))
+        params = load_params(PARAMS)
         network, settings = load_trained(params)
         sequences = [
             sequence.part(range(len(sequence))[: arguments.frames])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
-from partprop.base.paths import DAVIS, REPORTS, RESULTS
+from partprop.base.paths import DAVIS, PARAMS, REPORTS, RESULTS
 from partprop.data.video import open_sequences
 from partprop.evaluation.folders import find_results
 from partprop.report import figures
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from partprop.pipeline.runs import Run
 
 PAGE = REPORTS / "index.html"
-PARAMETERS = Path("params.yaml")
 
 
 def run(params: "Params", log: "Run") -> None:
@@ -43,7 +42,7 @@ def run(params: "Params", log: "Run") -> None:
         strips,
         compare_with_published(davis.source, davis.year, measurements.metrics["ours"]["sequences"]),
         average_precision_caveat(params.data.coco.source),
-        PARAMETERS.read_text(encoding="utf-8"),
+        PARAMS.read_text(encoding="utf-8"),
         code_version(),
     )
     with atomic_write(PAGE) as temporary:
