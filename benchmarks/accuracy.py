@@ -15,9 +15,9 @@ import re
 import sys
 from pathlib import Path
 
-import torch
-
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS
+from partprop.base.threads import use_threads
 from partprop.data.video import open_davis
 from partprop.model.network import Network
 from partprop.params import load_params
@@ -40,7 +40,7 @@ def main() -> None:
     if arguments.single_precision and not arguments.shipped:
         parser.error("--single-precision: goes with --shipped; without, it is what is done")
     keep_freed_pages()
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     try:
         network, settings = _load(arguments.shipped, arguments.single_precision)
         sequences = open_davis(arguments.davis, arguments.split, arguments.year)
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _load(shipped: bool, single_precision: bool) -> tuple[Network, Settings]:
     if not shipped:
-        return load_trained(load_params(Path("params.yaml")))
+        return load_trained(load_params(PARAMS))
     if single_precision:
         return load_pretrained(LITE0)
     segmenter = Segmenter()

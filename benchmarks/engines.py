@@ -20,6 +20,7 @@ import openvino
 import torch
 from torch import Tensor, nn
 
+from partprop.base.threads import use_threads
 from partprop.model.backbone.pyramid import Pyramid
 from partprop.model.propagation import MATCHES, MaskDecoder, PartInputs
 from partprop.pretrained import LITE0, load_pretrained
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     network, _ = load_pretrained(LITE0)
     images = torch.rand(1, 3, *FRAME)
     cases = {

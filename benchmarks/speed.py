@@ -13,11 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import psutil
-import torch
 
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS
+from partprop.base.threads import use_threads
 from partprop.data.video import Video, open_davis
 from partprop.model.network import Network
 from partprop.params import load_params
@@ -38,10 +38,9 @@ def main() -> None:
     if arguments.frames < 3:
         parser.error("--frames: at least 3, of which the first two are not timed")
     keep_freed_pages()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     try:
-        params = load_params(Path("params.yaml"))
+        params = load_params(PARAMS)
         network, settings = load_trained(params)
         sequences = [
             sequence.select(range(len(sequence))[: arguments.frames])

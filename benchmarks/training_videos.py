@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-import cv2
-import torch
-
 from partprop.base.errors import UserError
+from partprop.base.threads import use_threads
 from partprop.data.video import Video, open_davis
 from partprop.process.allocator import keep_freed_pages
 
@@ -23,8 +21,7 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
 def prepare(threads: int) -> None:
     """Compute with so many threads, as the stages do."""
     keep_freed_pages()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(threads)
+    use_threads(threads)
 
 
 def named_sequences(davis: Path, names: list[str]) -> list[Video]:

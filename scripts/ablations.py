@@ -28,6 +28,7 @@ from partprop.base import paths
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
+from partprop.base.paths import PARAMS
 from partprop.params import Ablations, Params, load_params
 from partprop.pipeline.runs import pipeline_state
 from partprop.pipeline.sources import SOURCES
@@ -55,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     try:
-        params = load_params(Path("params.yaml"))
+        params = load_params(PARAMS)
         version = code_version()
         constant = {
             "preset": params.preset,

@@ -9,15 +9,15 @@ video count as one; frames that do not show it are left out.
 
 import argparse
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
-import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS
+from partprop.base.threads import use_threads
 from partprop.data.labels import VOID
 from partprop.data.video import Video, open_davis
 from partprop.media.drawing import overlay
@@ -38,8 +38,8 @@ APART = 3  # frames between two of them, at least
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
-        params = load_params(Path("params.yaml"))
-        torch.set_num_threads(params.train_tracking.threads)
+        params = load_params(PARAMS)
+        use_threads(params.train_tracking.threads)
         network, settings = load_trained(params)
         sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
         _, held_out = split_sequences(sequences, params.train_tracking.held_out)

@@ -20,6 +20,7 @@ from partprop.base import paths
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
+from partprop.base.paths import PARAMS
 from partprop.params import Params, load_params
 from partprop.pipeline.lineage import reproduced_entries
 from partprop.pipeline.trained import load_trained
@@ -66,7 +67,7 @@ def main() -> None:
     )
     output: Path | None = parser.parse_args().output
     try:
-        params = load_params(Path("params.yaml"))
+        params = load_params(PARAMS)
         card = None
         if output is None:
             require_one_run(params)

@@ -138,7 +138,7 @@ def test_help_needs_nothing_heavy() -> None:
 
 
 def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_prepare_for_long_videos", lambda: None)  # the tests are not to begin again
+    monkeypatch.setattr(cli, "tune", lambda: None)  # it would re-exec the test run
     monkeypatch.setitem(sys.modules, "gradio", None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "partprop.demo.page", raising=False)
     with pytest.raises(UserError, match=r"needs Gradio; install it: pip install 'partprop\[demo\]'"):

@@ -10,8 +10,8 @@ import typer
 
 from partprop.base.disk import full_disk_as_user_error
 from partprop.base.errors import UserError
-from partprop.process.allocator import keep_freed_pages, reexec_with_malloc_tunables
-from partprop.process.libraries import block_triton_import, shorten_openmp_spin
+from partprop.process.allocator import keep_freed_pages
+from partprop.process.tuning import tune
 
 app = typer.Typer(
     help="One-shot video object segmentation: track the object's parts, propagate their masks.",
@@ -65,7 +65,7 @@ def segment(
     resize: Annotated[bool, typer.Option("--resize", help="Stretch masks to the size of the frames.")] = False,
 ) -> None:
     """Segment the objects that a mask or a box shows through a video."""
-    _prepare_for_long_videos()
+    tune()
     from partprop.pretrained import LITE0
     from partprop.segment.command import Request, segment_video
     from partprop.segment.prompts import parse_box, parse_mask
@@ -91,7 +91,7 @@ def demo(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """A page to try it: paint an object in a clip's first frame and watch it being followed."""
-    _prepare_for_long_videos()
+    tune()
     try:
         from partprop.demo.page import serve
     except ModuleNotFoundError as error:
@@ -156,7 +156,7 @@ def benchmark(
     json: Annotated[Path | None, typer.Option(help="Write all numbers here.")] = None,
 ) -> None:
     """How fast does this machine segment a video of 854x480 pixels, and where does the time go?"""
-    _prepare_for_long_videos()
+    tune()
     from partprop.base.files import write_json
     from partprop.segment.benchmark import describe, run_benchmark
 
@@ -164,12 +164,6 @@ def benchmark(
     print(describe(measured))
     if json is not None:
         write_json(json, measured)
-
-
-def _prepare_for_long_videos() -> None:
-    reexec_with_malloc_tunables()
-    shorten_openmp_spin()
-    block_triton_import()
 
 
 def main() -> None:

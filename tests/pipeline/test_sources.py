@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from partprop.base.errors import UserError
+from partprop.base.paths import SOURCES
 from partprop.params import load_params
-from partprop.pipeline.sources import NOT_LOCAL, SOURCES, note_sources
+from partprop.pipeline.sources import NOT_LOCAL, note_sources
 
 
 def noted() -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from partprop.base.errors import UserError
-from partprop.base.paths import in_main_checkout
+from partprop.base.paths import PARAMS, in_main_checkout
 from partprop.download.download import local_source
 from partprop.download.layouts import COCO, DAVIS, Layout
 from partprop.download.trees import archive_tree, folder_tree
@@ -17,7 +17,6 @@ from partprop.params import load_params
 from partprop.pipeline.sources import note_sources
 from partprop.pipeline.splits import require_sequences
 
-PARAMS = Path("params.yaml")
 WORK_SPACE = 1_000_000_000  # bytes for models, results and logs
 GIGABYTE = 1e9
 

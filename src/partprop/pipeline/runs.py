@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from partprop import __version__
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS, PIPELINE
 from partprop.pipeline.lineage import Entry, changed_inputs, inputs_hash, planned_entry, reproduced_entries
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def pipeline_state(root: Path) -> str:
     """A hash of all that decides the pipeline's outputs: the code, dvc.yaml and params.yaml."""
     code = sorted(path for path in (root / "src/partprop").rglob("*") if path.suffix in (".py", ".html"))
     digest = hashlib.sha256()
-    for path in filter(Path.is_file, [*code, root / "dvc.yaml", root / "params.yaml"]):
+    for path in filter(Path.is_file, [*code, root / PIPELINE, root / PARAMS]):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS
 from partprop.params import load_params
 from partprop.pipeline.failures import forget_failures, last_failure
 from partprop.pipeline.sources import note_sources
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 STAMPS = Path(".snakemake/stages")
-PARAMS = Path("params.yaml")
 
 
 @dataclass(frozen=True)

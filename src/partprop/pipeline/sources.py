@@ -5,17 +5,14 @@ here in one hash; the file is versioned like dvc.lock. Snakemake, `partprop chec
 backbone renew it.
 """
 
-from pathlib import Path
-
 import yaml
 
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
-from partprop.base.paths import DATA, in_main_checkout
+from partprop.base.paths import DATA, PARAMS, SOURCES, in_main_checkout
 from partprop.download.download import source_manifest, stamp
 from partprop.params import Params, read_yaml
 
-SOURCES = Path("sources.yaml")
 NOT_LOCAL = "not local"
 _HEADER = "# What the local sources of data hold: kept up by the pipeline, versioned like dvc.lock.\n"
 
@@ -31,7 +28,7 @@ def note_sources(params: Params) -> None:
     for name, source in sources.items():
         if in_main_checkout(source).resolve().is_relative_to(in_main_checkout(str(DATA)).resolve()):
             raise UserError(
-                f"params.yaml: data.{name}.source: {source} lies in {DATA}/, where the pipeline replaces everything; "
+                f"{PARAMS}: data.{name}.source: {source} lies in {DATA}/, where the pipeline replaces everything; "
                 "move the data elsewhere"
             )
     found = {name: _manifest(source, recorded.get(name, NOT_LOCAL)) for name, source in sources.items()}

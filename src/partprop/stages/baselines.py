@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_folder
+from partprop.base.threads import use_threads
 from partprop.baselines.label_propagation import BackboneFeatures, label_propagation
 from partprop.baselines.simple import first_mask, flow
 from partprop.data.labels import VOID, write_labels
@@ -29,8 +28,7 @@ Baseline = Callable[[Iterable[np.ndarray], np.ndarray], Iterator[np.ndarray]]
 
 def run(params: Params, log: Run) -> None:
     """Write results/baselines/<name>/<sequence>/<frame>.png for every frame of the validation split."""
-    torch.set_num_threads(params.baselines.threads)
-    cv2.setNumThreads(1)  # optical flow depends on the number of threads
+    use_threads(params.baselines.threads)
     methods: dict[str, Baseline] = {
         "first_mask": first_mask,
         "flow": flow,

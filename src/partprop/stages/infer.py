@@ -8,14 +8,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import torch
 
 from partprop.base import paths
-from partprop.base.errors import UserError
 from partprop.base.files import atomic_folder, write_json
+from partprop.base.threads import use_threads
 from partprop.data.labels import write_labels
+from partprop.data.splits import require_shards
 from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
 from partprop.data.video import Video, open_davis
 from partprop.evaluation.vot.protocol import write_supervised
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 
 def run(params: Params, log: Run, shard: int) -> None:
     """Write results/davis/<shard>/<sequence>/: a mask per frame, tracks.csv and supervised.csv; and the speed."""
-    torch.set_num_threads(params.infer.threads)
-    cv2.setNumThreads(1)
+    use_threads(params.infer.threads)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
     place(network, choose_device("auto"))
@@ -68,8 +66,7 @@ def shard_of(sequences: list[Video], shard: int, shards: int) -> list[Video]:
     Raises:
         UserError: there are more shards than sequences.
     """
-    if shards > len(sequences):
-        raise UserError(f"infer.shards: {shards} shards for {len(sequences)} sequences; list at most that many")
+    require_shards(shards, len(sequences))
     return sequences[shard::shards]
 
 
