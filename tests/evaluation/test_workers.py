@@ -10,7 +10,7 @@ import pytest
 
 from label_maps import labelled_video, squares, write_label_maps
 from partprop.base.errors import UserError
-from partprop.evaluation.workers import interrupts_held, score_folder, score_folders
+from partprop.evaluation.workers import score_folder, score_folders, sigint_blocked
 from partprop.metrics.summary import summarise
 
 
@@ -70,7 +70,7 @@ def test_an_error_in_a_worker_reaches_the_caller(tmp_path: Path) -> None:
 def test_workers_ignore_ctrl_c() -> None:
     is_blocked = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     printed = []
-    for block in (interrupts_held(), nullcontext()):
+    for block in (sigint_blocked(), nullcontext()):
         with block:
             done = subprocess.run([sys.executable, "-c", is_blocked], capture_output=True, text=True, check=True)
         printed.append(done.stdout)

@@ -1,4 +1,4 @@
-"""Box measures against hand-made cases."""
+"""Box measures on cases computed by hand."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_success_counts_frames_above_the_threshold() -> None:
     curve = success_curve(np.array([0.0, 0.25, 0.6, 1.0]))
     assert len(curve) == 21
     assert SUCCESS_THRESHOLDS[[0, 5, 12, 20]].tolist() == [0, 0.25, 0.6, 1]
-    # Above, not at: the overlaps 0, 0.25, 0.6 and 1 drop out at their own threshold.
+    # An overlap equal to the threshold is no success: 0, 0.25, 0.6 and 1 drop out at their own threshold.
     assert curve[[0, 4, 5, 11, 12, 19, 20]].tolist() == [0.75, 0.75, 0.5, 0.5, 0.25, 0.25, 0]
     assert success_curve(np.ones(3)).mean() == pytest.approx(20 / 21)
 

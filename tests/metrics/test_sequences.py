@@ -75,7 +75,7 @@ def test_an_object_first_annotated_after_the_last_counted_frame_but_one_does_not
     ("prediction", "message"),
     [
         (squares((5, 5), shape=(20, 60)), r"results/00001\.png: 60x20 pixels where the annotation has 60x40"),
-        (squares((5, 5), (30, 20)), r"results/00001\.png: holds the object 2, .* only 1"),
+        (squares((5, 5), (30, 20)), r"results/00001\.png: has the object id 2, .* only 1"),
     ],
 )
 def test_prediction_of_another_size_or_with_unknown_ids_is_refused(
@@ -88,5 +88,5 @@ def test_prediction_of_another_size_or_with_unknown_ids_is_refused(
 
 def test_fewer_than_three_annotated_frames_are_refused(tmp_path: Path) -> None:
     video = labelled_video(tmp_path / "short", [squares((5, 5))] * 2)
-    with pytest.raises(UserError, match="short: has 2 annotated frames; the protocol needs three"):
+    with pytest.raises(UserError, match="short: 2 annotated frames, but the protocol needs at least three"):
         score_sequence(video, lambda frame: squares((5, 5)))

@@ -64,7 +64,7 @@ def test_box_curves_leave_out_frames_without_the_object(tmp_path: Path) -> None:
 def test_box_measures_need_a_frame_that_shows_an_object(tmp_path: Path) -> None:
     gone = np.zeros(SHAPE, np.uint8)
     video = labelled_video(tmp_path / "one", [squares((5, 5)), gone, gone])
-    with pytest.raises(UserError, match="no object is shown after the first frame"):
+    with pytest.raises(UserError, match="no counted frame shows an object"):
         summarise([score_sequence(video, lambda frame: gone)])
 
 

@@ -19,7 +19,7 @@ from partprop.evaluation import validation_runs
 from partprop.evaluation.davis_val import DAVIS_VAL
 from partprop.evaluation.vot.protocol import Supervised, write_supervised
 from partprop.params import Params
-from partprop.pipeline.declared import DeclaredParams, declared_keys
+from partprop.pipeline.declared import DeclaredParams, read_declaration
 from partprop.stages import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ def parameters(source: str = "synthetic") -> Any:
     """Those of the mini preset on DAVIS 2017, as the stage receives them."""
     content = yaml.safe_load((ROOT / "presets/mini.yaml").read_text(encoding="utf-8"))
     content["data"]["davis"] |= {"source": source, "year": 2017}
-    keys = declared_keys("evaluate", ROOT / "dvc.yaml")
+    keys = read_declaration("evaluate", ROOT / "dvc.yaml").keys
     return DeclaredParams(Params.model_validate(content), "evaluate", keys)
 
 
@@ -136,7 +136,7 @@ def test_metrics_json_lists_every_declared_parameter_and_dvc_shows_none_of_them(
         listed
     )
     assert any(line.startswith("train_tracking.held_out=[train-00,train-01,") for line in listed)
-    declared = declared_keys("evaluate", ROOT / "dvc.yaml")
+    declared = read_declaration("evaluate", ROOT / "dvc.yaml").keys
     assert sorted(evaluate.RECORDED) == sorted(declared)
     assert {line.partition("=")[0].partition(".")[0] for line in listed} == set(declared)
 
@@ -174,8 +174,8 @@ def test_reports_repeat_bit_for_bit(repository: Path, recorder: Any) -> None:
     ("written", "message"),
     [
         ("results/davis/2/boat", "results/davis/2/boat: the same sequence as results/davis/1/boat"),
-        ("results/davis/1/camel", "results/davis: holds camel, not in the split; delete results/davis/1/camel"),
-        ("results/baselines/flow/camel", "results/baselines/flow: holds camel, not in the split"),
+        ("results/davis/1/camel", "results/davis: has camel, not in the split; delete results/davis/1/camel"),
+        ("results/baselines/flow/camel", "results/baselines/flow: has camel, not in the split"),
     ],
 )
 def test_duplicate_and_extra_sequences_are_refused(repository: Path, written: str, message: str, recorder: Any) -> None:

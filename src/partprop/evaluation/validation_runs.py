@@ -18,7 +18,7 @@ from filelock import FileLock
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
-from partprop.base.paths import REPORTS
+from partprop.base.paths import PIPELINE, REPORTS
 from partprop.evaluation.davis_val import is_davis_val
 
 TABLE = REPORTS / "validation_runs.csv"
@@ -80,7 +80,7 @@ def record_run(run: ValidationRun, source: str, year: int, sequences: Collection
 
 def _in_main_checkout() -> bool:
     """Whether the working directory is a checkout, and not DVC's temporary copy of one."""
-    return Path("dvc.yaml").is_file() and Path(os.environ.get("DVC_ROOT") or ".").resolve() == Path.cwd()
+    return PIPELINE.is_file() and Path(os.environ.get("DVC_ROOT") or ".").resolve() == Path.cwd()
 
 
 def _read_text() -> str:
