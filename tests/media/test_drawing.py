@@ -16,7 +16,7 @@ def square(value: int, height: int = 54, width: int = 96) -> np.ndarray:
     return labels
 
 
-def test_prediction_is_tinted_inside_and_outlined() -> None:
+def test_predicted_masks_are_tinted_and_outlined() -> None:
     picture = overlay(grey(54, 96), square(2), None, ())
     scale = WIDTH // 96
     assert picture.shape == (54 * scale, WIDTH, 3)
@@ -25,14 +25,14 @@ def test_prediction_is_tinted_inside_and_outlined() -> None:
     assert (picture[5 * scale, 5 * scale] == 100).all()
 
 
-def test_true_contour_is_drawn_but_void_is_not() -> None:
+def test_true_contours_are_drawn_without_void() -> None:
     picture = overlay(grey(54, 96), square(0), square(1), ())
     assert (picture == TRUE_CONTOUR).all(axis=2).any()
     picture = overlay(grey(54, 96), square(0), square(255), ())
     assert (picture == 100).all()
 
 
-def test_boxes_are_scaled_with_the_picture_when_it_shrinks() -> None:
+def test_boxes_are_scaled_with_the_picture() -> None:
     boxes = [PartBox(1, 0, (200, 100, 600, 300), 0.9), PartBox(1, 3, (300, 150, 500, 250), 0.5)]
     picture = overlay(grey(540, 960), square(0, 540, 960), None, boxes)
     assert picture.shape == (270, WIDTH, 3)

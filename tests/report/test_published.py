@@ -1,3 +1,5 @@
+"""Comparability with published results."""
+
 import pytest
 
 from partprop.evaluation.davis_val import DAVIS_VAL
@@ -6,7 +8,7 @@ from partprop.report.published import PUBLISHED, average_precision_caveat, compa
 VAL = DAVIS_VAL[2016]
 
 
-def test_only_the_whole_davis_2016_validation_set_compares():
+def test_only_the_whole_davis_2016_validation_set_is_comparable():
     assert compare_with_published("official", 2016, VAL).comparable
     assert compare_with_published("../davis", 2016, sorted(VAL)).comparable
     assert not compare_with_published("synthetic", 2016, VAL).comparable
@@ -21,5 +23,5 @@ def test_published_j_and_f_is_the_mean_of_j_and_f(result):
 
 
 @pytest.mark.parametrize("source", ["synthetic", "/some/folder"])
-def test_ap_on_other_images_is_called_not_comparable(source):
+def test_ap_on_other_images_is_marked_as_not_comparable(source):
     assert "not comparable with published AP" in average_precision_caveat(source)

@@ -17,7 +17,7 @@ from partprop.base.errors import UserError
 from partprop.data.labels import write_labels
 from partprop.evaluation import validation_runs
 from partprop.evaluation.davis_val import DAVIS_VAL
-from partprop.evaluation.vot.protocol import Supervised, write_supervised
+from partprop.evaluation.vot.protocol import SupervisedRun, write_supervised
 from partprop.params import Params
 from partprop.pipeline.declared import DeclaredParams, read_declaration
 from partprop.stages import evaluate
@@ -61,7 +61,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_results(tmp_path / "results/davis/1/boat", shift=5)
     frames = [f"{index:05d}" for index in range(4)]
     right, failing = (
-        Supervised(np.array([np.nan, np.nan, 1, 0.5]), np.array([0, fails, 0, 0], bool)) for fails in (0, 1)
+        SupervisedRun(np.array([np.nan, np.nan, 1, 0.5]), np.array([0, fails, 0, 0], bool)) for fails in (0, 1)
     )
     write_supervised(tmp_path / "results/davis/0/bear/supervised.csv", frames, {1: right, 2: right})
     write_supervised(tmp_path / "results/davis/1/boat/supervised.csv", frames, {1: failing, 2: right})

@@ -14,9 +14,14 @@ CRF = 27  # x264's constant rate factor: small files for the report page
 
 
 def film(sequence: Video, result: Path) -> bytes:
-    """An MP4 of all frames of `sequence` with the masks and tracks.csv of the folder `result` drawn on them.
+    """Encode all frames of a sequence with masks and boxes drawn on them, as MP4.
 
-    The same files give the same bytes.
+    Args:
+        sequence: the video; true contours are drawn where it is annotated.
+        result: folder with `<frame>.png` for each frame, and tracks.csv.
+
+    Returns:
+        The bytes of the MP4 file; equal inputs give equal bytes.
 
     Raises:
         UserError: tracks.csv, a frame or a mask is missing or unreadable.

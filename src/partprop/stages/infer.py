@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 def run(params: Params, log: Run, shard: int) -> None:
-    """Write results/davis/<shard>/<sequence>/: a mask per frame, tracks.csv and supervised.csv; and the speed."""
+    """Write results/davis/<shard>/<sequence>/ (a mask per frame, tracks.csv, supervised.csv) and the speed."""
     use_threads(params.infer.threads)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
     place(network, choose_device("auto"))
     settings = Settings(**params.segmentation.model_dump())
-    drop_former_shards(params.infer.shards)
+    delete_former_shards(params.infer.shards)
     seconds, frames = 0.0, 0
     with atomic_folder(paths.RESULTS / str(shard)) as folder:
         for sequence in sequences:
@@ -53,15 +53,15 @@ def run(params: Params, log: Run, shard: int) -> None:
     write_json(paths.REPORTS / "infer" / f"{shard}.json", speed)
 
 
-def drop_former_shards(shards: Collection[int]) -> None:
-    """Delete what shards left that are no more; no stage has them for an output, and `evaluate` would read them."""
+def delete_former_shards(shards: Collection[int]) -> None:
+    """Delete results of shards no longer listed: they are no output of a stage, but `evaluate` would read them."""
     for folder in paths.RESULTS.glob("*"):
         if folder.name.isdigit() and int(folder.name) not in shards:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def shard_of(sequences: list[Video], shard: int, shards: int) -> list[Video]:
-    """Every `shards`-th sequence, from number `shard` on.
+    """Select every `shards`-th sequence, starting with number `shard`.
 
     Raises:
         UserError: there are more shards than sequences.
@@ -71,7 +71,7 @@ def shard_of(sequences: list[Video], shard: int, shards: int) -> list[Video]:
 
 
 def segment_to(network: Network, settings: Settings, sequence: Video, folder: Path) -> ObjectBoxes:
-    """Write a sequence's masks and tracks; gives the boxes of the whole objects."""
+    """Segment a sequence, write its masks and tracks.csv to a folder, and return the boxes of the whole objects."""
     boxes: dict[tuple[str, int], np.ndarray] = {}
     with tracks_writer(folder / "tracks.csv") as write:
         for frame, result in segment_sequence(network, settings, sequence):
