@@ -1,9 +1,9 @@
-"""What `partprop segment --max-size` costs in accuracy and gains in speed.
+"""Measure accuracy and speed of `partprop segment --max-size` at several sizes.
 
     .venv/bin/python benchmarks/max_size.py data/davis dance-jump drift-turn
 
-Segments the named training sequences, which the weights that come with the package must not have been trained on (their
-model card says which), at several sizes, as `partprop segment` does.
+Segments the named training sequences as `partprop segment` does. Name sequences that the weights of the package were
+not trained on; their model card lists the held-out ones.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The arguments of benchmarks on named training sequences, and what they stand for."""
+"""Command-line arguments of the benchmarks on named training sequences."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from partprop.process.allocator import keep_freed_pages
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """A parser of the folder, the names and the number of threads."""
+    """A parser for the folder, the sequence names and the number of threads."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("davis", type=Path, help="DAVIS folder")
     parser.add_argument("sequences", nargs="+", help="names of training sequences")
@@ -19,18 +19,18 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
 
 
 def prepare(threads: int) -> None:
-    """Compute with so many threads, as the stages do."""
+    """Set thread counts and the allocator as the stages do."""
     keep_freed_pages()
     use_threads(threads)
 
 
 def named_sequences(davis: Path, names: list[str]) -> list[Video]:
-    """The training sequences of these names.
+    """Open training sequences by name, in the given order.
 
     Raises:
-        UserError: one is not there.
+        UserError: a name is not in the training split.
     """
     by_name = {sequence.name: sequence for sequence in open_davis(davis, "train", 2016)}
     if unknown := [name for name in names if name not in by_name]:
-        raise UserError(f"{', '.join(unknown)}: no such training sequence; name one of {', '.join(by_name)}")
+        raise UserError(f"{', '.join(unknown)}: no such training sequence; choose from {', '.join(by_name)}")
     return [by_name[name] for name in names]

@@ -1,10 +1,10 @@
-"""What goes wrong on the held-out training sequences: J, F, what is missed and what is too much, and pictures.
+"""Analyse failures on the held-out training sequences: J, F, missed and excess area, and pictures of the worst frames.
 
     .venv/bin/python scripts/failures.py
 
-Segments the sequences of train_tracking.held_out in data/davis with models/tracker.safetensors and writes, of each, the
-frames with the lowest J into reports/failures/: mask tinted, true contour in yellow, parts in white. All objects of a
-video count as one; frames that do not show it are left out.
+Segments the sequences of train_tracking.held_out in data/davis with models/tracker.safetensors. For each sequence,
+writes a picture of the frames with the lowest J to reports/failures/: mask tinted, true contour in yellow, parts in
+white. All objects of a video count as one; frames without the object are ignored.
 """
 
 import argparse
@@ -31,8 +31,8 @@ from partprop.tracking.settings import Settings
 from partprop.tracking.videos import segment_sequence
 
 OUTPUT = paths.REPORTS / "failures"
-WORST = 6  # frames of a picture
-APART = 3  # frames between two of them, at least
+WORST = 6  # number of frames in a picture
+APART = 3  # minimum distance of two of them, in frames
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
         sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
         _, held_out = split_sequences(sequences, params.train_tracking.held_out)
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        print(f"{'sequence':16s}    J      F    missed  too much  lost frames")
+        print(f"{'sequence':16s}    J      F    missed    excess  lost frames")
         for sequence in held_out:
             print(describe(sequence, network, settings), flush=True)
     except UserError as error:
@@ -53,26 +53,29 @@ def main() -> None:
 
 
 def describe(sequence: Video, network: Network, settings: Settings) -> str:
-    """A line of measures; shares of the true mask's area. The picture is written on the way."""
+    """Segment a sequence, write its picture, and return a line of measures.
+
+    Missed and excess area are shares of the area of the true mask; all values are means over the frames.
+    """
     results = [result for _, result in segment_sequence(network, settings, sequence)]
     shown = [index for index in range(1, len(sequence) - 1) if _foreground(sequence, index).any()]
     if not shown:
-        return f"{sequence.name:16s} shows no object in a frame with a mask, but for the first and the last"
+        return f"{sequence.name:16s} no object in the annotated frames between the first and the last"
     rows = [_compare(sequence, index, results[index]) for index in shown]
-    table = pd.DataFrame(rows, columns=["J", "F", "missed", "much", "lost"], index=shown)
+    table = pd.DataFrame(rows, columns=["J", "F", "missed", "excess", "lost"], index=shown)
     _draw(sequence, results, table["J"])
-    j, f, missed, much, _ = table.mean()
-    return f"{sequence.name:16s} {j:6.3f} {f:6.3f} {missed:8.3f} {much:9.3f} {int(table['lost'].sum()):12d}"
+    j, f, missed, excess, _ = table.mean()
+    return f"{sequence.name:16s} {j:6.3f} {f:6.3f} {missed:8.3f} {excess:9.3f} {int(table['lost'].sum()):12d}"
 
 
 def _compare(sequence: Video, index: int, result: Result) -> tuple[float, float, float, float, bool]:
     true, found = _foreground(sequence, index), result.labels > 0
-    missed, much = (true & ~found).sum() / true.sum(), (found & ~true).sum() / true.sum()
-    return jaccard(found, true), boundary_f(found, true), missed, much, not found.any()
+    missed, excess = (true & ~found).sum() / true.sum(), (found & ~true).sum() / true.sum()
+    return jaccard(found, true), boundary_f(found, true), missed, excess, not found.any()
 
 
 def _foreground(sequence: Video, index: int) -> np.ndarray:
-    """The objects' pixels in a frame; none where it has no mask."""
+    """The mask of all objects in a frame, bool (H, W); (1, 1) and empty if it is not annotated."""
     labels = sequence.labels(index)
     return np.zeros((1, 1), bool) if labels is None else (labels > 0) & (labels != VOID)
 
