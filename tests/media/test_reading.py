@@ -35,7 +35,7 @@ def test_formats(write_video, name: str, codec: str):
     assert numbers(seen) == list(range(12))
     assert [frame.name for frame in seen[:2]] == ["00000", "00001"]
     assert seen[0].image.shape == (*SIZE, 3)
-    assert frames.complaints == []
+    assert frames.problems == []
 
 
 def test_frames_can_be_gone_through_again(write_video):
@@ -108,7 +108,7 @@ def test_a_video_that_ends_early_gives_what_there_is(write_video, spare: int):
     path.write_bytes(content[: starts[25] + spare])
     frames = open_frames(path)
     assert numbers(frames) == list(range(25))
-    assert any("of 40 frames were found: the file is cut or damaged" in complaint for complaint in frames.complaints)
+    assert any("of 40 frames were found: the file is cut or damaged" in problem for problem in frames.problems)
 
 
 def test_a_video_that_ends_early_between_frames_that_lead_to_each_other(write_video):
@@ -119,7 +119,7 @@ def test_a_video_that_ends_early_between_frames_that_lead_to_each_other(write_vi
     assert 2 < len(seen) < 40
     assert seen[:3] == [0, 1, 2]
     assert seen == sorted(set(seen))  # which of the last are shown depends on the decoder's threads
-    assert frames.complaints[-1] == f"only {len(seen)} of 40 frames were found: the file is cut or damaged"
+    assert frames.problems[-1] == f"only {len(seen)} of 40 frames were found: the file is cut or damaged"
 
 
 def spoil(path: Path) -> None:
@@ -136,25 +136,24 @@ def test_frames_that_cannot_be_decoded_are_skipped_and_reported(write_video):
     spoil(path)
     frames = open_frames(path)
     assert numbers(frames) == [0, 1, 2, 3, 6, 7, 8, 9, 10, 11]
-    assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+    assert frames.problems == ["2 frames cannot be decoded and were skipped"]
     stopped = iter(frames)
     assert numbers(islice(stopped, 6))[-1] == 7
     del stopped  # no more frames are wanted
-    assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+    assert frames.problems == ["2 frames cannot be decoded and were skipped"]
 
 
 def test_a_cut_video_that_says_how_long_it_is_but_not_of_how_many_frames(write_video):
     path = write_video("clip.mkv", codec="mjpeg", frames=75)  # 3 s
     frames = open_frames(path)
     assert numbers(frames)[-1] == numbers(frames)[-2]  # all of `picture`s are as bright in the end
-    assert frames.complaints == []
+    assert frames.problems == []
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     frames = open_frames(path)
     seen = numbers(frames)
     assert seen == list(range(len(seen)))
     assert (
-        f"the last frame is at {(len(seen) - 1) / 25:.1f} of 3.0 seconds: the file is cut or damaged"
-        in frames.complaints
+        f"the last frame is at {(len(seen) - 1) / 25:.1f} of 3.0 seconds: the file is cut or damaged" in frames.problems
     )
 
 
@@ -169,7 +168,7 @@ def test_damaged_frames_are_reported(tmp_path: Path):
     path.write_bytes(content)
     frames = open_frames(path)
     assert len(list(frames)) > 10
-    assert any(complaint.endswith("frames are damaged and may be segmented badly") for complaint in frames.complaints)
+    assert any(problem.endswith("frames are damaged and may be segmented badly") for problem in frames.problems)
 
 
 def test_a_colon_in_a_name_is_no_protocol(write_video, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -219,7 +218,7 @@ def test_a_clock_that_is_set_back(write_video, tmp_path: Path):
     frames = open_frames(both)
     times = [frame.time for frame in frames]
     assert times == pytest.approx([number / 25 for number in range(50)], abs=0.001)
-    assert any("set back, first at frame 40" in line for line in frames.complaints)
+    assert any("set back, first at frame 40" in line for line in frames.problems)
 
 
 def test_frames_of_another_size_are_stretched_and_reported(write_video):
@@ -228,12 +227,12 @@ def test_frames_of_another_size_are_stretched_and_reported(write_video):
     path.write_bytes(path.read_bytes() + small)
     frames = open_frames(path)
     assert [frame.image.shape[:2] for frame in frames] == [SIZE] * 8
-    complaints = ["3 frames have another size than the first and were stretched to it"]
-    assert frames.complaints == complaints
+    problems = ["3 frames have another size than the first and were stretched to it"]
+    assert frames.problems == problems
     stopped = iter(frames)
     assert len(list(islice(stopped, 8))) == 8
     del stopped
-    assert frames.complaints == complaints
+    assert frames.problems == problems
 
 
 def test_images_are_turned_as_they_are_shown(tmp_path: Path):
@@ -254,8 +253,8 @@ def test_images_that_cannot_be_read_are_skipped_and_reported(tmp_path: Path):
     (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:60])
     frames = open_frames(tmp_path)
     assert [(frame.number, frame.name) for frame in frames] == [(1, "1"), (3, "3")]
-    assert len(frames.complaints) == 2
-    assert "2.png: not a readable image" in frames.complaints[1]
+    assert len(frames.problems) == 2
+    assert "2.png: not a readable image" in frames.problems[1]
 
 
 def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path):

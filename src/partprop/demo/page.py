@@ -16,8 +16,9 @@ from partprop.media.drawing import OBJECTS
 from partprop.media.reading import open_frames
 from partprop.media.writing import video_writer
 from partprop.pretrained import Segmenter
-from partprop.segment.command import Request, segment_video
+from partprop.segment.command import segment_video
 from partprop.segment.prompts import Prompt
+from partprop.segment.request import Request
 from partprop.synthetic.scene import render
 from partprop.synthetic.script import script_video
 

@@ -56,7 +56,7 @@ class Frames(Protocol):
         rate: frames per second, on average.
         origin: seconds at which the first frame is shown by the clock of the file, which its sound follows, too.
         pixel_aspect: width of a pixel as shown, over its height.
-        complaints: what could not be read in the last pass, in words.
+        problems: what could not be read in the last pass, in words.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Frames(Protocol):
     rate: Fraction
     origin: Fraction
     pixel_aspect: Fraction
-    complaints: list[str]
+    problems: list[str]
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -104,17 +104,17 @@ class FolderFrames:
         self.size = self._common_size()
         self.rate, self.origin, self.pixel_aspect = FOLDER_RATE, Fraction(0), Fraction(1)
         self.count: int | None = len(self._files)
-        self.complaints: list[str] = []
+        self.problems: list[str] = []
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames; images that cannot be read are left out and noted in `complaints`."""
-        self.complaints = []
+        """The frames; images that cannot be read are left out and noted in `problems`."""
+        self.problems = []
         for number, file in enumerate(self._files):
             try:
                 with open_image(file) as image:
                     pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
             except UserError as error:
-                self.complaints.append(f"skipped {error}")
+                self.problems.append(f"skipped {error}")
                 continue
             yield Frame(number, file.stem, number / FOLDER_RATE, pixels)
 
@@ -138,7 +138,7 @@ class VideoFrames:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.complaints: list[str] = []
+        self.problems: list[str] = []
         with _opened(path) as (container, stream):
             first = next(_decoded(container, stream, []), None)
             if first is None:
@@ -152,14 +152,14 @@ class VideoFrames:
             self.count = stream.frames or _estimated_count(container, stream, self.rate)
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames; what cannot be decoded is left out and noted in `complaints`."""
-        self.complaints = []
+        """The frames; what cannot be decoded is left out and noted in `problems`."""
+        self.problems = []
         time, stretched, origin, set_back = -1 / self.rate, 0, self.origin, None
         reformatter = VideoReformatter()
         try:
             with _opened(self.path) as (container, stream):
                 stream.thread_type = "AUTO"
-                for number, decoded in enumerate(_decoded(container, stream, self.complaints)):
+                for number, decoded in enumerate(_decoded(container, stream, self.problems)):
                     shown, image = _shown(decoded), _upright(decoded, reformatter)
                     if image.shape[:2] != self.size:
                         stretched += 1
@@ -172,9 +172,9 @@ class VideoFrames:
                     yield Frame(number, f"{number:05d}", time, image)
         finally:  # also where no more frames are wanted
             if set_back is not None:
-                self.complaints.append(f"the file's clock is set back, first at frame {set_back}: sound ends there")
+                self.problems.append(f"the file's clock is set back, first at frame {set_back}: sound ends there")
             if stretched:
-                self.complaints.append(f"{stretched} frames have another size than the first and were stretched to it")
+                self.problems.append(f"{stretched} frames have another size than the first and were stretched to it")
 
 
 def ffmpeg_address(path: Path) -> str:
@@ -204,8 +204,8 @@ def _shown(frame: av.VideoFrame) -> Fraction | None:
     return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
 
 
-def _decoded(container: InputContainer, stream: VideoStream, complaints: list[str]) -> Iterator[av.VideoFrame]:
-    """Frames as they are stored; at the end, complaints of what is damaged or not there are added to the list."""
+def _decoded(container: InputContainer, stream: VideoStream, problems: list[str]) -> Iterator[av.VideoFrame]:
+    """Frames as they are stored; at the end, problems of what is damaged or not there are added to the list."""
     decoded = skipped = damaged = 0
     end = Fraction(0)
     try:
@@ -219,17 +219,17 @@ def _decoded(container: InputContainer, stream: VideoStream, complaints: list[st
             except av.error.FFmpegError:
                 skipped += 1
     except av.error.FFmpegError as error:
-        complaints.append(f"the file is damaged after {decoded} frames ({error.strerror})")
+        problems.append(f"the file is damaged after {decoded} frames ({error.strerror})")
     finally:  # also where no more frames are wanted
         if skipped:
-            complaints.append(f"{skipped} frames cannot be decoded and were skipped")
+            problems.append(f"{skipped} frames cannot be decoded and were skipped")
         if damaged:
-            complaints.append(f"{damaged} frames are damaged and may be segmented badly")
+            problems.append(f"{damaged} frames are damaged and may be segmented badly")
     expected, lasts = _expected_count(stream), _expected_end(container, stream)
     if decoded + skipped < expected:
-        complaints.append(f"only {decoded} of {expected} frames were found: the file is cut or damaged")
+        problems.append(f"only {decoded} of {expected} frames were found: the file is cut or damaged")
     elif not expected and end + MOST_LAST < lasts:
-        complaints.append(
+        problems.append(
             f"the last frame is at {float(end):.1f} of {float(lasts):.1f} seconds: the file is cut or damaged"
         )
 
