@@ -12,7 +12,7 @@ import numpy as np
 from partprop.base.errors import UserError
 from partprop.data.labels import write_labels
 from partprop.demo.strokes import Meaning, label_strokes
-from partprop.media.drawing import OBJECTS
+from partprop.media.drawing import OBJECT_COLOURS
 from partprop.media.reading import open_frames
 from partprop.media.writing import video_writer
 from partprop.pretrained import Segmenter
@@ -103,7 +103,7 @@ def build_page(folder: Path, weights: Path, device: str) -> gr.Blocks:
                 sources=(),
                 transforms=(),
                 layers=False,
-                brush=gr.Brush(colors=[_hex(colour) for colour in OBJECTS], color_mode="fixed"),
+                brush=gr.Brush(colors=[_hex(colour) for colour in OBJECT_COLOURS], color_mode="fixed"),
             )
         with gr.Row():
             example = gr.Button("Take an example", elem_id="example")

@@ -8,7 +8,7 @@ import numpy as np
 
 from partprop.base.errors import UserError
 from partprop.data.labels import mask_box, object_ids
-from partprop.media.drawing import OBJECTS
+from partprop.media.drawing import OBJECT_COLOURS
 from partprop.segment.prompts import mask_in_box
 
 Meaning = Literal["the object", "a box"]
@@ -18,7 +18,7 @@ OPAQUE = 128  # alpha from which a pixel of a stroke counts; its rim is smoothed
 
 
 def label_strokes(image: np.ndarray, layers: Iterable[np.ndarray], meaning: Meaning) -> np.ndarray:
-    """The label map (H, W), uint8, that strokes mean; object k has the k-th colour of `OBJECTS`.
+    """The label map (H, W), uint8, that strokes mean; object k has the k-th colour of `OBJECT_COLOURS`.
 
     Args:
         image: the frame, uint8 (H, W, 3), RGB.
@@ -68,6 +68,6 @@ def _area(box: Box) -> float:
 
 
 def _nearest(pixels: np.ndarray) -> np.ndarray:
-    """Number, from 1, of the colour of `OBJECTS` that is nearest to each of the pixels (N, 3)."""
-    distances = np.square(pixels[:, None].astype(int) - np.array(OBJECTS)).sum(-1)
+    """Number, from 1, of the colour of `OBJECT_COLOURS` that is nearest to each of the pixels (N, 3)."""
+    distances = np.square(pixels[:, None].astype(int) - np.array(OBJECT_COLOURS)).sum(-1)
     return (distances.argmin(1) + 1).astype(np.uint8)
