@@ -67,8 +67,9 @@ def segment(
     """Segment the objects that a mask or a box shows through a video."""
     tune()
     from partprop.pretrained import LITE0
-    from partprop.segment.command import Request, segment_video
+    from partprop.segment.command import segment_video
     from partprop.segment.prompts import parse_box, parse_mask
+    from partprop.segment.request import Request
 
     prompts = [parse_mask(text) for text in mask or []] + [parse_box(text) for text in box or []]
     request = Request(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from partprop.data.tracks import PartBox
-from partprop.media.drawing import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay
+from partprop.media.drawing import OBJECT_COLOURS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay
 
 
 def grey(height: int, width: int) -> np.ndarray:
@@ -20,8 +20,8 @@ def test_predicted_masks_are_tinted_and_outlined() -> None:
     picture = overlay(grey(54, 96), square(2), None, ())
     scale = WIDTH // 96
     assert picture.shape == (54 * scale, WIDTH, 3)
-    assert (picture[25 * scale, 40 * scale] == np.round(0.55 * 100 + 0.45 * np.array(OBJECTS[1]))).all()
-    assert (picture[25 * scale, 60 * scale - 1] == OBJECTS[1]).all()
+    assert (picture[25 * scale, 40 * scale] == np.round(0.55 * 100 + 0.45 * np.array(OBJECT_COLOURS[1]))).all()
+    assert (picture[25 * scale, 60 * scale - 1] == OBJECT_COLOURS[1]).all()
     assert (picture[5 * scale, 5 * scale] == 100).all()
 
 
@@ -36,5 +36,5 @@ def test_boxes_are_scaled_with_the_picture() -> None:
     boxes = [PartBox(1, 0, (200, 100, 600, 300), 0.9), PartBox(1, 3, (300, 150, 500, 250), 0.5)]
     picture = overlay(grey(540, 960), square(0, 540, 960), None, boxes)
     assert picture.shape == (270, WIDTH, 3)
-    assert (picture[100, 100] == OBJECTS[0]).all()
+    assert (picture[100, 100] == OBJECT_COLOURS[0]).all()
     assert (picture[100, 150] == PART_BOX).all()
