@@ -8,8 +8,8 @@ from partprop.base.paths import PARAMS, PIPELINE
 from partprop.base.threads import set_thread_variables
 from partprop.params import Params, load_params
 from partprop.pipeline.declared import Declaration, DeclaredParams, declared_values, read_declaration
-from partprop.pipeline.failures import forget_failure, record_failure
-from partprop.pipeline.sources import note_sources
+from partprop.pipeline.failures import clear_failure, record_failure
+from partprop.pipeline.sources import update_sources
 from partprop.pipeline.splits import require_sequences
 from partprop.process.parent import end_with_parent, repeat_after_parent
 
@@ -25,7 +25,7 @@ def run_stage(name: str, shard: int | None = None) -> None:
         UserError: an input is wrong. Its message, like that of any other error, is kept for Snakemake to repeat.
     """
     stage = name if shard is None else f"{name}@{shard}"
-    forget_failure(stage)
+    clear_failure(stage)
     end_with_parent()
     try:
         with full_disk_as_user_error():
@@ -45,7 +45,7 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     declared = read_declaration(name, PIPELINE)
     _require_shard(name, shard, declared, params)
     if declared.reads_sources:
-        note_sources(params)  # for plain dvc, which cannot check a source before it starts the stage
+        update_sources(params)  # for plain dvc, which cannot check a source before it starts the stage
     set_thread_variables(threads_of(name, params))
 
     # Imported here: NumPy and PyTorch read the thread count when they are imported.
