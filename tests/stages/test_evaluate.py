@@ -21,6 +21,7 @@ from partprop.evaluation.vot.protocol import SupervisedRun, write_supervised
 from partprop.params import Params
 from partprop.pipeline.declared import DeclaredParams, read_declaration
 from partprop.stages import evaluate
+from plot_columns import columns_by_file, missing_columns
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("ours", "first_mask", "flow", "label_propagation")
@@ -159,6 +160,11 @@ def test_runs_on_the_validation_sequences_are_recorded(
     assert float(row["J&F"]) == pytest.approx(metrics["ours"]["J&F"], abs=5e-5)
     assert float(row["low"]) == pytest.approx(metrics["ours"]["J&F_interval"]["low"], abs=5e-5)
     assert (row["preset"], row["seed"], row["command"]) == ("mini", "1", "partprop stage evaluate")
+
+
+def test_the_plots_of_dvc_yaml_find_their_columns(repository: Path, recorder: Any) -> None:
+    evaluate.run(parameters(), recorder)
+    assert missing_columns(repository, columns_by_file("reports/plots")) == []
 
 
 def test_reports_repeat_bit_for_bit(repository: Path, recorder: Any) -> None:
