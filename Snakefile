@@ -39,7 +39,7 @@ for stage in STAGES:
 
 
 onsuccess:
-    schedule.reconcile()
+    schedule.link_restored_outputs()
 
 
 onerror:

@@ -1,11 +1,11 @@
-"""What other engines would gain: seconds of backbone, FPN and mask decoder in each, beside PyTorch as it is.
+"""Time backbone, FPN and mask decoder in other inference engines, compared with eager PyTorch.
 
     .venv/bin/pip install -e '.[engines]'
     .venv/bin/python benchmarks/engines.py
 
-The weights that come with the package, a frame of 854x480 at the working resolution, and the whole object with six
-parts; single precision, and what an engine gives must be what PyTorch gives. The engines take turns, so that other load
-on the machine meets all of them; the ratio is of the medians.
+Uses the weights that come with the package, a frame of 854x480 pixels at the working resolution, and the whole object
+with six parts, in single precision. The outputs of each engine must equal those of PyTorch. The engines take turns, so
+that other load on the machine affects all of them; the ratio is that of the medians.
 """
 
 import argparse
@@ -20,19 +20,20 @@ import openvino
 import torch
 from torch import Tensor, nn
 
+from partprop.base.threads import use_threads
 from partprop.model.backbone.pyramid import Pyramid
 from partprop.model.propagation import MATCHES, MaskDecoder, PartInputs
 from partprop.pretrained import LITE0, load_pretrained
 
 FRAME = (448, 768)  # 480x854 at a shorter side of 420, padded
 PARTS = 7
-TOLERANCE = 1e-3  # of the largest value
+TOLERANCE = 1e-3  # maximum error relative to the largest value
 
 Engine = Callable[[tuple[Tensor, ...]], list[Tensor]]
 
 
 class Levels(nn.Module):
-    """The pyramid as a function of tensors: C2, C3, C4 for the keys, and P2 to P5."""
+    """The pyramid as a module from tensor to tensors: C2, C3, C4 for the keys, and P2 to P5."""
 
     def __init__(self, pyramid: Pyramid) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class Levels(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The mask decoder as a function of tensors."""
+    """The mask decoder as a module from tensors to tensors."""
 
     def __init__(self, decoder: MaskDecoder) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     network, _ = load_pretrained(LITE0)
     images = torch.rand(1, 3, *FRAME)
     cases = {
@@ -73,7 +74,7 @@ def main() -> None:
             seconds = _compare(module.eval(), inputs, arguments.threads, arguments.rounds)
             plain = seconds["PyTorch"]
             for engine, spent in seconds.items():
-                print(f"{name:18s} {engine:14s} {1000 * spent:7.1f} ms  {plain / spent:5.2f} times as fast", flush=True)
+                print(f"{name:18s} {engine:14s} {1000 * spent:7.1f} ms  {plain / spent:5.2f} x as fast", flush=True)
 
 
 def _decoder_inputs(size: int) -> tuple[Tensor, ...]:
@@ -92,7 +93,7 @@ def _decoder_inputs(size: int) -> tuple[Tensor, ...]:
 
 
 def _compare(module: nn.Module, inputs: tuple[Tensor, ...], threads: int, rounds: int) -> dict[str, float]:
-    """Median seconds of each engine, all in turn."""
+    """Median seconds of each engine; the engines take turns."""
     with tempfile.TemporaryDirectory() as folder:
         engines: dict[str, Engine] = {
             "PyTorch": lambda tensors: list(module(*tensors)),

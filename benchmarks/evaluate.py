@@ -1,11 +1,12 @@
-"""Time of `partprop evaluate` beside that of vos-benchmark and of the measures' plain form, and its memory.
+"""Time `partprop evaluate` against vos-benchmark and plain implementations of the measures; report its memory.
 
     .venv/bin/python benchmarks/evaluate.py data/davis
 
-The predictions are the annotations of the validation videos of DAVIS 2016, shifted by some pixels. All read the same
-files; partprop and vos-benchmark use the same number of processes, started anew for each round. The plain forms use
-one: with boundaries widened by discs, as in the official code, and with distance transforms, as the tests check F. The
-first use makes `.venv-vos` beside the project's `.venv` and installs vos-benchmark there, which pulls in opencv-python.
+The predictions are the annotations of the validation videos of DAVIS 2016, shifted by a few pixels. All evaluators read
+the same files. partprop and vos-benchmark use the same number of processes, which start anew in each round. The plain
+implementations use one process: one dilates boundaries by discs, as the official code does, the other uses distance
+transforms, as the tests of F do. The first run creates the environment `.venv-vos` beside the project's `.venv` and
+installs vos-benchmark in it, which depends on opencv-python.
 """
 
 import argparse
@@ -43,14 +44,14 @@ if __name__ == "__main__":
 Measured = tuple[float, float, float]
 """J&F, J, F, means in [0, 1]."""
 Near = Callable[[np.ndarray, int], np.ndarray]
-"""Which pixels of a frame lie within a radius of a boundary, bool (H, W)."""
+"""Maps a boundary, bool (H, W), and a radius in pixels to the mask of the pixels within that radius of it."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("davis", type=Path, help="DAVIS folder")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--rounds", type=int, default=3, help="each in turn; the median counts")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is reported")
     arguments = parser.parse_args()
     try:
         names = split_names(arguments.davis, "val", 2016)
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def compare(truths: Path, predictions: Path, python: Path, jobs: int, rounds: int) -> None:
-    """Print the seconds of each evaluator, their ratio to ours, and what they measured."""
+    """Print the seconds of each evaluator, their ratio to ours, and its scores."""
     evaluators: dict[str, Callable[[], Measured]] = {
         "partprop": lambda: run_ours(truths, predictions, jobs),
         "vos-benchmark": lambda: run_vos_benchmark(truths, predictions, python, jobs),
@@ -82,7 +83,7 @@ def compare(truths: Path, predictions: Path, python: Path, jobs: int, rounds: in
             measured[name] = evaluate()
             seconds[name].append(time.perf_counter() - started)
     ours = statistics.median(seconds["partprop"])
-    print(f"{len(list(truths.glob('*/*.png')))} frames, {jobs} processes (plain forms: 1), median of {rounds} rounds")
+    print(f"{len(list(truths.glob('*/*.png')))} frames, {jobs} processes (plain: 1), median of {rounds} rounds")
     for name, times in seconds.items():
         values = "  ".join(f"{value:.6f}" for value in measured[name])
         print(
@@ -92,7 +93,7 @@ def compare(truths: Path, predictions: Path, python: Path, jobs: int, rounds: in
 
 
 def shift_all(source: Path, target: Path) -> None:
-    """Write every mask of `source` to `target`, moved by SHIFT, in the same format."""
+    """Write every mask of `source` to `target` in the same format, shifted by SHIFT."""
     for file in source.glob("*/*.png"):
         with Image.open(file) as image:
             moved = Image.fromarray(np.roll(np.array(image), SHIFT, (0, 1)), image.mode)
@@ -101,7 +102,7 @@ def shift_all(source: Path, target: Path) -> None:
 
 
 def run_ours(truths: Path, predictions: Path, jobs: int) -> Measured:
-    """By `partprop evaluate` in a process of its own, start included."""
+    """Run `partprop evaluate` in a new process; its start counts."""
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "metrics.json"
         subprocess.run([*_command(truths, predictions, jobs), "--json", str(file)], check=True, capture_output=True)
@@ -110,7 +111,7 @@ def run_ours(truths: Path, predictions: Path, jobs: int) -> Measured:
 
 
 def run_vos_benchmark(truths: Path, predictions: Path, python: Path, jobs: int) -> Measured:
-    """By vos-benchmark in a process of its own, start included."""
+    """Run vos-benchmark in a new process; its start counts."""
     command = [str(python), "-c", VOS_BENCHMARK, str(truths), str(predictions), str(jobs)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     j_and_f, j, f = json.loads(done.stdout.splitlines()[-1])
@@ -118,7 +119,7 @@ def run_vos_benchmark(truths: Path, predictions: Path, python: Path, jobs: int) 
 
 
 def run_plain(truths: Path, predictions: Path, near: Near) -> Measured:
-    """As the definitions are written down: whole frames, each step on each mask, one after the other."""
+    """Compute the measures as they are defined, on whole frames in one process."""
     by_video = []
     for folder in sorted(truths.iterdir()):
         masks = sorted(folder.glob("*.png"))[1:-1]
@@ -162,7 +163,7 @@ def _command(truths: Path, predictions: Path, jobs: int) -> list[str]:
 
 
 def _peak_memory(command: list[str]) -> float:
-    """MiB of a command and its children together, at most, seen every few milliseconds; shared pages count once."""
+    """Peak memory of a command and its children in MiB, sampled every 20 ms; shared pages count once."""
     peak = 0
     with psutil.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -170,7 +171,7 @@ def _peak_memory(command: list[str]) -> float:
             for each in [process, *process.children(recursive=True)]:
                 try:
                     used += each.memory_full_info().pss
-                except psutil.Error:  # it has just ended
+                except psutil.Error:  # the process has just ended
                     continue
             peak = max(peak, used)
             time.sleep(0.02)

@@ -1,9 +1,9 @@
-"""What `partprop segment --max-size` costs in accuracy and gains in speed.
+"""Measure accuracy and speed of `partprop segment --max-size` at several sizes.
 
     .venv/bin/python benchmarks/max_size.py data/davis dance-jump drift-turn
 
-Segments the named training sequences, which the weights that come with the package must not have been trained on (their
-model card says which), at several sizes, as `partprop segment` does.
+Segments the named training sequences as `partprop segment` does. Name sequences that the weights of the package were
+not trained on; their model card lists the held-out ones.
 """
 
 import sys
@@ -12,7 +12,7 @@ from training_videos import named_sequences, parser_of, prepare
 
 from partprop.base.errors import UserError
 from partprop.pretrained import Segmenter
-from partprop.segment.command import short_side_of
+from partprop.segment.command import short_side_for
 from partprop.tracking.validation import validate
 
 SIZES = (256, 320, 400, 480, 560, 640, 720, None)
@@ -27,7 +27,7 @@ def main() -> None:
         print(f"{len(chosen)} videos of {width}x{height} pixels; frames per second include reading")
         print("max-size     J&F      J      F  frames/s")
         for size in SIZES:
-            segmenter = Segmenter(short_side=size and short_side_of(size, (height, width)))
+            segmenter = Segmenter(short_side=size and short_side_for(size, (height, width)))
             scores, seconds = validate(segmenter.network, segmenter.settings, chosen, None)
             values = "  ".join(f"{scores[name]:.3f}" for name in ("J&F", "J", "F"))
             print(f"{size or 'none':>8}   {values}  {1 / seconds:8.1f}", flush=True)

@@ -1,7 +1,8 @@
-"""Track boxes with a correlation filter of OpenCV: the half of `benchmarks/correlation_filter.py` that needs it.
+"""Track boxes with OpenCV's correlation filters: the worker of `benchmarks/correlation_filter.py`.
 
-The trackers are in OpenCV's contrib build, which cannot be installed beside the project's headless one. This file
-therefore uses nothing of the project: it reads jobs as JSON from standard input and writes boxes as JSON to its output.
+The trackers are in OpenCV's contrib build, which cannot be installed beside the project's headless build. This file
+therefore runs in an environment without the project. It reads jobs as JSON from stdin and writes boxes as JSON to
+stdout.
 """
 
 import json
@@ -14,7 +15,11 @@ TRACKERS = {"csrt": cv2.TrackerCSRT_create, "kcf": cv2.TrackerKCF_create}
 
 
 def follow(tracker_name: str, frames: list[str], box: list[int]) -> list[list[float] | None]:
-    """Boxes x1, y1, x2, y2 of the frames after the first; None where the tracker reports a failure."""
+    """Track an object from its box in the first frame.
+
+    Returns:
+        A box x1, y1, x2, y2 in pixels for each frame after the first; None where the tracker reports a failure.
+    """
     tracker = TRACKERS[tracker_name]()
     tracker.init(cv2.imread(frames[0]), (box[0], box[1], box[2] - box[0], box[3] - box[1]))
     boxes: list[list[float] | None] = []

@@ -1,16 +1,16 @@
-"""Does the part tracker find the parts?
+"""Measure the errors of the part tracker.
 
     .venv/bin/python benchmarks/part_tracker.py data/davis dance-jump drift-turn
     .venv/bin/python benchmarks/part_tracker.py data/davis dance-jump drift-turn --weights mine.safetensors
 
-Proposes parts on true masks of the named training sequences, which the weights must not have been trained on, and looks
-for them, errors as shares of a part's sides:
+Proposes parts on true masks of the named training sequences, on which the weights must not have been trained, and
+tracks them. Errors are distances of centres as shares of a part's sides:
 
-- displaced: in the same frame, from a box that is up to 0.3 of its sides off, without the window that favours small
-  motion. The truth is known exactly.
-- next frame: as in use. The truth is the median DIS optical flow of the part's pixels, so that errors below 0.05 say
-  little. Beside it, the parts searched for from where the tracked whole object's shift takes them, left where they
-  were, and shifted as the object's true box shifts.
+- displaced: in the same frame, from a box displaced by up to 0.3 of its sides, without the window that favours small
+  motion. The truth is exact.
+- next frame: as in inference. The truth is the median DIS optical flow of the part's pixels, so errors below 0.05 are
+  not meaningful. Compared with parts searched for after a shift by the tracked motion of the whole object, parts left
+  in place, and parts moved with the object's true box.
 """
 
 import sys
@@ -27,7 +27,7 @@ from torch import Tensor
 from training_videos import named_sequences, parser_of, prepare
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.model.backbone.imagenet import normalise
 from partprop.model.boxes import box_of_mask, to_centre_size
 from partprop.model.features import COARSEST
@@ -41,7 +41,13 @@ DISPLACED = 0.3  # of a part's sides
 
 
 class Frame(NamedTuple):
-    """image: uint8 (H, W, 3). mask: (H, W). levels: P3, P4, P5."""
+    """A frame at the working resolution.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        mask: (H, W) in [0, 1], of object 1.
+        levels: P3, P4, P5 of the padded frame.
+    """
 
     image: np.ndarray
     mask: Tensor
@@ -50,8 +56,8 @@ class Frame(NamedTuple):
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--weights", type=Path, default=LITE0, help="as of scripts/ship_weights.py")
-    parser.add_argument("--every", type=int, default=5, help="frames between those that are looked at")
+    parser.add_argument("--weights", type=Path, default=LITE0, help="weights written by scripts/ship_weights.py")
+    parser.add_argument("--every", type=int, default=5, help="measure every N-th frame")
     arguments = parser.parse_args()
     prepare(arguments.threads)
     try:
@@ -74,15 +80,15 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def pairs(network: Network, sequence: Sequence, short_side: int, every: int) -> Iterator[tuple[Frame, Frame]]:
-    """Some frames of a sequence, each with the next, where both show the object."""
+def pairs(network: Network, sequence: Video, short_side: int, every: int) -> Iterator[tuple[Frame, Frame]]:
+    """Yield every `every`-th frame with the next one, if both show the object."""
     for index in range(0, len(sequence) - 1, every):
         frames = [_frame(network, sequence, number, short_side) for number in (index, index + 1)]
         if all(box_of_mask(frame.mask) is not None for frame in frames):
             yield frames[0], frames[1]
 
 
-def _frame(network: Network, sequence: Sequence, index: int, short_side: int) -> Frame:
+def _frame(network: Network, sequence: Video, index: int, short_side: int) -> Frame:
     image, labels = sequence.image(index), sequence.labels(index)
     scale = short_side / min(image.shape[:2])
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
@@ -94,7 +100,7 @@ def _frame(network: Network, sequence: Sequence, index: int, short_side: int) ->
 
 @torch.inference_mode()
 def measure(network: Network, now: Frame, following: Frame, random: torch.Generator) -> dict[str, Tensor]:
-    """Errors (K,) of each way to place the parts of one frame, and (1,) of the whole object."""
+    """Errors (K,) of the parts for each way of placing them, and (1,) of the whole object."""
     whole, ahead = box_of_mask(now.mask), box_of_mask(following.mask)
     assert whole is not None
     assert ahead is not None
@@ -119,7 +125,7 @@ def measure(network: Network, now: Frame, following: Frame, random: torch.Genera
 
 
 def flow_of(now: Frame, following: Frame, boxes: Tensor) -> Tensor:
-    """Median motion (K, 2) of the object's pixels in each box (K, 4)."""
+    """Median optical flow (K, 2), x and y in pixels, of the object's pixels in each box (K, 4)."""
     grey = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in (now, following)]
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)  # type: ignore[call-overload]
     inside, motions = now.mask.numpy() > 0.5, []
@@ -130,7 +136,7 @@ def flow_of(now: Frame, following: Frame, boxes: Tensor) -> Tensor:
 
 
 def _error(boxes: Tensor, truth: Tensor) -> Tensor:
-    """Distance of centres, over the sides of the true boxes, along the axis where it is larger."""
+    """Distance of centres along each axis, divided by the side of the true box; the larger of the two."""
     centre, size = to_centre_size(truth)
     return ((to_centre_size(boxes)[0] - centre) / size).abs().amax(1)
 

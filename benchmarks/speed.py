@@ -1,10 +1,10 @@
-"""Frames per second of the online loop with the settings of params.yaml, and whether memory grows with the video.
+"""Measure frames per second of the online loop with the settings of params.yaml, and memory growth over a video.
 
     .venv/bin/python benchmarks/speed.py data/davis
 
-Runs models/tracker.safetensors on the first frames of the validation videos, one after the other. Frames are read
-beforehand, masks are not written; `infer` shares the cores between its shards instead. The share is that of the frame
-that the object fills in the first frame: what is decoded and correlated grows with it.
+Runs models/tracker.safetensors on the first frames of the validation videos, one video after the other, unlike `infer`,
+whose shards share the cores. Frames are read beforehand and masks are not written. The printed share is the area of the
+object in the first frame over that of the frame: the work per frame grows with it.
 """
 
 import argparse
@@ -13,54 +13,53 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import psutil
-import torch
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence, open_davis
+from partprop.base.paths import PARAMS
+from partprop.base.threads import use_threads
+from partprop.data.video import Video, open_davis
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
-from partprop.process.allocator import keep_freed_memory
+from partprop.process.allocator import keep_freed_pages
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
 
-REPEATS = 4  # of the same frames, back and forth, to see whether memory grows
+REPEATS = 4  # passes over the same frames, forwards and backwards, to detect memory growth
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("davis", type=Path, help="DAVIS folder")
-    parser.add_argument("--frames", type=int, default=20, help="frames of each video")
+    parser.add_argument("--frames", type=int, default=20, help="number of first frames of each video")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.frames < 3:
-        parser.error("--frames: at least 3, of which the first two are not timed")
-    keep_freed_memory()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(arguments.threads)
+        parser.error("--frames: at least 3, since the first two are not timed")
+    keep_freed_pages()
+    use_threads(arguments.threads)
     try:
-        params = load_params(Path("params.yaml"))
+        params = load_params(PARAMS)
         network, settings = load_trained(params)
         sequences = [
-            sequence.part(range(len(sequence))[: arguments.frames])
+            sequence.select(range(len(sequence))[: arguments.frames])
             for sequence in open_davis(arguments.davis, "val", params.data.davis.year)
         ]
         rates = [_rate(network, settings, sequence) for sequence in sequences]
-        print(f"{len(rates)} videos: mean {statistics.mean(rates):.1f}, least {min(rates):.1f} frames per second")
+        print(f"{len(rates)} videos: mean {statistics.mean(rates):.1f}, minimum {min(rates):.1f} frames per second")
         _print_memory(network, settings, sequences[0])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _rate(network: Network, settings: Settings, sequence: Sequence) -> float:
+def _rate(network: Network, settings: Settings, sequence: Video) -> float:
     images = [sequence.image(index) for index in range(len(sequence))]
     labels = sequence.labels(0)
     segmenter = Segmenter(network, settings)
     segmenter.start(images[0], labels)
-    segmenter.step(images[1])  # buffers are made, nothing is measured yet
+    segmenter.step(images[1])  # warm-up, not timed
     started = time.perf_counter()
     for image in images[2:]:
         segmenter.step(image)
@@ -70,7 +69,7 @@ def _rate(network: Network, settings: Settings, sequence: Sequence) -> float:
     return rate
 
 
-def _print_memory(network: Network, settings: Settings, sequence: Sequence) -> None:
+def _print_memory(network: Network, settings: Settings, sequence: Video) -> None:
     images = [sequence.image(index) for index in range(len(sequence))]
     segmenter, process, used = Segmenter(network, settings), psutil.Process(), []
     segmenter.start(images[0], sequence.labels(0))
@@ -78,7 +77,7 @@ def _print_memory(network: Network, settings: Settings, sequence: Sequence) -> N
         for image in images[1:] if repeat % 2 == 0 else images[-2::-1]:
             segmenter.step(image)
         used.append(f"{process.memory_info().rss / 2**20:.0f}")
-    print(f"memory after each {len(images) - 1} frames of one video: {', '.join(used)} MiB")
+    print(f"memory after each pass over {len(images) - 1} frames of one video: {', '.join(used)} MiB")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import numpy as np
 
 from partprop import Segmenter
 from partprop.metrics.davis import jaccard
-from partprop.segment.benchmark import render
+from partprop.segment.benchmark import render_disks
 
-images, masks = zip(*(render(number, objects=2) for number in range(10)), strict=True)
+images, masks = zip(*(render_disks(number, objects=2) for number in range(10)), strict=True)
 print(f"{len(images)} frames of {images[0].shape[1]}x{images[0].shape[0]} pixels, objects {np.unique(masks[0])[1:]}")
 
 # %% The first frame shows what is to be followed; every further one is segmented as it comes.

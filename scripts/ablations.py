@@ -27,7 +27,8 @@ from dvc.repo import Repo
 from partprop.base import paths
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
+from partprop.base.paths import PARAMS
 from partprop.params import Ablations, Params, load_params
 from partprop.pipeline.runs import pipeline_state
 from partprop.pipeline.sources import SOURCES
@@ -55,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     try:
-        params = load_params(Path("params.yaml"))
+        params = load_params(PARAMS)
         version = code_version()
         constant = {
             "preset": params.preset,
@@ -88,7 +89,7 @@ def variants_of(params: Params) -> dict[str, list[str]]:
 
 def write_table(rows: list[dict[str, object]]) -> None:
     """Write the variants measured so far, the complete network first."""
-    with replacing(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_write(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

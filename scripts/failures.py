@@ -1,24 +1,25 @@
-"""What goes wrong on the held-out training sequences: J, F, what is missed and what is too much, and pictures.
+"""Analyse failures on the held-out training sequences: J, F, missed and excess area, and pictures of the worst frames.
 
     .venv/bin/python scripts/failures.py
 
-Segments the sequences of train_tracking.held_out in data/davis with models/tracker.safetensors and writes, of each, the
-frames with the lowest J into reports/failures/: mask tinted, true contour in yellow, parts in white. All objects of a
-video count as one; frames that do not show it are left out.
+Segments the sequences of train_tracking.held_out in data/davis with models/tracker.safetensors. For each sequence,
+writes a picture of the frames with the lowest J to reports/failures/: mask tinted, true contour in yellow, parts in
+white. All objects of a video count as one; frames without the object are ignored.
 """
 
 import argparse
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
-import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.data.video import VOID, Sequence, open_davis
+from partprop.base.paths import PARAMS
+from partprop.base.threads import use_threads
+from partprop.data.labels import VOID
+from partprop.data.video import Video, open_davis
 from partprop.media.drawing import overlay
 from partprop.metrics.davis import boundary_f, jaccard
 from partprop.model.network import Network
@@ -30,20 +31,20 @@ from partprop.tracking.settings import Settings
 from partprop.tracking.videos import segment_sequence
 
 OUTPUT = paths.REPORTS / "failures"
-WORST = 6  # frames of a picture
-APART = 3  # frames between two of them, at least
+WORST = 6  # number of frames in a picture
+APART = 3  # minimum distance of two of them, in frames
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
-        params = load_params(Path("params.yaml"))
-        torch.set_num_threads(params.train_tracking.threads)
+        params = load_params(PARAMS)
+        use_threads(params.train_tracking.threads)
         network, settings = load_trained(params)
         sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
         _, held_out = split_sequences(sequences, params.train_tracking.held_out)
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        print(f"{'sequence':16s}    J      F    missed  too much  lost frames")
+        print(f"{'sequence':16s}    J      F    missed    excess  lost frames")
         for sequence in held_out:
             print(describe(sequence, network, settings), flush=True)
     except UserError as error:
@@ -51,32 +52,35 @@ def main() -> None:
         sys.exit(2)
 
 
-def describe(sequence: Sequence, network: Network, settings: Settings) -> str:
-    """A line of measures; shares of the true mask's area. The picture is written on the way."""
+def describe(sequence: Video, network: Network, settings: Settings) -> str:
+    """Segment a sequence, write its picture, and return a line of measures.
+
+    Missed and excess area are shares of the area of the true mask; all values are means over the frames.
+    """
     results = [result for _, result in segment_sequence(network, settings, sequence)]
     shown = [index for index in range(1, len(sequence) - 1) if _foreground(sequence, index).any()]
     if not shown:
-        return f"{sequence.name:16s} shows no object in a frame with a mask, but for the first and the last"
+        return f"{sequence.name:16s} no object in the annotated frames between the first and the last"
     rows = [_compare(sequence, index, results[index]) for index in shown]
-    table = pd.DataFrame(rows, columns=["J", "F", "missed", "much", "lost"], index=shown)
+    table = pd.DataFrame(rows, columns=["J", "F", "missed", "excess", "lost"], index=shown)
     _draw(sequence, results, table["J"])
-    j, f, missed, much, _ = table.mean()
-    return f"{sequence.name:16s} {j:6.3f} {f:6.3f} {missed:8.3f} {much:9.3f} {int(table['lost'].sum()):12d}"
+    j, f, missed, excess, _ = table.mean()
+    return f"{sequence.name:16s} {j:6.3f} {f:6.3f} {missed:8.3f} {excess:9.3f} {int(table['lost'].sum()):12d}"
 
 
-def _compare(sequence: Sequence, index: int, result: Result) -> tuple[float, float, float, float, bool]:
+def _compare(sequence: Video, index: int, result: Result) -> tuple[float, float, float, float, bool]:
     true, found = _foreground(sequence, index), result.labels > 0
-    missed, much = (true & ~found).sum() / true.sum(), (found & ~true).sum() / true.sum()
-    return jaccard(found, true), boundary_f(found, true), missed, much, not found.any()
+    missed, excess = (true & ~found).sum() / true.sum(), (found & ~true).sum() / true.sum()
+    return jaccard(found, true), boundary_f(found, true), missed, excess, not found.any()
 
 
-def _foreground(sequence: Sequence, index: int) -> np.ndarray:
-    """The objects' pixels in a frame; none where it has no mask."""
+def _foreground(sequence: Video, index: int) -> np.ndarray:
+    """The mask of all objects in a frame, bool (H, W); (1, 1) and empty if it is not annotated."""
     labels = sequence.labels(index)
     return np.zeros((1, 1), bool) if labels is None else (labels > 0) & (labels != VOID)
 
 
-def _draw(sequence: Sequence, results: list[Result], j: pd.Series) -> None:
+def _draw(sequence: Video, results: list[Result], j: pd.Series) -> None:
     chosen: list[int] = []
     for index in j.sort_values().index:
         if len(chosen) < WORST and all(abs(index - other) >= APART for other in chosen):

@@ -1,9 +1,9 @@
-"""Draw the curves that dvc.yaml names under `plots`, as one page that needs no network: dvc_plots/index.html.
+"""Draw the plots listed in dvc.yaml on one page that opens offline: dvc_plots/index.html.
 
-    .venv/bin/python scripts/plots.py              # of the work tree
-    .venv/bin/python scripts/plots.py HEAD~1       # of a commit, branch or experiment beside the work tree
+    .venv/bin/python scripts/plots.py              # the working tree
+    .venv/bin/python scripts/plots.py HEAD~1       # a commit, branch or experiment compared with the working tree
 
-DVC's own page fetches the libraries that draw; this one carries them.
+The page of `dvc plots` loads its JavaScript libraries from the network; this page embeds them.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 import vl_convert
 import yaml
 
-VEGA_LITE = "5.21"  # DVC writes its plots for version 5
+VEGA_LITE = "5.21"  # DVC's plots are written for version 5
 PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -39,7 +39,9 @@ body > div {{ max-width: 100%; overflow-x: auto; }}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("revisions", nargs="*", help="what to draw beside the work tree")
+    parser.add_argument(
+        "revisions", nargs="*", help="commits, branches or experiments to compare with the working tree"
+    )
     revisions = parser.parse_args().revisions
     with tempfile.TemporaryDirectory() as temporary:
         template = Path(temporary) / "page.html"
@@ -54,7 +56,7 @@ def main() -> None:
 
 
 def names() -> list[str]:
-    """The plots of dvc.yaml."""
+    """Names of the plots in dvc.yaml."""
     pipeline = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))
     return [name for plot in pipeline["plots"] for name in plot]
 

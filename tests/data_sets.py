@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from partprop.base.files import write_json
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 
 
 @dataclass

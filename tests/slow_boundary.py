@@ -1,10 +1,10 @@
-"""The boundary of a mask as its definition reads, to check the fast one against."""
+"""The boundary of a mask, written as its definition, as a reference for the fast implementation."""
 
 import numpy as np
 
 
 def slow_boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels that differ from a neighbour to the right, below or both, neighbour by neighbour."""
+    """Pixels that differ from their right, lower or lower right neighbour: bool (H, W) to bool (H, W)."""
     height, width = mask.shape
     result = np.zeros_like(mask)
     for y in range(height):

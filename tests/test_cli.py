@@ -63,7 +63,7 @@ def test_errors_of_the_user_are_one_line(
         raise error
 
     monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
+    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -83,7 +83,7 @@ def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         raise PermissionError(errno.EACCES, "Permission denied", "a")
 
     monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # that of the tests is left alone
+    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # that of the tests is left alone
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(PermissionError):
         cli.main()
@@ -132,13 +132,41 @@ def test_the_stage_script_runs_this_folders_code_in_an_environment_that_is_not_a
     assert done.stdout == "snapshot ['stage', 'infer', '--shard', '1'] []\n", done.stderr
 
 
+COMMANDS = ["stage", "check", "segment", "demo", "evaluate", "compare", "benchmark"]
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_shows_no_python_types(tmp_path: Path, command: str | None) -> None:
+    text = help_of(tmp_path, *[command] * (command is not None))
+    assert not [name for name in ("<list[", "list[str]", "<bool>", "<int", "<float", "None") if name in text]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_an_example_of_the_command(tmp_path: Path, command: str) -> None:
+    lines = help_of(tmp_path, command).split("Examples:\n")[1].splitlines()
+    assert lines
+    assert all(line.strip().split()[:2] == ["partprop", command] for line in lines)
+
+
+def test_every_command_is_listed_with_its_whole_summary(tmp_path: Path) -> None:
+    lines = help_of(tmp_path).split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in lines] == COMMANDS
+    assert all(line.endswith(".") and not line.endswith("..") for line in lines)
+
+
+def help_of(folder: Path, *command: str) -> str:
+    done = run(*command, "--help", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_help_needs_nothing_heavy() -> None:
     code = "import sys, partprop.cli; print([m for m in ('numpy', 'pydantic', 'mlflow', 'dvc') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_prepare_for_long_videos", lambda: None)  # the tests are not to begin again
+    monkeypatch.setattr(cli, "tune", lambda: None)  # it would re-exec the test run
     monkeypatch.setitem(sys.modules, "gradio", None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "partprop.demo.page", raising=False)
     with pytest.raises(UserError, match=r"needs Gradio; install it: pip install 'partprop\[demo\]'"):

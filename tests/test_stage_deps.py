@@ -12,7 +12,7 @@ import yaml
 
 from partprop.base import paths
 from partprop.params import load_params
-from partprop.pipeline.declared import declared_keys, declared_values
+from partprop.pipeline.declared import declared_values, read_declaration
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -110,7 +110,7 @@ def test_deps_and_outputs_are_the_data_that_the_stage_names(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_declared_parameters_exist(stage: str) -> None:
     params = load_params(ROOT / "presets/mini.yaml")
-    declared_values(params, declared_keys(stage, ROOT / "dvc.yaml"))
+    declared_values(params, read_declaration(stage, ROOT / "dvc.yaml").keys)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,4 +1,4 @@
-"""Small video files of every kind, written on the spot."""
+"""Small video files of many kinds."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,7 +12,7 @@ SIZE = (48, 64)  # height, width
 
 
 def picture(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A frame that says which it is: its brightness; red at the top left."""
+    """A frame whose brightness encodes its number, red at the top left."""
     image = np.full((*size, 3), min(40 + 5 * number, 255), np.uint8)
     image[: size[0] // 4, : size[1] // 4] = (250, 0, 0)
     return image
@@ -33,9 +33,13 @@ def write_video(tmp_path: Path) -> Callable[..., Path]:
         click: float | None = None,
         aspect: Fraction = Fraction(1),
     ) -> Path:
-        """times: when frames are shown, in 1/100 s; 25 frames per second without. start: when the first is, in s.
+        """Write a video.
 
-        click: seconds after it of all that is to be heard; without, a hum.
+        Args:
+            times: of the frames, in 1/100 s; None for 25 frames per second.
+            start: time of the first frame, in seconds.
+            sound: False for none, True for AAC, or a codec.
+            click: the sound is a click this many seconds after `start`; None for a hum.
         """
         path = tmp_path / name
         with av.open(str(path), "w", options=options or {}) as container:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from partprop.params import load_params
 from partprop.synthetic.scene import Scene, render
-from partprop.synthetic.write import image_scenes, video_scripts
+from partprop.synthetic.write import RenderSettings, image_scenes, video_scripts
 
 VIDEOS = (2, 3, 4, 6, 7)  # of the validation split
 FRAMES = (0, 7, 13, 16, 22, 31)
@@ -42,7 +42,7 @@ def montage(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 def main() -> None:
     """Render and write the picture."""
-    settings = load_params(Path("presets/mini.yaml")).data.synthetic
+    settings = RenderSettings(**load_params(Path("presets/mini.yaml")).data.synthetic.model_dump())
     scripts = [script for _, script in video_scripts(settings, "val")]
     rows = [[overlay(scripts[video].scene, frame) for frame in FRAMES] for video in VIDEOS]
     rows.append([overlay(scene, 0) for scene in islice(image_scenes(settings, "val"), STILLS)])

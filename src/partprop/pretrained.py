@@ -13,11 +13,11 @@ from safetensors.torch import save
 from torch import nn
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.model.backbone.devices import choose_device, place
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
-from partprop.process.libraries import keep_few_operations
+from partprop.process.libraries import limit_onednn_cache
 from partprop.tracking import segmenter
 from partprop.tracking.settings import Settings
 
@@ -29,7 +29,7 @@ def save_pretrained(network: Network, model: dict[str, Any], settings: Settings,
     """Write a network in half precision, the arguments of `build_network` and the settings it was measured with."""
     halves = {key: value.to(torch.float16).contiguous() for key, value in network.state_dict().items()}
     content = save(halves, {"model": json.dumps(model), "settings": json.dumps(asdict(settings))})
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
@@ -87,7 +87,7 @@ class Segmenter(segmenter.Segmenter):
     """
 
     def __init__(self, weights: Path | str | None = None, device: str = "auto", short_side: int | None = None) -> None:
-        keep_few_operations()
+        limit_onednn_cache()
         network, settings = load_pretrained(LITE0 if weights is None else Path(weights))
         if short_side is not None:
             if short_side < 1:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from partprop.base.errors import DiskFullError, UserError
-from partprop.base.files import reading_csv, replacing, replacing_folder, write_csv, write_json
+from partprop.base.files import atomic_folder, atomic_write, read_csv, write_csv, write_json
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
-    with replacing(tmp_path / "a.csv") as temporary:
+    with atomic_write(tmp_path / "a.csv") as temporary:
         temporary.write_text("1")
         assert not (tmp_path / "a.csv").exists()
     assert (tmp_path / "a.csv").read_text() == "1"
@@ -21,7 +21,7 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"old": 1})
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"not for JSON": {1, 2}})
-    with pytest.raises(IsADirectoryError), replacing(tmp_path / "a.json"):
+    with pytest.raises(IsADirectoryError), atomic_write(tmp_path / "a.json"):
         tmp_path.read_text()
     assert (tmp_path / "a.json").read_text() == '{\n  "old": 1\n}\n'
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
@@ -32,7 +32,10 @@ def test_a_full_disk_names_the_file_that_was_wanted(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device", str(temporary))
 
-    with pytest.raises(DiskFullError, match=r"/a\.png: the disk is full"), replacing(tmp_path / "a.png") as temporary:
+    with (
+        pytest.raises(DiskFullError, match=r"/a\.png: the disk is full"),
+        atomic_write(tmp_path / "a.png") as temporary,
+    ):
         fill(temporary)
     assert not list(tmp_path.iterdir())
 
@@ -41,14 +44,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.json").mkdir()
     for path in (tmp_path / "file" / "a.json", tmp_path / "folder.json", tmp_path / f"{'long' * 63}.json"):
-        with pytest.raises(UserError, match=rf"{path.name}: cannot be written \(.+\); name another place"):
+        with pytest.raises(UserError, match=rf"{path.name}: .+; write to another path"):
             write_json(path, {})
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.json"}
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", ("name", "share"), [("a,b", 0.1 + 0.2), ('"', 1 / 3)])
-    with reading_csv(tmp_path / "a.csv", ("name", "share"), "make it again") as table:
+    with read_csv(tmp_path / "a.csv", ("name", "share"), "make it again") as table:
         assert [(row["name"], float(row["share"])) for row in table] == [("a,b", 0.1 + 0.2), ('"', 1 / 3)]
 
 
@@ -68,32 +71,32 @@ def test_an_unusable_table_is_one_line_that_names_it(tmp_path: Path, content: st
         (tmp_path / "a.csv").write_text(content)
     with (
         pytest.raises(UserError, match=rf"a\.csv: [^\n]*{message}[^\n]*; make it again$"),
-        reading_csv(tmp_path / "a.csv", ("name", "share"), "make it again") as table,
+        read_csv(tmp_path / "a.csv", ("name", "share"), "make it again") as table,
     ):
         [float(row["share"]) for row in table]
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     for name in ("old", "new"):
-        with replacing_folder(tmp_path / "out") as temporary:
+        with atomic_folder(tmp_path / "out") as temporary:
             (temporary / name).write_text(name)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
 
 
 def test_leavings_of_a_killed_process_are_cleared(tmp_path: Path) -> None:
     for name in ("out", "a.csv"):
-        with replacing_folder(tmp_path / name) if name == "out" else replacing(tmp_path / name) as temporary:
+        with atomic_folder(tmp_path / name) if name == "out" else atomic_write(tmp_path / name) as temporary:
             left = temporary
         left.mkdir()
         (left / "half").write_text("half")
-    with replacing_folder(tmp_path / "out"), replacing(tmp_path / "a.csv"):
+    with atomic_folder(tmp_path / "out"), atomic_write(tmp_path / "a.csv"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "out"]
     assert not list((tmp_path / "out").iterdir())
 
 
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:
-    with replacing(tmp_path / "a.txt") as temporary:
+    with atomic_write(tmp_path / "a.txt") as temporary:
         temporary.write_text("")
     (tmp_path / "b.txt").write_text("")
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode

@@ -1,4 +1,4 @@
-"""Label propagation on features whose matches are known, and its fast similarity against the plain one."""
+"""Label propagation on features with known matches, and the fast local similarity against a plain one."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def random_features(height: int, width: int, channels: int = 32) -> Tensor:
 
 
 def cell_labels() -> np.ndarray:
-    """Two objects along cell borders, uint8 (96, 128)."""
+    """Two objects with edges on cell borders, uint8 (96, 128)."""
     labels = np.zeros((12, 16), dtype=np.uint8)
     labels[3:9, 3:7] = 1
     labels[3:9, 7:12] = 4
@@ -26,7 +26,7 @@ def cell_labels() -> np.ndarray:
 
 
 def plain_similarity(query: Tensor, key: Tensor, radius: int) -> Tensor:
-    """Every pair of cells on its own."""
+    """Reference for `local_similarity`, one pair of cells at a time."""
     _, height, width = query.shape
     side = 2 * radius + 1
     result = torch.full((height, width, side, side), -torch.inf)
@@ -65,7 +65,7 @@ def test_labels_follow_moving_features() -> None:
         assert jaccard(last == number, expected == number) > 0.97
 
 
-def test_radius_limits_the_shift() -> None:
+def test_the_radius_limits_the_shift() -> None:
     labels, features = cell_labels(), random_features(12, 16)
     moved = iter([features, features.roll(5, dims=2)])
     frames = [np.zeros((96, 128, 3), dtype=np.uint8)] * 2

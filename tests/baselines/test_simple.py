@@ -1,4 +1,4 @@
-"""Baselines without a network on motions whose answer is known."""
+"""Baselines without a network on known motions."""
 
 import cv2
 import numpy as np
@@ -10,14 +10,14 @@ from partprop.metrics.davis import jaccard
 
 @pytest.fixture
 def texture() -> np.ndarray:
-    """Smooth noise with detail at the scale of the flow's patches, uint8 (160, 240, 3)."""
+    """Smooth noise, uint8 (160, 240, 3), with detail at the scale of the flow's patches."""
     noise = np.random.default_rng(3).normal(size=(160, 240, 3)).astype(np.float32)
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2.5), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 
 
 @pytest.fixture
 def labels() -> np.ndarray:
-    """Two objects that touch, uint8 (160, 240)."""
+    """Two touching objects, uint8 (160, 240)."""
     labels = np.zeros((160, 240), dtype=np.uint8)
     labels[40:100, 60:100] = 1
     labels[40:100, 100:150] = 3

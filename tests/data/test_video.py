@@ -10,8 +10,8 @@ from PIL import Image
 
 from partprop.base.errors import UserError
 from partprop.data.images import decoded_size, read_rgb
-from partprop.data.labels import davis_palette
-from partprop.data.video import open_davis, open_sequences, read_labels, write_labels
+from partprop.data.labels import davis_palette, read_labels, write_labels
+from partprop.data.video import open_davis, open_sequences
 
 HEIGHT, WIDTH = 6, 9
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partprop.base.disk import disk_errors
+from partprop.base.disk import os_errors_as_user_errors
 from partprop.base.errors import UserError
 from partprop.download.layouts import COCO, DAVIS
 from partprop.download.trees import Tree, archive_tree, folder_tree
@@ -148,7 +148,7 @@ def test_damaged_archives_never_raise_anything_else(
     archive.write_bytes(content[: int(kept * len(content))])
     outcome = "copied"
     try:
-        with disk_errors(target), archive_tree(archive) as tree:
+        with os_errors_as_user_errors(target), archive_tree(archive) as tree:
             tree.copy(DAVIS[2016], target)
     except UserError as error:
         outcome = str(error)

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from plot_columns import columns_by_file, missing_columns
+
 ROOT = Path(__file__).resolve().parents[2]
 ABLATIONS = "reports/ablations.csv"  # no stage writes it
 TINY = {
@@ -76,6 +78,7 @@ def test_every_stage_writes_what_it_declares(checkout: Path) -> None:
         missing = [path for path in outputs if not (checkout / path).exists()]
         assert not missing, f"{' '.join(command)} did not write {missing}"
 
+    assert missing_columns(checkout, columns_by_file()) == []
     metrics = json.loads((checkout / "reports/metrics.json").read_text(encoding="utf-8"))
     assert {"first_mask", "flow", "label_propagation"} == set(metrics["baselines"])
     for block in (metrics["ours"], *metrics["baselines"].values()):

@@ -1,4 +1,4 @@
-"""Folders of results against folders of annotations: layouts that are found, and what is refused."""
+"""Folders of results and annotations: accepted layouts, and refused contents."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 from partprop.evaluation.folders import evaluate_folders, find_results, require_exactly
 
 
@@ -47,14 +47,14 @@ def test_results_in_shards_are_found_and_files_written(tmp_path: Path, annotatio
     assert float(rows[1]["J"]) == metrics["sequences"]["boat"]["J"]
 
 
-def test_sequences_file_chooses(tmp_path: Path, annotations: Path) -> None:
+def test_a_file_of_names_selects_sequences(tmp_path: Path, annotations: Path) -> None:
     for name in ("bear", "boat", "unknown"):
         write_video(tmp_path / "results" / name)
     names = tmp_path / "names.txt"
     names.write_text("boat\n\nbear\nboat\n")
     assert list(evaluate_folders(tmp_path / "results", annotations, names)["sequences"]) == ["boat", "bear"]
     names.write_text("boat\ncamel\n")
-    with pytest.raises(UserError, match=r"results: lacks camel, named by .*names\.txt"):
+    with pytest.raises(UserError, match=r"results: lacks camel, listed in .*names\.txt"):
         evaluate_folders(tmp_path / "results", annotations, names)
     names.write_text("\n")
     with pytest.raises(UserError, match=r"names\.txt: lists no sequences"):
@@ -76,37 +76,37 @@ def test_missing_and_empty_folders(tmp_path: Path, annotations: Path) -> None:
     with pytest.raises(UserError, match="absent: no such folder"):
         evaluate_folders(tmp_path / "absent", annotations)
     (tmp_path / "empty" / "bear").mkdir(parents=True)
-    with pytest.raises(UserError, match="empty: holds no sequences"):
+    with pytest.raises(UserError, match="empty: has no sequences"):
         evaluate_folders(tmp_path / "empty", annotations)
     write_video(tmp_path / "results" / "bear")
     with pytest.raises(UserError, match="absent: no such folder"):
         evaluate_folders(tmp_path / "results", tmp_path / "absent")
 
 
-def test_nothing_is_written_where_evaluation_fails(tmp_path: Path, annotations: Path) -> None:
+def test_a_failed_evaluation_writes_nothing(tmp_path: Path, annotations: Path) -> None:
     write_video(tmp_path / "results" / "bear", frames=2)
     with pytest.raises(UserError, match=r"bear/00002\.png: no such prediction"):
         evaluate_folders(tmp_path / "results", annotations, json_file=tmp_path / "out" / "metrics.json")
     assert not (tmp_path / "out").exists()
 
 
-def test_doubles_over_shards_are_refused(tmp_path: Path) -> None:
+def test_a_sequence_in_two_shards_is_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "0" / "bear")
     write_video(tmp_path / "1" / "bear")
     with pytest.raises(UserError, match=r"1/bear: the same sequence as .*0/bear"):
         find_results(tmp_path)
 
 
-def test_gaps_and_extras_are_refused() -> None:
+def test_missing_and_extra_sequences_are_refused() -> None:
     found = {"bear": Path("results/0/bear"), "boat": Path("results/1/boat")}
     require_exactly(found, ["boat", "bear"], Path("results"))
     with pytest.raises(UserError, match="results: lacks camel of the split"):
         require_exactly(found, ["bear", "boat", "camel"], Path("results"))
-    with pytest.raises(UserError, match="results: holds boat, not in the split; delete results/1/boat"):
+    with pytest.raises(UserError, match="results: has boat, not in the split; delete results/1/boat"):
         require_exactly(found, ["bear"], Path("results"))
 
 
-def test_a_missing_sequence_that_is_named_is_empty_on_request(tmp_path: Path, annotations: Path) -> None:
+def test_a_missing_named_sequence_is_empty_on_request(tmp_path: Path, annotations: Path) -> None:
     write_video(tmp_path / "results" / "bear")
     names = tmp_path / "names.txt"
     names.write_text("bear\ncamel\n")

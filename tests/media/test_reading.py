@@ -1,4 +1,4 @@
-"""Videos and folders come out as frames in order, the right way up, whatever is wrong with some of them."""
+"""Frames of videos and folders: order, times, orientation, and how damaged input is handled."""
 
 import gc
 import struct
@@ -14,12 +14,12 @@ from PIL import Image
 from partprop.base.errors import UserError
 from partprop.media import reading
 from partprop.media.reading import open_frames
-from partprop.media.writing import film_writer
+from partprop.media.writing import video_writer
 from videos import SIZE, picture
 
 
 def numbers(frames) -> list[int]:
-    """Which of `picture`s they are, by their brightness."""
+    """The number of each `picture`, from its brightness."""
     return [round((float(frame.image[-1, -1].mean()) - 40) / 5) for frame in frames]
 
 
@@ -35,10 +35,10 @@ def test_formats(write_video, name: str, codec: str):
     assert numbers(seen) == list(range(12))
     assert [frame.name for frame in seen[:2]] == ["00000", "00001"]
     assert seen[0].image.shape == (*SIZE, 3)
-    assert frames.complaints == []
+    assert frames.problems == []
 
 
-def test_frames_can_be_gone_through_again(write_video):
+def test_frames_can_be_read_twice(write_video):
     frames = open_frames(write_video())
     assert numbers(frames) == numbers(frames)
 
@@ -49,8 +49,8 @@ def test_times_of_a_variable_frame_rate(write_video):
     assert [frame.time for frame in frames] == [Fraction(time, 100) for time in times]
 
 
-def test_decoded_frames_are_given_back_at_once(write_video):
-    """Long videos would need more and more memory if frames waited for Python's search for garbage."""
+def test_decoded_frames_are_freed_at_once(write_video):
+    """In long videos, memory would grow if frames waited for Python's garbage collection."""
     frames = open_frames(write_video(frames=30, rotation=90))
     gc.collect()
     gc.disable()
@@ -63,8 +63,8 @@ def test_decoded_frames_are_given_back_at_once(write_video):
 
 
 @pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (90, (-1, 0)), (180, (-1, -1)), (-90, (0, -1))])
-def test_the_rotation_flag_turns_the_frames(write_video, rotation: int, corner: tuple[int, int]):
-    """A player turns the stored picture counter-clockwise by the flag; its red corner shows which way."""
+def test_the_rotation_flag_is_applied(write_video, rotation: int, corner: tuple[int, int]):
+    """A player rotates the stored picture counter-clockwise by the flag; the red corner shows the result."""
     frames = open_frames(write_video(rotation=rotation))
     image = next(iter(frames)).image
     assert frames.size == image.shape[:2] == (SIZE if rotation % 180 == 0 else SIZE[::-1])
@@ -80,12 +80,12 @@ IDENTITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)  # as
     [
         ((-1, 0, 0, 1), (0, -1)),  # mirrored
         ((1, 0, 0, -1), (-1, 0)),  # upside down
-        ((0, 1, 1, 0), (0, 0)),  # rows and columns change places
+        ((0, 1, 1, 0), (0, 0)),  # rows and columns exchanged
         ((0, -1, -1, 0), (-1, -1)),
     ],
 )
-def test_mirrored_videos_are_shown_so(write_video, matrix: tuple[int, ...], corner: tuple[int, int]):
-    """x' = a x + c y and y' = b x + d y of (a, b, c, d), moved into the picture (ISO/IEC 14496-12, 6.2.2)."""
+def test_mirrored_videos_are_read_mirrored(write_video, matrix: tuple[int, ...], corner: tuple[int, int]):
+    """x' = a x + c y and y' = b x + d y of (a, b, c, d), shifted into the picture (ISO/IEC 14496-12, 6.2.2)."""
     path = write_video()
     a, b, c, d = (side << 16 for side in matrix)
     moved = [size << 16 if min(sides) < 0 else 0 for size, sides in ((64, (a, c)), (48, (b, d)))]
@@ -100,26 +100,26 @@ def test_mirrored_videos_are_shown_so(write_video, matrix: tuple[int, ...], corn
     assert red > 150 > green
 
 
-@pytest.mark.parametrize("spare", [0, 1])  # bytes of a frame that is not there as a whole
-def test_a_video_that_ends_early_gives_what_there_is(write_video, spare: int):
+@pytest.mark.parametrize("spare", [0, 1])  # bytes of an incomplete frame
+def test_a_truncated_video_yields_its_complete_frames(write_video, spare: int):
     path = write_video("clip.mp4", frames=40, codec="mjpeg", options={"movflags": "faststart"})
     content = path.read_bytes()
     starts = [index for index in range(len(content) - 1) if content[index : index + 3] == b"\xff\xd8\xff"]
     path.write_bytes(content[: starts[25] + spare])
     frames = open_frames(path)
     assert numbers(frames) == list(range(25))
-    assert any("of 40 frames were found: the file is cut or damaged" in complaint for complaint in frames.complaints)
+    assert any("of 40 frames were found: the file is cut or damaged" in problem for problem in frames.problems)
 
 
-def test_a_video_that_ends_early_between_frames_that_lead_to_each_other(write_video):
+def test_a_truncated_video_with_predicted_frames(write_video):
     path = write_video("clip.mp4", frames=40, options={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     frames = open_frames(path)
     seen = numbers(frames)
     assert 2 < len(seen) < 40
     assert seen[:3] == [0, 1, 2]
-    assert seen == sorted(set(seen))  # which of the last are shown depends on the decoder's threads
-    assert frames.complaints[-1] == f"only {len(seen)} of 40 frames were found: the file is cut or damaged"
+    assert seen == sorted(set(seen))  # which of the last frames are decoded depends on the decoder's threads
+    assert frames.problems[-1] == f"only {len(seen)} of 40 frames were found: the file is cut or damaged"
 
 
 def spoil(path: Path) -> None:
@@ -127,7 +127,7 @@ def spoil(path: Path) -> None:
     content = bytearray(path.read_bytes())
     starts = [index for index in range(len(content) - 1) if content[index : index + 3] == b"\xff\xd8\xff"]
     for start, following in pairwise(starts[4:7]):
-        content[start : following - 10] = bytes(following - 10 - start)  # all but the header of the next
+        content[start : following - 10] = bytes(following - 10 - start)  # up to the header of the next frame
     path.write_bytes(content)
 
 
@@ -136,31 +136,30 @@ def test_frames_that_cannot_be_decoded_are_skipped_and_reported(write_video):
     spoil(path)
     frames = open_frames(path)
     assert numbers(frames) == [0, 1, 2, 3, 6, 7, 8, 9, 10, 11]
-    assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+    assert frames.problems == ["2 frames cannot be decoded and were skipped"]
     stopped = iter(frames)
     assert numbers(islice(stopped, 6))[-1] == 7
-    del stopped  # no more frames are wanted
-    assert frames.complaints == ["2 frames cannot be decoded and were skipped"]
+    del stopped  # the caller stops early
+    assert frames.problems == ["2 frames cannot be decoded and were skipped"]
 
 
-def test_a_cut_video_that_says_how_long_it_is_but_not_of_how_many_frames(write_video):
+def test_a_truncated_video_that_states_its_duration_but_no_frame_count(write_video):
     path = write_video("clip.mkv", codec="mjpeg", frames=75)  # 3 s
     frames = open_frames(path)
-    assert numbers(frames)[-1] == numbers(frames)[-2]  # all of `picture`s are as bright in the end
-    assert frames.complaints == []
+    assert numbers(frames)[-1] == numbers(frames)[-2]  # the last `picture`s are equally bright
+    assert frames.problems == []
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     frames = open_frames(path)
     seen = numbers(frames)
     assert seen == list(range(len(seen)))
     assert (
-        f"the last frame is at {(len(seen) - 1) / 25:.1f} of 3.0 seconds: the file is cut or damaged"
-        in frames.complaints
+        f"the last frame is at {(len(seen) - 1) / 25:.1f} of 3.0 seconds: the file is cut or damaged" in frames.problems
     )
 
 
 def test_damaged_frames_are_reported(tmp_path: Path):
     path, noise = tmp_path / "clip.mp4", np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
-    with film_writer(path, (96, 128), Fraction(25)) as add:
+    with video_writer(path, (96, 128), Fraction(25)) as add:
         for number in range(20):
             add(np.roll(noise, (number, 2 * number), (0, 1)), Fraction(number, 25))
     content = bytearray(path.read_bytes())
@@ -169,19 +168,19 @@ def test_damaged_frames_are_reported(tmp_path: Path):
     path.write_bytes(content)
     frames = open_frames(path)
     assert len(list(frames)) > 10
-    assert any(complaint.endswith("frames are damaged and may be segmented badly") for complaint in frames.complaints)
+    assert any(problem.endswith("frames are damaged and may be segmented badly") for problem in frames.problems)
 
 
-def test_a_colon_in_a_name_is_no_protocol(write_video, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_colon_in_a_file_name(write_video, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     write_video("10:30.mp4")
     monkeypatch.chdir(tmp_path)
     assert numbers(open_frames(Path("10:30.mp4"))) == list(range(12))
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("I;16", np.uint16), ("F", np.float32)])
-def test_images_of_more_than_8_bits_are_one_line(tmp_path: Path, mode: str, kind: type):
+def test_images_with_more_than_8_bits_are_refused(tmp_path: Path, mode: str, kind: type):
     Image.fromarray(np.ones(SIZE, kind)).save(tmp_path / "0.tif")
-    with pytest.raises(UserError, match=rf"0\.tif: stores grey values as {mode}.*; save it with 8 bits a channel"):
+    with pytest.raises(UserError, match=rf"0\.tif: stores grey values as {mode}.*; save it with 8 bits per channel"):
         open_frames(tmp_path)
 
 
@@ -193,52 +192,54 @@ def test_a_clock_that_does_not_start_at_zero(write_video, name: str, count: int 
     assert count is None or frames.count == count
 
 
-def test_frames_without_times_follow_each_other(write_video):
+def test_frames_without_times_are_evenly_spaced(write_video):
     frames = open_frames(write_video("clip.h264"))
     assert [frame.time for frame in frames] == [number / frames.rate for number in range(12)]
 
 
 @pytest.mark.parametrize(("rotation", "shown"), [(0, Fraction(4, 3)), (90, Fraction(3, 4)), (180, Fraction(4, 3))])
-def test_pixels_that_are_not_square(write_video, rotation: int, shown: Fraction):
+def test_pixel_aspect_ratio(write_video, rotation: int, shown: Fraction):
     assert open_frames(write_video(rotation=rotation, aspect=Fraction(4, 3))).pixel_aspect == shown
 
 
-def test_a_repeated_time_delays_none_of_the_others(write_video, monkeypatch: pytest.MonkeyPatch):
+def test_a_repeated_time_does_not_delay_later_frames(write_video, monkeypatch: pytest.MonkeyPatch):
     frames, times = open_frames(write_video(frames=6)), [0, 4, 4, 12, None, 20]
-    of = reading._shown
+    of = reading._display_time
     monkeypatch.setattr(
-        reading, "_shown", lambda frame: None if (time := times[round(of(frame) * 25)]) is None else Fraction(time, 100)
+        reading,
+        "_display_time",
+        lambda frame: None if (time := times[round(of(frame) * 25)]) is None else Fraction(time, 100),
     )
     assert [float(frame.time) for frame in frames] == [0, 0.04, 0.041, 0.12, 0.16, 0.2]
 
 
-def test_a_clock_that_is_set_back(write_video, tmp_path: Path):
+def test_a_clock_that_is_reset(write_video, tmp_path: Path):
     first, second = write_video("a.ts", frames=40, start=3), write_video("b.ts", frames=10)
     both = tmp_path / "both.ts"
     both.write_bytes(first.read_bytes() + second.read_bytes())
     frames = open_frames(both)
     times = [frame.time for frame in frames]
     assert times == pytest.approx([number / 25 for number in range(50)], abs=0.001)
-    assert any("set back, first at frame 40" in line for line in frames.complaints)
+    assert any("clock is reset at frame 40" in line for line in frames.problems)
 
 
-def test_frames_of_another_size_are_stretched_and_reported(write_video):
+def test_frames_of_another_size_are_resized_and_reported(write_video):
     small = write_video("small.h264", frames=3, size=(24, 32)).read_bytes()
     path = write_video("clip.h264", frames=5)
     path.write_bytes(path.read_bytes() + small)
     frames = open_frames(path)
     assert [frame.image.shape[:2] for frame in frames] == [SIZE] * 8
-    complaints = ["3 frames have another size than the first and were stretched to it"]
-    assert frames.complaints == complaints
+    problems = ["3 frames differ in size from the first and were resized to it"]
+    assert frames.problems == problems
     stopped = iter(frames)
     assert len(list(islice(stopped, 8))) == 8
     del stopped
-    assert frames.complaints == complaints
+    assert frames.problems == problems
 
 
-def test_images_are_turned_as_they_are_shown(tmp_path: Path):
+def test_images_are_rotated_by_their_exif_orientation(tmp_path: Path):
     tag = Image.Exif()
-    tag[0x0112] = 6  # to be turned clockwise by a quarter
+    tag[0x0112] = 6  # rotate clockwise by 90 degrees
     Image.fromarray(picture(1)).save(tmp_path / "0.jpg", exif=tag, quality=95)
     frames = open_frames(tmp_path)
     image = next(iter(frames)).image
@@ -254,11 +255,11 @@ def test_images_that_cannot_be_read_are_skipped_and_reported(tmp_path: Path):
     (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:60])
     frames = open_frames(tmp_path)
     assert [(frame.number, frame.name) for frame in frames] == [(1, "1"), (3, "3")]
-    assert len(frames.complaints) == 2
-    assert "2.png: not a readable image" in frames.complaints[1]
+    assert len(frames.problems) == 2
+    assert "2.png: not a readable image" in frames.problems[1]
 
 
-def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path):
+def test_a_folder_is_read_in_numeric_order(tmp_path: Path):
     for number in (2, 10, 1):
         Image.fromarray(picture(number)).save(tmp_path / f"img_{number}.png")
     (tmp_path / "notes.txt").write_text("no frame")
@@ -268,7 +269,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path):
     np.testing.assert_array_equal(next(iter(frames)).image, picture(1))
 
 
-def test_what_is_no_video_is_one_line(tmp_path: Path, write_video):
+def test_unusable_inputs_are_one_line_errors(tmp_path: Path, write_video):
     (tmp_path / "text.mp4").write_text("no video at all")
     with pytest.raises(UserError, match=r"text\.mp4: not a readable video"):
         open_frames(tmp_path / "text.mp4")
@@ -283,7 +284,7 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, write_video):
         open_frames(tmp_path / "empty")
     (tmp_path / "empty/1.png").unlink()
     Image.fromarray(picture(0)).save(tmp_path / "empty/0.jpg")
-    with pytest.raises(UserError, match=r"0\.png: 0\.jpg is there, too"):
+    with pytest.raises(UserError, match=r"0\.png: would have the same mask file as 0\.jpg"):
         open_frames(tmp_path / "empty")
     (tmp_path / "notes.txt").write_text("these are notes\n" * 50)
     with pytest.raises(UserError, match=r"notes\.txt: holds no video"):

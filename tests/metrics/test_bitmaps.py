@@ -1,4 +1,4 @@
-"""Masks as numbers give the boundaries and neighbourhoods that arrays do."""
+"""Boundaries and dilations of packed masks equal those of arrays."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def pixels(grid: Grid, packed: int) -> np.ndarray:
 
 
 @given(MASKS, st.integers(0, 9))
-def test_a_packed_mask_holds_its_pixels_and_nothing_else(mask: np.ndarray, margin: int) -> None:
+def test_packing_keeps_the_pixels_and_sets_no_other_bit(mask: np.ndarray, margin: int) -> None:
     grid = Grid(*mask.shape, margin=margin)
     packed = grid.pack(mask)
     np.testing.assert_array_equal(pixels(grid, packed), mask)
@@ -44,17 +44,17 @@ def test_boundary_of_single_pixels(pixel: tuple[int, int], expected: set[tuple[i
 
 
 @given(MASKS, st.integers(1, 9))
-def test_boundary_equals_the_slow_one(mask: np.ndarray, margin: int) -> None:
+def test_boundary_equals_the_definition(mask: np.ndarray, margin: int) -> None:
     grid = Grid(*mask.shape, margin=margin)
     assert grid.boundary(grid.pack(mask)) == grid.pack(slow_boundary(mask))
 
 
 @given(MASKS, st.integers(1, 40))
 @example(np.arange(27).reshape(9, 3) == 0, 9)
-def test_what_is_near_lies_within_the_radius(mask: np.ndarray, radius: int) -> None:
+def test_dilation_equals_a_threshold_on_distances(mask: np.ndarray, radius: int) -> None:
     grid = Grid(*mask.shape, margin=radius)
     if mask.any():
         expected = ndimage.distance_transform_edt(~mask) <= radius
     else:
         expected = np.zeros_like(mask)
-    np.testing.assert_array_equal(pixels(grid, grid.near(grid.pack(mask), radius)), expected)
+    np.testing.assert_array_equal(pixels(grid, grid.dilate(grid.pack(mask), radius)), expected)

@@ -1,4 +1,4 @@
-"""J, F and their statistics against hand-computed cases and against a slow implementation from the definitions."""
+"""J, F and their statistics on cases computed by hand, and against a slow implementation of the definitions."""
 
 import math
 
@@ -50,7 +50,7 @@ def test_boundary_of_shifted_squares_matches_within_the_tolerance() -> None:
     assert boundary_f(square(22, 20, 20), truth, radius=2) == 1
     assert boundary_f(square(50, 20, 20), truth, radius=2) == 0
     # The outline of a square of side n, half a pixel towards the origin, has 4 n pixels. Shifted by 3 pixels, the
-    # vertical sides lose their match but for what lies within one pixel of the horizontal ones.
+    # vertical sides keep a match only within one pixel of the horizontal sides.
     shifted, radius = square(23, 20, 20), 1
     assert boundary_f(shifted, truth, radius=radius) == pytest.approx(slow_f(shifted, truth, radius))
     assert 0.4 < boundary_f(shifted, truth, radius=radius) < 0.7
@@ -69,11 +69,11 @@ def test_empty_and_full_masks() -> None:
     assert (jaccard(full, full), boundary_f(full, full)) == (1, 1)
     assert (jaccard(empty, some), boundary_f(empty, some)) == (0, 0)
     assert (jaccard(some, empty), boundary_f(some, empty)) == (0, 0)
-    # A full frame has no boundary, hence nothing to miss.
+    # A full frame has no boundary, like the empty mask.
     assert (jaccard(empty, full), boundary_f(empty, full)) == (0, 1)
 
 
-def test_void_pixels_count_for_neither_mask() -> None:
+def test_void_pixels_are_removed_from_both_masks() -> None:
     truth, prediction = square(10, 10, 10), square(10, 10, 20)
     void = prediction & ~truth
     assert jaccard(prediction, truth, void) == 1
@@ -82,12 +82,12 @@ def test_void_pixels_count_for_neither_mask() -> None:
 
 
 @given(mask_groups(2), st.integers(1, 6))
-def test_boundary_f_equals_the_slow_one(masks: list[np.ndarray], radius: int) -> None:
+def test_boundary_f_equals_the_definition(masks: list[np.ndarray], radius: int) -> None:
     assert boundary_f(*masks, radius=radius) == pytest.approx(slow_f(*masks, radius), abs=1e-12)
 
 
 @pytest.mark.parametrize("angle", [0, 25, 80])
-def test_boundary_f_of_large_shapes_equals_the_slow_one(angle: float) -> None:
+def test_boundary_f_of_large_shapes_equals_the_definition(angle: float) -> None:
     shape = (240, 427)
     truth, prediction = ellipse(shape, (400, 60), (90, 40), angle), ellipse(shape, (396, 70), (80, 50), angle + 10)
     expected = slow_f(prediction, truth, math.ceil(0.008 * math.hypot(*shape)))
@@ -118,7 +118,7 @@ def test_statistics_of_eight_frames() -> None:
     assert result.decay == pytest.approx(0.9 - 0.3)
 
 
-def test_statistics_leave_out_nan() -> None:
+def test_statistics_ignore_nan() -> None:
     result = statistics(np.array([np.nan, 0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.4]))
     assert result.mean == pytest.approx(4 / 7)
     assert result.recall == pytest.approx(3 / 8)

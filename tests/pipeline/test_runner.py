@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from partprop.base.errors import UserError
+from partprop.base.threads import THREAD_VARIABLES
 from partprop.params import load_params
 from partprop.pipeline import runner
-from partprop.pipeline.declared import DeclaredParams, declared_keys, declared_values
+from partprop.pipeline.declared import DeclaredParams, declared_values, read_declaration
 from partprop.pipeline.failures import last_failure
 
 DVC_YAML = """
@@ -46,7 +47,7 @@ def stages(mini_params: Path, monkeypatch: pytest.MonkeyPatch, recorder: Any) ->
     experiment.start_run = start_run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "partprop.pipeline.runs", experiment)
     monkeypatch.setattr(runner, "end_with_parent", lambda: None)
-    for variable in runner.THREAD_VARIABLES:
+    for variable in THREAD_VARIABLES:
         monkeypatch.setenv(variable, "7")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
 
@@ -110,8 +111,8 @@ def test_failures_leave_their_line_until_the_stage_runs_again(stages: Callable[.
     ("name", "shard", "line"),
     [
         ("trian", None, "no stage trian"),
-        ("infer", 5, "--shard 5: not in"),
-        ("infer", None, "runs in shards; add --shard"),
+        ("infer", 5, r"--shard 5: no such shard; stage infer has the shards 0, 1"),
+        ("infer", None, "--shard: missing; stage infer has the shards 0, 1"),
         ("baselines", 0, "--shard 0: stage baselines has no shards"),
     ],
 )
@@ -137,14 +138,28 @@ def test_only_declared_parameters_can_be_read(mini_params: Path) -> None:
         _ = view.no_such_key
 
 
-def test_declared_values_are_written_out(mini_params: Path, tmp_path: Path) -> None:
+def test_a_declaration_has_keys_sources_and_shards(mini_params: Path, tmp_path: Path) -> None:
     dvc_yaml = tmp_path / "dvc.yaml"
     dvc_yaml.write_text(DVC_YAML, encoding="utf-8")
-    keys = declared_keys("infer", dvc_yaml)
-    assert keys == ["segmentation.parts", "infer"]
-    values = declared_values(load_params(mini_params), keys)
+    params = load_params(mini_params)
+    sharded, single = (read_declaration(stage, dvc_yaml) for stage in ("infer", "baselines"))
+    assert (sharded.keys, sharded.reads_sources, sharded.shards(params)) == (
+        ("segmentation.parts", "infer"),
+        False,
+        [0, 1],
+    )
+    assert (single.keys, single.reads_sources, single.shards(params)) == (
+        ("seed", "data.davis.year", "baselines"),
+        True,
+        None,
+    )
+    dvc_yaml.write_text(DVC_YAML.replace("foreach: [0, 1]", "foreach: ${infer.shards}"), encoding="utf-8")
+    assert read_declaration("infer", dvc_yaml).shards(params) == [0, 1]
+
+
+def test_sections_are_expanded_into_their_keys(mini_params: Path) -> None:
+    values = declared_values(load_params(mini_params), ["segmentation.parts", "infer"])
     assert values == {"segmentation.parts": 6, "infer.shards": [0, 1], "infer.threads": 1}
-    assert declared_keys("baselines", dvc_yaml) == ["seed", "data.davis.year", "baselines"]
 
 
 STAGE = """

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.pipeline.runs import INPUTS_TAG, PARENT_TAG, STATE_TAG, Runs, pipeline_state, reconcile, start_run
+from partprop.pipeline.runs import (
+    INPUTS_TAG,
+    PARENT_TAG,
+    STATE_TAG,
+    Runs,
+    link_restored_outputs,
+    pipeline_state,
+    start_run,
+)
 
 STAGES = """
 stages:
@@ -99,7 +107,7 @@ def test_a_database_of_another_mlflow_is_one_line(checkout: Path, tmp_path_facto
     with closing(sqlite3.connect(other / "mlflow.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = 'another'")
         database.commit()
-    with pytest.raises(UserError, match=r"mlflow\.db: was written by another version of MLflow; .*db upgrade"):
+    with pytest.raises(UserError, match=r"mlflow\.db: written by another version of MLflow; .*db upgrade"):
         Runs(other)
 
 
@@ -108,11 +116,14 @@ def test_what_changes_while_a_stage_runs_is_found_out(checkout: Path) -> None:
     (checkout / "first.txt").write_text("1", encoding="utf-8")
     with start_run("second", {}) as log:
         log.require_same_inputs()
-    with pytest.raises(UserError, match=r"stage second: first\.txt changed while it ran"), start_run("second", {}):
+    with (
+        pytest.raises(UserError, match=r"stage second: first\.txt changed while the stage was running"),
+        start_run("second", {}),
+    ):
         (checkout / "first.txt").write_text("2", encoding="utf-8")
     with start_run("second", {}) as log:
         set_parts(checkout, 6, 7)
-        with pytest.raises(UserError, match=r"segmentation\.parts changed while it ran"):
+        with pytest.raises(UserError, match=r"segmentation\.parts changed while the stage was running"):
             log.require_same_inputs()
         set_parts(checkout, 7, 6)
     last, changed, first = (run.info.status for run in Runs(checkout).find({"stage": "second"}))
@@ -170,28 +181,28 @@ def test_first_writers_at_once_share_one_parent(checkout: Path) -> None:
 
 
 def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) -> None:
-    reconcile()
+    link_restored_outputs()
     assert not (checkout / "mlflow.db").exists(), "nothing was logged: there is nothing to say"
     with start_run("first@0", {}):
         subprocess.run("echo 1 > first.txt", shell=True, check=True)
     with start_run("second", {}):
         pass
     reproduce()
-    reconcile()
+    link_restored_outputs()
     runs = Runs(checkout)
     [made] = runs.find({"stage": "first@0"})
     [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
     assert len(parent.data.tags["dvc.lock"]) == 64
-    reconcile()
+    link_restored_outputs()
     [again] = runs.find({STATE_TAG: pipeline_state(checkout)})
     assert again.info.end_time == parent.info.end_time, "a look at it later does not make it longer"
     assert not [tag for tag in parent.data.tags if tag.startswith("restored")], "its own runs made all"
 
     set_parts(checkout, 6, 7)
-    reconcile()
+    link_restored_outputs()
     assert not runs.find({STATE_TAG: pipeline_state(checkout)}), "not yet reproduced"
     reproduce()
-    reconcile()
+    link_restored_outputs()
     [later] = runs.find({STATE_TAG: pipeline_state(checkout)})
     restored = {tag: value for tag, value in later.data.tags.items() if tag.startswith("restored")}
     assert restored == {"restored.first.0": made.info.run_id}

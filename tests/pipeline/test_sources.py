@@ -7,13 +7,14 @@ import pytest
 import yaml
 
 from partprop.base.errors import UserError
+from partprop.base.paths import SOURCES
 from partprop.params import load_params
-from partprop.pipeline.sources import NOT_LOCAL, SOURCES, note_sources
+from partprop.pipeline.sources import NOT_LOCAL, update_sources
 
 
 def noted() -> dict[str, str]:
     params = load_params(Path("params.yaml"))
-    note_sources(params)
+    update_sources(params)
     return yaml.safe_load(SOURCES.read_text())
 
 
@@ -41,5 +42,5 @@ def test_data_where_the_pipeline_writes_its_copy_are_refused(mini_params: Path, 
     """DVC deletes a stage's outputs before it runs: they would be lost."""
     content = mini_params.read_text()
     mini_params.write_text(content.replace("    source: synthetic\n    year", f"    source: {source}\n    year"))
-    with pytest.raises(UserError, match=r"data\.davis\.source: .* lies in data/.*move the data elsewhere"):
-        note_sources(load_params(mini_params))
+    with pytest.raises(UserError, match=r"data\.davis\.source: .* is inside data/.*move the data elsewhere"):
+        update_sources(load_params(mini_params))

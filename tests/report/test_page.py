@@ -1,3 +1,5 @@
+"""The contents of the page: which sequences and rows it shows."""
+
 from partprop.report.page import flatten, sequence_rows, shown_sequences
 
 
@@ -6,7 +8,7 @@ def block(scores: dict[str, float]) -> dict:
     return {"J&F": sum(scores.values()) / len(scores), "sequences": sequences}
 
 
-def test_few_sequences_are_shown_once_each():
+def test_each_sequence_is_shown_once() -> None:
     assert shown_sequences({"ours": block({"a": 0.5})}) == [("best", "a")]
     assert shown_sequences({"ours": block({"a": 0.5, "b": 0.9})}) == [("best", "b"), ("worst", "a")]
     five = {"a": 0.1, "b": 0.5, "c": 0.9, "d": 0.3, "e": 0.7}
@@ -14,7 +16,7 @@ def test_few_sequences_are_shown_once_each():
     assert shown_sequences({"ours": block(five)}) == named + others
 
 
-def test_margin_is_against_the_best_baseline_of_the_row():
+def test_the_margin_is_the_difference_from_the_best_baseline_of_the_row() -> None:
     metrics = {
         "ours": block({"a": 0.5, "b": 0.9}),
         "baselines": {"first_mask": block({"a": 0.6, "b": 0.2}), "flow": block({"a": 0.1, "b": 0.8})},
@@ -24,5 +26,5 @@ def test_margin_is_against_the_best_baseline_of_the_row():
     assert (rows["b"].best, round(rows["b"].margin, 6)) == ("ours", 0.1)
 
 
-def test_flatten_joins_names_and_drops_lists():
+def test_flatten_joins_names_and_leaves_out_lists() -> None:
     assert flatten({"box": {"AP": 0.3, "per_class": [1, 2]}, "steps_done": 5}) == {"box AP": 0.3, "steps done": 5}

@@ -1,57 +1,22 @@
+"""Overlays of the frames of a result."""
+
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.tracks import PartBox
-from partprop.data.video import Sequence
-from partprop.media.drawing import OBJECTS, PART_BOX, TRUE_CONTOUR, WIDTH, overlay
+from partprop.data.video import Video
 from partprop.report.stills import overlays
 
 COLUMNS = "frame,object,part,x1,y1,x2,y2,score"
 
 
-def grey(height: int, width: int) -> np.ndarray:
-    return np.full((height, width, 3), 100, dtype=np.uint8)
-
-
-def square(value: int, height: int = 54, width: int = 96) -> np.ndarray:
-    labels = np.zeros((height, width), dtype=np.uint8)
-    labels[10:40, 20:60] = value
-    return labels
-
-
-def test_prediction_is_tinted_inside_and_outlined():
-    picture = overlay(grey(54, 96), square(2), None, ())
-    scale = WIDTH // 96
-    assert picture.shape == (54 * scale, WIDTH, 3)
-    assert (picture[25 * scale, 40 * scale] == np.round(0.55 * 100 + 0.45 * np.array(OBJECTS[1]))).all()
-    assert (picture[25 * scale, 60 * scale - 1] == OBJECTS[1]).all()
-    assert (picture[5 * scale, 5 * scale] == 100).all()
-
-
-def test_true_contour_is_drawn_but_void_is_not():
-    picture = overlay(grey(54, 96), square(0), square(1), ())
-    assert (picture == TRUE_CONTOUR).all(axis=2).any()
-    picture = overlay(grey(54, 96), square(0), square(255), ())
-    assert (picture == 100).all()
-
-
-def test_boxes_are_scaled_with_the_picture_when_it_shrinks():
-    boxes = [PartBox(1, 0, (200, 100, 600, 300), 0.9), PartBox(1, 3, (300, 150, 500, 250), 0.5)]
-    picture = overlay(grey(540, 960), square(0, 540, 960), None, boxes)
-    assert picture.shape == (270, WIDTH, 3)
-    assert (picture[100, 100] == OBJECTS[0]).all()
-    assert (picture[100, 150] == PART_BOX).all()
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file"), ("frame,object\n00000,1\n", "'x1'"), (f"{COLUMNS}\n00000,1,0,1,2,3,four,1\n", "four")],
+    [(None, "No such file"), ("frame,object\n00000,1\n", "'part'"), (f"{COLUMNS}\n00000,1,0,1,2,3,four,1\n", "four")],
 )
-def test_unusable_tracks_are_one_line_that_names_the_file(tmp_path: Path, content: str | None, message: str):
+def test_an_unusable_tracks_csv_is_named_in_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "tracks.csv").write_text(content)
-    with pytest.raises(UserError, match=rf"tracks\.csv: .*{message}.*; run the infer stage again"):
-        next(overlays(Sequence("none", (), (), (), single_object=False), tmp_path, []))
+    with pytest.raises(UserError, match=rf"tracks\.csv: .*{message}.*; run inference again"):
+        next(overlays(Video("none", (), (), (), single_object=False), tmp_path, []))

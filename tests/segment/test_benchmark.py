@@ -20,7 +20,7 @@ from partprop.segment.benchmark import (
     TOGETHER,
     Stopwatch,
     describe,
-    render,
+    render_disks,
     run_benchmark,
 )
 from partprop.tracking.settings import Settings
@@ -51,7 +51,7 @@ def test_time_in_an_inner_call_counts_once(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(("distance", "whole"), [(APART, OBJECTS), (TOGETHER, 1)])
 def test_the_objects_stay_in_the_picture_and_cover_each_other_only_if_close(distance: int, whole: int):
     for number in (0, FRAMES - 1):
-        image, labels = render(number, OBJECTS, distance)
+        image, labels = render_disks(number, OBJECTS, distance)
         assert image.shape == (*SIZE, 3)
         areas = np.bincount(labels.ravel())[1:]
         assert len(areas) == OBJECTS

@@ -11,7 +11,7 @@ from PIL import Image
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.data.video import read_labels, write_labels
+from partprop.data.labels import read_labels, write_labels
 from partprop.model.backbone.imagenet import build_backbone
 from partprop.model.backbone.weights import save_weights
 from partprop.stages import baselines, evaluate

@@ -1,4 +1,4 @@
-"""The stage `evaluate` on results of every method, written by hand."""
+"""The stage `evaluate` on hand-made results of every method."""
 
 import csv
 import json
@@ -6,20 +6,33 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
-from partprop.evaluation.vot.protocol import Supervised, write_supervised
+from partprop.data.labels import write_labels
+from partprop.evaluation import validation_runs
+from partprop.evaluation.davis_val import DAVIS_VAL
+from partprop.evaluation.vot.protocol import SupervisedRun, write_supervised
+from partprop.params import Params
+from partprop.pipeline.declared import DeclaredParams, read_declaration
 from partprop.stages import evaluate
+from plot_columns import columns_by_file, missing_columns
 
-PARAMS = SimpleNamespace(preset="mini", data=SimpleNamespace(davis=SimpleNamespace(source="synthetic", year=2017)))
+ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("ours", "first_mask", "flow", "label_propagation")
+
+
+def parameters(source: str = "synthetic") -> Any:
+    """Those of the mini preset on DAVIS 2017, as the stage receives them."""
+    content = yaml.safe_load((ROOT / "presets/mini.yaml").read_text(encoding="utf-8"))
+    content["data"]["davis"] |= {"source": source, "year": 2017}
+    keys = read_declaration("evaluate", ROOT / "dvc.yaml").keys
+    return DeclaredParams(Params.model_validate(content), "evaluate", keys)
 
 
 def label_map(shift: int) -> np.ndarray:
@@ -49,7 +62,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_results(tmp_path / "results/davis/1/boat", shift=5)
     frames = [f"{index:05d}" for index in range(4)]
     right, failing = (
-        Supervised(np.array([np.nan, np.nan, 1, 0.5]), np.array([0, fails, 0, 0], bool)) for fails in (0, 1)
+        SupervisedRun(np.array([np.nan, np.nan, 1, 0.5]), np.array([0, fails, 0, 0], bool)) for fails in (0, 1)
     )
     write_supervised(tmp_path / "results/davis/0/bear/supervised.csv", frames, {1: right, 2: right})
     write_supervised(tmp_path / "results/davis/1/boat/supervised.csv", frames, {1: failing, 2: right})
@@ -70,7 +83,7 @@ def rows(repository: Path) -> Callable[[str], list[dict[str, str]]]:
 
 
 def test_reports(repository: Path, rows: Callable[[str], list[dict[str, str]]], recorder: Any) -> None:
-    evaluate.run(PARAMS, recorder)
+    evaluate.run(parameters(), recorder)
 
     metrics = json.loads((repository / "reports/metrics.json").read_text())
     assert (metrics["preset"], metrics["dataset"]) == ("mini", "synthetic")
@@ -113,10 +126,51 @@ def test_reports(repository: Path, rows: Callable[[str], list[dict[str, str]]], 
     assert [float(row["flow"]) for row in by_position] == pytest.approx([1 / 2] * 51)
 
 
+def test_metrics_json_lists_every_declared_parameter_and_dvc_shows_none_of_them(
+    repository: Path, recorder: Any
+) -> None:
+    evaluate.run(parameters(), recorder)
+    metrics = json.loads((repository / "reports/metrics.json").read_text())
+    assert list(metrics) == ["preset", "dataset", "ours", "baselines", "parameters"]
+    listed = metrics["parameters"]  # dvc metrics leaves lists out
+    assert {"preset=mini", "seed=1", "data.davis.year=2017", "model.learnt_keys=true", "infer.shards=[0,1]"} <= set(
+        listed
+    )
+    assert any(line.startswith("train_tracking.held_out=[train-00,train-01,") for line in listed)
+    declared = read_declaration("evaluate", ROOT / "dvc.yaml").keys
+    assert sorted(evaluate.RECORDED) == sorted(declared)
+    assert {line.partition("=")[0].partition(".")[0] for line in listed} == set(declared)
+
+
+def test_runs_on_the_validation_sequences_are_recorded(
+    repository: Path, recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "dvc.yaml").touch()
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    evaluate.run(parameters("../davis"), recorder)
+    assert not validation_runs.TABLE.exists()  # other sequences
+    monkeypatch.setitem(DAVIS_VAL, 2017, frozenset({"bear", "boat"}))
+    evaluate.run(parameters("synthetic"), recorder)
+    assert not validation_runs.TABLE.exists()
+    evaluate.run(parameters("../davis"), recorder)
+    with validation_runs.TABLE.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    metrics = json.loads((repository / "reports/metrics.json").read_text())
+    assert float(row["J&F"]) == pytest.approx(metrics["ours"]["J&F"], abs=5e-5)
+    assert float(row["low"]) == pytest.approx(metrics["ours"]["J&F_interval"]["low"], abs=5e-5)
+    assert (row["preset"], row["seed"], row["command"]) == ("mini", "1", "partprop stage evaluate")
+
+
+def test_the_plots_of_dvc_yaml_find_their_columns(repository: Path, recorder: Any) -> None:
+    evaluate.run(parameters(), recorder)
+    assert missing_columns(repository, columns_by_file("reports/plots")) == []
+
+
 def test_reports_repeat_bit_for_bit(repository: Path, recorder: Any) -> None:
     contents = []
     for _ in range(2):
-        evaluate.run(PARAMS, recorder)
+        evaluate.run(parameters(), recorder)
         contents.append({file: file.read_bytes() for file in (repository / "reports").rglob("*") if file.is_file()})
     assert len(contents[0]) == 7
     assert contents[0] == contents[1]
@@ -126,22 +180,22 @@ def test_reports_repeat_bit_for_bit(repository: Path, recorder: Any) -> None:
     ("written", "message"),
     [
         ("results/davis/2/boat", "results/davis/2/boat: the same sequence as results/davis/1/boat"),
-        ("results/davis/1/camel", "results/davis: holds camel, not in the split; delete results/davis/1/camel"),
-        ("results/baselines/flow/camel", "results/baselines/flow: holds camel, not in the split"),
+        ("results/davis/1/camel", "results/davis: has camel, not in the split; delete results/davis/1/camel"),
+        ("results/baselines/flow/camel", "results/baselines/flow: has camel, not in the split"),
     ],
 )
-def test_doubles_and_extras_are_refused(repository: Path, written: str, message: str, recorder: Any) -> None:
+def test_duplicate_and_extra_sequences_are_refused(repository: Path, written: str, message: str, recorder: Any) -> None:
     write_results(repository / written, shift=0)
     with pytest.raises(UserError, match=message):
-        evaluate.run(PARAMS, recorder)
+        evaluate.run(parameters(), recorder)
     assert not (repository / "reports").exists()
 
 
-def test_gaps_are_refused(repository: Path, recorder: Any) -> None:
+def test_a_missing_sequence_is_refused(repository: Path, recorder: Any) -> None:
     for file in (repository / "results/davis/1/boat").iterdir():
         file.unlink()
     with pytest.raises(UserError, match="results/davis: lacks boat of the split"):
-        evaluate.run(PARAMS, recorder)
+        evaluate.run(parameters(), recorder)
 
 
 def test_evaluation_loads_no_torch() -> None:

@@ -1,4 +1,4 @@
-"""The report stage on a small fabricated run: a few sequences of two objects."""
+"""The report stage on a small fabricated run with a few sequences of two objects."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from partprop.base.errors import UserError
-from partprop.data.video import write_labels
+from partprop.data.labels import write_labels
 from partprop.stages import report
 
 METHODS = ["ours", "first_mask", "flow", "label_propagation"]
@@ -28,7 +28,7 @@ FETCHING = {"src", "srcset", "data", "poster", "action", "background", "xlink:hr
 
 
 class Page(HTMLParser):
-    """Collects what a browser would fetch, the cells of the tables and the ids."""
+    """Collects the addresses that a browser would fetch, links within the page, ids and the number of images."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Page(HTMLParser):
 
 
 def block(shift: float) -> dict:
-    """A block M of metrics.json; `shift` tells the methods apart."""
+    """One method's block of metrics.json, with all scores lower by `shift`."""
     sequences = {
         name: {"J&F": round(score - shift, 4), "J": round(score - shift - 0.02, 4), "F": round(score - shift + 0.02, 4)}
         for name, score in SCORES.items()
@@ -76,15 +76,16 @@ without <parts>,segmentation.parts=0,0.795,0.829,0.761,0.102,cpu,1000,8,0123456
 
 
 def write_run(root: Path) -> None:
-    """All files that the stage reads, in the layout of the pipeline."""
+    """Write all files that the stage reads, in the layout of the pipeline."""
     reports = root / "reports"
-    for folder in ("plots", "pretrain_fpn", "train_tracking"):
+    for folder in ("plots", "pretrain_fpn", "train_tracking", "validate"):
         (reports / folder).mkdir(parents=True)
     metrics = {
         "preset": "mini",
         "dataset": "synthetic <b>videos</b>",
         "ours": block(0.0),
         "baselines": {"first_mask": block(0.3), "flow": block(0.2), "label_propagation": block(0.1)},
+        "parameters": ["preset=mini", "data.davis.source=<script>alert(1)</script>", "segmentation.parts=6"],
     }
     (reports / "metrics.json").write_text(json.dumps(metrics))
     rng = np.random.default_rng(0)
@@ -109,11 +110,10 @@ def write_run(root: Path) -> None:
         reports / "train_tracking/validation.csv", index=False
     )
     (reports / "pretrain_fpn/metrics.json").write_text(json.dumps({"box": {"AP": 0.1234}, "images": 16}))
-    (reports / "train_tracking/metrics.json").write_text(json.dumps({"J&F": 0.5678, "step": 200}))
+    (reports / "validate/metrics.json").write_text(json.dumps({"J&F": 0.5678, "J": 0.5612, "F": 0.5744}))
     (reports / "ablations.csv").write_text(ABLATIONS)
     for index, name in enumerate(SCORES):
         write_sequence(root, name, shard=index % 2)
-    (root / "params.yaml").write_text("preset: mini # <script>alert(1)</script>\n")
 
 
 def write_sequence(root: Path, name: str, shard: int) -> None:
@@ -140,7 +140,7 @@ def parameters(source: str = "synthetic", year: int = 2017) -> SimpleNamespace:
 
 @dataclass(frozen=True)
 class Report:
-    """A written page: its text, the metrics.json behind it and the names of what was logged."""
+    """A written page: its text, the metrics.json it shows and the names of the logged artifacts."""
 
     text: str
     metrics: dict
@@ -169,7 +169,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Report:
         return run_in(root, monkeypatch, parameters())
 
 
-def test_page_fetches_nothing_and_its_links_lead_somewhere(page):
+def test_page_fetches_nothing_and_its_links_have_targets(page):
     parsed = Page(page.text)
     assert parsed.fetched
     assert all(address.startswith("data:") for address in parsed.fetched)
@@ -188,7 +188,7 @@ def test_page_has_every_sequence_and_the_numbers_of_metrics_json(page):
         assert f"{method['J&F']:.3f}" in cells
         statistics = [value for measure in ("J", "F") for value in method[measure].values()]
         assert {f"{value:.3f}".replace("-", "−") for value in statistics} <= cells
-    assert {"0.123", "0.568", "0.818", "0.810"} <= cells  # AP, held-out J&F, RGMP, FAVOS
+    assert {"0.123", "0.568", "0.561", "0.818", "0.810"} <= cells  # AP, held-out J&F and J, RGMP, FAVOS
 
 
 def test_names_and_parameters_are_escaped(page):
@@ -196,16 +196,23 @@ def test_names_and_parameters_are_escaped(page):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
 
 
+def test_parameters_are_those_of_metrics_json_and_not_of_the_working_directory(project, monkeypatch, page):
+    (project / "params.yaml").write_text("preset: full\n")
+    text = run_in(project, monkeypatch, parameters()).text
+    assert "segmentation.parts=6" in text
+    assert text == page.text
+
+
 def test_best_median_and_worst_are_shown_in_order(page):
     shown = re.findall(r'<span class="role">(\w+)</span>: ([\w-]+),', page.text)
     assert shown == [("best", "camel"), ("median", "dog"), ("worst", "kite-surf")]
 
 
-def test_the_others_are_shown_by_name(page):
+def test_other_sequences_are_shown_by_name(page):
     assert re.findall(r"<summary>([\w-]+), J", page.text) == ["goat", "libby"]
 
 
-def test_films_of_the_named_three_hold_all_frames(page):
+def test_films_of_best_median_and_worst_have_all_frames(page):
     films = re.findall(r'src="data:video/mp4;base64,([^"]+)"', page.text)
     assert len(films) == 3
     with av.open(BytesIO(base64.b64decode(films[0]))) as container:
@@ -218,8 +225,8 @@ def test_films_of_the_named_three_hold_all_frames(page):
     assert tinted[2] > tinted[0] + 40  # object 1 is blue
 
 
-def test_synthetic_run_says_that_published_numbers_do_not_compare(page):
-    assert "Not comparable. This run is measured on rendered, synthetic videos" in page.text
+def test_a_synthetic_run_is_marked_as_not_comparable(page):
+    assert "Not comparable. This run was measured on rendered, synthetic videos" in page.text
 
 
 def test_page_and_figures_are_logged(page):
@@ -243,7 +250,7 @@ def test_same_inputs_give_the_same_bytes(page, project, monkeypatch):
         "reports/pretrain_fpn/metrics.json",
         "reports/train_tracking/curves.csv",
         "reports/train_tracking/validation.csv",
-        "reports/train_tracking/metrics.json",
+        "reports/validate/metrics.json",
         "reports/ablations.csv",
         "results/davis/0/camel/tracks.csv",
         "results/davis/0/camel/00000.png",
@@ -261,18 +268,18 @@ def test_missing_file_is_named_and_nothing_is_written(project, monkeypatch, file
 def test_a_run_without_pretraining_says_so(project, monkeypatch):
     (project / "reports/pretrain_fpn/metrics.json").write_text("{}")
     text = run_in(project, monkeypatch, parameters()).text
-    assert "None in this run (pretrain_fpn.steps: 0)" in text
+    assert "Skipped in this run (pretrain_fpn.steps: 0)" in text
     assert "AP is measured" not in text
 
 
-def test_ablations_are_shown_against_the_complete_network(page):
+def test_ablations_show_the_difference_from_the_complete_network(page):
     assert 'href="#ablations"' in page.text
     assert "0123456" in page.text
     row = page.text[page.text.index("without &lt;parts&gt;") :]
     assert re.findall(r"<td[^>]*>([^<]*)</td>", row)[:5] == ["0.795", "−0.017", "0.829", "0.761", "0.102"]
 
 
-def test_before_any_ablation_there_is_no_table_of_them(project, monkeypatch):
+def test_without_ablations_there_is_no_table(project, monkeypatch):
     (project / "reports/ablations.csv").write_text(ABLATIONS.splitlines()[0])
     assert "blations" not in run_in(project, monkeypatch, parameters()).text
 

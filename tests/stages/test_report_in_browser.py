@@ -16,7 +16,7 @@ pytestmark = needs_browser
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A browser that shows the page."""
+    """A browser with the page opened."""
     root = tmp_path_factory.mktemp("project")
     write_run(root)
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -36,7 +36,7 @@ def show(browser: webdriver.Chrome, width: int, scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
-def test_nothing_sticks_out(browser: webdriver.Chrome, width: int, scheme: str) -> None:
+def test_the_page_fits_its_window(browser: webdriver.Chrome, width: int, scheme: str) -> None:
     show(browser, width, scheme)
     browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert browser.execute_script("return innerWidth") == width
@@ -61,5 +61,5 @@ def test_films_play(browser: webdriver.Chrome) -> None:
         assert duration == pytest.approx(len(FRAMES) / 12, abs=0.05)
 
 
-def test_the_console_stays_empty(browser: webdriver.Chrome) -> None:
+def test_the_console_is_empty(browser: webdriver.Chrome) -> None:
     assert browser.get_log("browser") == []

@@ -20,8 +20,7 @@ from safetensors.torch import load_file
 from imitation import CUDA, imitable, imitated_cuda
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence as Video
-from partprop.data.video import open_davis
+from partprop.data.video import Video, open_davis
 from partprop.model.network import Network
 from partprop.params import Params
 from partprop.pipeline.logged_model import log_model

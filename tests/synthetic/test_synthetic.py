@@ -15,17 +15,16 @@ from pycocotools import mask as coco_mask
 from partprop.data.coco import open_coco
 from partprop.data.video import open_davis
 from partprop.metrics.davis import boundary_f, jaccard
-from partprop.params import SyntheticData
-from partprop.synthetic import write_coco, write_davis
+from partprop.synthetic import RenderSettings, write_coco, write_davis
 from partprop.synthetic.polygons import polygons
 from partprop.synthetic.scene import render
 from partprop.synthetic.script import TARGET, Script
 from partprop.synthetic.write import image_scenes, video_scripts
 
-MINI = SyntheticData(
+MINI = RenderSettings(
     seed=1, width=256, height=144, train_images=64, val_images=16, train_videos=24, val_videos=8, frames=32
 )
-TINY = SyntheticData(seed=3, width=96, height=64, train_images=2, val_images=1, train_videos=2, val_videos=1, frames=8)
+TINY = RenderSettings(seed=3, width=96, height=64, train_images=2, val_images=1, train_videos=2, val_videos=1, frames=8)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def test_several_objects_are_in_the_first_frame(videos: list[Video]) -> None:
 
 
 def test_training_videos_are_as_hard() -> None:
-    scripts = [script for _, script in video_scripts(MINI.model_copy(update={"train_videos": 8}), "train")]
+    scripts = [script for _, script in video_scripts(replace(MINI, train_videos=8), "train")]
     assert sum(script.hidden is not None for script in scripts) >= 2
     assert sum(script.look_alike for script in scripts) >= 4
 
@@ -137,7 +136,7 @@ def digest(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def written(folder: Path, settings: SyntheticData) -> dict[str, str]:
+def written(folder: Path, settings: RenderSettings) -> dict[str, str]:
     write_coco(folder / "coco", settings)
     write_davis(folder / "davis", settings, 2016)
     return digest(folder)
@@ -155,7 +154,7 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
 
 def test_other_seed_other_pictures(tmp_path: Path) -> None:
     first = written(tmp_path / "first", TINY)
-    other = written(tmp_path / "other", TINY.model_copy(update={"seed": 4}))
+    other = written(tmp_path / "other", replace(TINY, seed=4))
     assert first.keys() == other.keys()
     assert all(first[name] != other[name] for name in first if name.endswith(".jpg"))
 
@@ -192,7 +191,7 @@ def test_davis_2017_marks_all_objects(tmp_path: Path) -> None:
 
 
 def test_coco_annotations_match_the_rendered_masks(tmp_path: Path) -> None:
-    settings = TINY.model_copy(update={"width": 256, "height": 192, "train_images": 12})
+    settings = replace(TINY, width=256, height=192, train_images=12)
     write_coco(tmp_path, settings)
     images = open_coco(tmp_path, "train2017")
     assert len(images) == 12

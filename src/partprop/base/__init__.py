@@ -1,1 +1,1 @@
-"""What every other package may use: errors, files, paths."""
+"""Helpers for every other package: errors, files, paths, threads."""

@@ -1,4 +1,4 @@
-"""The folder for what outlives a killed stage: partial downloads and training checkpoints."""
+"""The cache folder for partial downloads and training checkpoints, which survive a killed stage."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,12 @@ from partprop.base.errors import UserError
 
 
 def cache_folder() -> Path:
-    """`PARTPROP_CACHE`, or partprop/ in the user's cache folder; made if need be.
+    """The cache folder: `PARTPROP_CACHE`, by default partprop/ in the user's cache folder. Created if it is missing.
 
-    It lies outside the stages' outputs, since DVC deletes those before a stage runs.
+    It is outside the outputs of the stages, since DVC deletes those before a stage runs.
 
     Raises:
-        UserError: the folder cannot be made.
+        UserError: the folder cannot be created.
     """
     configured = os.environ.get("PARTPROP_CACHE")
     user_caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -21,6 +21,6 @@ def cache_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be made ({error.strerror}); set PARTPROP_CACHE to a folder that can be written"
+            f"{folder}: cannot be created ({error.strerror}); set PARTPROP_CACHE to a writable folder"
         ) from None
     return folder

@@ -1,4 +1,4 @@
-"""Which commit of the code runs."""
+"""The git commit of the running code."""
 
 import subprocess
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """A git commit, and whether the code on disk differs from it."""
+    """A git commit (40 hex digits), and whether the code on disk differs from it."""
 
     commit: str
     modified: bool
 
 
 def code_version() -> CodeVersion | None:
-    """The commit of the working directory; None where it is no git checkout or has no commit.
+    """The commit of the working directory; None if it is not a git checkout or has no commit.
 
-    Only src and dvc.yaml count as code: dvc.lock and reports differ from the commit after every run.
+    Only src/ and dvc.yaml count as code: dvc.lock and reports/ differ from the commit after every run.
     """
     try:
         commit = _git("rev-parse", "HEAD")

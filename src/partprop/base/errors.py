@@ -1,37 +1,18 @@
-"""The one exception that users cause, and that every entry point turns into a single line."""
-
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""The exceptions for errors that the user can fix; every entry point prints them as a single line."""
 
 
 class UserError(Exception):
-    """Input that the user can mend.
+    """An input that the user can fix.
 
-    The message is one line that names the file or the parameter and says what to do. Commands print it on
-    stderr and end with exit code 2, without a traceback.
+    The message is one line: the file or parameter, the problem, and what to do. Commands print it on stderr and exit
+    with code 2, without a traceback.
     """
 
 
 class DiskFullError(UserError):
-    """There is no room for what is to be written."""
+    """The disk has no room for what is being written."""
 
     @classmethod
     def of(cls, place: object) -> "DiskFullError":
-        """Of a file or folder that cannot be written any further."""
+        """The error for a file or folder that could not be written to the end."""
         return cls(f"{place}: the disk is full; make room and run again")
-
-
-@contextmanager
-def full_disk_as_user_error(place: object = None) -> Iterator[None]:
-    """Raise a DiskFullError where the block finds no space left to write; it names the place, if that is known."""
-    try:
-        yield
-    except UserError:  # names the file itself
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError.of(place or error.filename or "disk") from None
-        if "disk is full" in str(error):  # SQLite's words, in whatever exception MLflow makes of them
-            raise DiskFullError.of(place or "mlflow.db") from None
-        raise

@@ -1,32 +1,38 @@
-"""Files and folders that appear under their final name only when they are complete."""
+"""Atomic writes: files and folders get their final name only when they are complete. Tables and JSON."""
 
 import csv
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from partprop.base.errors import UserError, full_disk_as_user_error
+from partprop.base.disk import full_disk_as_user_error, os_errors_as_user_errors
+from partprop.base.errors import UserError
+
+_output_errors = partial(os_errors_as_user_errors, hide_filename=True, remedy="write to another path")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file path beside `path`; rename it to `path` if the block succeeds, else delete it.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield the path of an empty temporary file beside `path`, with the same suffix; missing parents are created.
+
+    If the block succeeds, the temporary file is renamed to `path`, else it is deleted and `path` stays as it was.
 
     Raises:
-        UserError: `path` cannot be written; DiskFullError where there is no space left, also in the block.
+        UserError: `path` cannot be written; DiskFullError if the disk is full, also inside the block.
     """
     temporary = path.with_name(f".{path.name}-part{path.suffix}")
     try:
-        with _writing(path):
+        with _output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _clear(temporary)
+            _remove(temporary)
             temporary.touch()
         with full_disk_as_user_error(path):
             yield temporary
-        with _writing(path):
+        with _output_errors(path):
             temporary.replace(path)
     finally:
         with suppress(OSError):
@@ -34,11 +40,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it replaces `path` if the block succeeds, else it is deleted."""
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `path`; missing parents are created.
+
+    If the block succeeds, the temporary folder replaces `path`, else it is deleted and `path` stays as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-part")
-    _clear(temporary)
+    _remove(temporary)
     temporary.mkdir()
     try:
         yield temporary
@@ -50,29 +59,33 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write `value` as indented JSON, with a newline at the end."""
-    with replacing(path) as temporary:
+    """Write `value` as indented JSON with a final newline."""
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with a header; floats in full, so that reading them gives the same numbers.
+    """Write a table with a header row. Floats keep all their digits, so reading them returns the same numbers.
 
-    Names of files that are in no encoding are written as they are.
+    File names that are not valid UTF-8 are written byte for byte.
     """
-    with replacing(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as file:
+    with atomic_write(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
 
 
 @contextmanager
-def reading_csv(path: Path, columns: Sequence[str], remedy: str) -> Iterator[Iterator[dict[str, str]]]:
-    """Yield the rows of a table with a header.
+def read_csv(path: Path, columns: Sequence[str], remedy: str) -> Iterator[Iterator[dict[str, str]]]:
+    """Yield the rows of a table with a header row, each as a mapping from column to text.
+
+    Args:
+        columns: the columns that the block uses; they are named in the error.
+        remedy: the end of the error message.
 
     Raises:
-        UserError: the file is missing or unreadable, or the block did not find its columns or could not convert what
-            they hold; the line names the file and `columns`, and ends with the `remedy`.
+        UserError: the file is missing or unreadable, or the block raised because a column is missing or a value cannot
+            be converted.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -83,18 +96,8 @@ def reading_csv(path: Path, columns: Sequence[str], remedy: str) -> Iterator[Ite
         raise UserError(f"{path}: expected the columns {','.join(columns)} ({error}); {remedy}") from None
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Raise a UserError that names `path` where the operating system refuses something."""
-    try:
-        with full_disk_as_user_error(path):
-            yield
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from None
-
-
-def _clear(temporary: Path) -> None:
-    """Remove what a process that was killed left; a path has one writer at a time."""
+def _remove(temporary: Path) -> None:
+    """Remove what a killed process left. Each path has one writer at a time, so nobody else uses it."""
     if temporary.is_dir():
         shutil.rmtree(temporary)
     else:

@@ -1,8 +1,11 @@
-"""Where the stages of dvc.yaml read and write, relative to the repository's root."""
+"""Files and folders of the pipeline, relative to the root of the repository."""
 
 import os
 from pathlib import Path
 
+PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+SOURCES = Path("sources.yaml")
 DATA = Path("data")
 COCO = DATA / "coco"
 DAVIS = DATA / "davis"
@@ -15,5 +18,8 @@ REPORTS = Path("reports")
 
 
 def in_main_checkout(name: str) -> Path:
-    """A file or folder that params.yaml names, relative to the main checkout wherever the stage runs; ~ is the home."""
+    """The path of a file or folder that params.yaml names; ~ is the home folder.
+
+    It is relative to the main checkout, also for a stage that `dvc exp run --temp` runs in another folder.
+    """
     return Path(os.environ.get("DVC_ROOT", "")) / Path(name).expanduser()

@@ -1,1 +1,1 @@
-"""What the method is compared with."""
+"""Baselines that the method is compared with."""

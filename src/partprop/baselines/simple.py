@@ -1,7 +1,7 @@
 """Baselines without a network: the first mask copied, and the previous mask warped by optical flow.
 
-A baseline maps a video's frames, uint8 RGB (H, W, 3), and the label map of the first, uint8 (H, W), to one label map
-per frame, the first included, frame by frame.
+A baseline takes the frames of a video, uint8 RGB (H, W, 3), and the label map of the first, uint8 (H, W). It yields one
+label map per frame, the first included.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,17 +17,18 @@ def first_mask(frames: Iterable[np.ndarray], first_labels: np.ndarray) -> Iterat
 
 
 def flow(frames: Iterable[np.ndarray], first_labels: np.ndarray) -> Iterator[np.ndarray]:
-    """Warp the label map from frame to frame by dense inverse search flow (Kroeger et al., ECCV 2016).
+    """Warp the label map from frame to frame by optical flow with dense inverse search (DIS).
 
-    OpenCV splits the search by its number of threads, and the flow depends on it: call `cv2.setNumThreads` first where
-    results must repeat.
+    The flow depends on OpenCV's number of threads: call `cv2.setNumThreads` first for repeatable results.
+
+    Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016.
     """
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     labels, previous = first_labels, None
     for frame in frames:
         current = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         if previous is not None:
-            # The flow from the current frame back says for each of its pixels where to look up the label.
+            # The backward flow points from each pixel of the current frame to the source of its label.
             displacement = estimator.calc(current, previous, None)  # type: ignore[call-overload]  # None allocates
             labels = warp_labels(labels, displacement)
         previous = current
@@ -35,14 +36,17 @@ def flow(frames: Iterable[np.ndarray], first_labels: np.ndarray) -> Iterator[np.
 
 
 def warp_labels(labels: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-    """Look up each pixel's label at its place plus displacement.
+    """Warp a label map: each pixel takes the label at its position plus the displacement.
 
-    Every label's indicator is interpolated bilinearly, and the greatest wins, so that ids never blend. Places outside
-    the frame take the label of its border.
+    The indicator of each label is interpolated bilinearly and the largest wins, so ids never blend. Positions outside
+    the frame take the label of the nearest border pixel.
 
     Args:
         labels: uint8 (H, W).
         displacement: float32 (H, W, 2), x and y in pixels.
+
+    Returns:
+        uint8 (H, W).
     """
     height, width = labels.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))

@@ -154,7 +154,7 @@ def open_coco(root: Path, split: str) -> CocoImages:
     return CocoImages(folder, annotation_file, content)
 
 
-def with_area(polygons: list[list[float]]) -> list[list[float]]:
+def valid_polygons(polygons: list[list[float]]) -> list[list[float]]:
     """Those with three corners or more; some of COCO's own have fewer."""
     return [polygon for polygon in polygons if len(polygon) >= 6]
 
@@ -243,7 +243,7 @@ def _decode(segmentation: Any, width: int, height: int) -> np.ndarray | None:
         return mask
     if any(len(polygon) % 2 for polygon in segmentation):
         raise ValueError("a polygon has an odd number of coordinates")
-    polygons = with_area(segmentation)
+    polygons = valid_polygons(segmentation)
     if not polygons:
         return None
     far = FAR * max(width, height)

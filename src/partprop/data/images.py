@@ -30,7 +30,7 @@ _DECODE_ERRORS = (
 
 
 @contextmanager
-def opened_image(path: Path) -> Iterator[Image.Image]:
+def open_image(path: Path) -> Iterator[Image.Image]:
     """Open an image file with Pillow; the pixels are decoded on first use inside the block.
 
     Raises:
@@ -54,7 +54,7 @@ def read_rgb(path: Path) -> np.ndarray:
     Raises:
         UserError: the file is missing, no image, truncated or corrupt.
     """
-    with opened_image(path) as image:
+    with open_image(path) as image:
         return np.array(image.convert("RGB"))
 
 
@@ -64,7 +64,7 @@ def decoded_size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: the file is missing, no image, truncated or corrupt.
     """
-    with opened_image(path) as image:
+    with open_image(path) as image:
         width, height = image.size
         image.draft("L", (max(1, width // 8), max(1, height // 8)))
         image.load()
@@ -77,5 +77,5 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: the file is missing or no image.
     """
-    with opened_image(path) as image:
+    with open_image(path) as image:
         return image.size

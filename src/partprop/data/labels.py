@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
-from partprop.data.images import opened_image
+from partprop.base.files import atomic_write
+from partprop.data.images import open_image
 
 VOID = 255
 MAX_GREY_ID = 127  # greater grey values are the soft edge of a resized or JPEG-compressed mask, not object ids
@@ -23,7 +23,7 @@ def read_labels(path: Path) -> np.ndarray:
     Raises:
         UserError: the file is missing or corrupt, has 16 bits, colours or transparency, or soft grey edges.
     """
-    with opened_image(path) as image:
+    with open_image(path) as image:
         mode, values = image.mode, np.array(image)
     if mode == "RGB" and (values == values[..., :1]).all():
         mode, values = "L", values[..., 0]
@@ -53,7 +53,7 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     """
     image = Image.fromarray(np.ascontiguousarray(labels), mode="L")
     image.putpalette(_PALETTE)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, format="PNG", compress_level=6)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from partprop.base.files import reading_csv, replacing
+from partprop.base.files import atomic_write, read_csv
 
 SIDES = ("x1", "y1", "x2", "y2")
 COLUMNS = ("frame", "object", "part", *SIDES, "score")
@@ -53,7 +53,7 @@ def tracks_writer(path: Path) -> Iterator[WriteTracks]:
     0.0001.
     """
     # frame names are file names, which need not be valid UTF-8
-    with replacing(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as stream:
+    with atomic_write(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(COLUMNS)
 
@@ -87,7 +87,7 @@ def read_part_boxes(path: Path) -> Mapping[str, list[PartBox]]:
         UserError: as for `read_object_boxes`.
     """
     boxes = defaultdict(list)
-    with reading_csv(path, COLUMNS, "run inference again") as table:
+    with read_csv(path, COLUMNS, "run inference again") as table:
         for row in table:
             number, part, left = int(row["object"]), int(row["part"]), row["x1"]
             if left != "":

@@ -16,16 +16,14 @@ import numpy as np
 
 from partprop.base.errors import UserError
 from partprop.data.images import image_size, read_rgb
-from partprop.data.labels import VOID, read_labels, write_labels
-
-__all__ = ["VOID", "Sequence", "open_davis", "open_sequences", "read_labels", "write_labels"]
+from partprop.data.labels import VOID, read_labels
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
-LEAST_ANNOTATED = 3  # frames with masks of a sequence: the first and the last do not count
+MIN_ANNOTATED_FRAMES = 3  # frames with masks of a sequence: the first and the last do not count
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Video:
     """One video, read from disk frame by frame.
 
     Attributes:
@@ -45,7 +43,7 @@ class Sequence:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def part(self, indices: Iterable[int]) -> "Sequence":
+    def select(self, indices: Iterable[int]) -> "Video":
         """The frames at some positions, as a sequence of the same name."""
         chosen = list(indices)
         return replace(
@@ -84,13 +82,13 @@ class Sequence:
         return labels
 
 
-def frame_order(name: str) -> list[tuple[int, str]]:
+def natural_sort_key(name: str) -> list[tuple[int, str]]:
     """Sorts names of frames by the numbers in them, whatever the leading zeros: img_2 before img_10."""
     pieces = re.split(r"(\d+)", name)
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces] + [(-1, name)]
 
 
-def open_davis(root: Path, split: str | None, year: int) -> list[Sequence]:
+def open_davis(root: Path, split: str | None, year: int) -> list[Video]:
     """Open the sequences of a split, sorted by name.
 
     Args:
@@ -111,7 +109,7 @@ def open_davis(root: Path, split: str | None, year: int) -> list[Sequence]:
     return open_sequences(root, names, year)
 
 
-def open_sequences(root: Path, names: Iterable[str], year: int) -> list[Sequence]:
+def open_sequences(root: Path, names: Iterable[str], year: int) -> list[Video]:
     """Open the named sequences, sorted by name; arguments and errors as for `open_davis`."""
     images = _images_folder(root)
     annotations = _resolution_folder(root / "Annotations")
@@ -147,7 +145,7 @@ def split_names(root: Path, split: str, year: int) -> list[str]:
     return list(names)
 
 
-def _open_sequence(images: Path, annotations: Path, year: int) -> Sequence:
+def _open_sequence(images: Path, annotations: Path, year: int) -> Video:
     frames = _files_by_stem(images, FRAME_SUFFIXES)
     masks = _files_by_stem(annotations, (".png",))
     if not frames:
@@ -157,8 +155,8 @@ def _open_sequence(images: Path, annotations: Path, year: int) -> Sequence:
     for stem, mask in masks.items():
         if stem not in frames:
             raise UserError(f"{mask}: mask without its frame {images / stem}.jpg; restore the frame or remove the mask")
-    names = sorted(frames, key=frame_order)
-    sequence = Sequence(
+    names = sorted(frames, key=natural_sort_key)
+    sequence = Video(
         name=images.name,
         frame_names=tuple(names),
         frames=tuple(frames[name] for name in names),
@@ -169,7 +167,7 @@ def _open_sequence(images: Path, annotations: Path, year: int) -> Sequence:
     return sequence
 
 
-def _check_first_mask(sequence: Sequence) -> None:
+def _check_first_mask(sequence: Video) -> None:
     index, mask = next((index, mask) for index, mask in enumerate(sequence.masks) if mask is not None)
     labels = sequence.labels(index)
     if labels is None or not ((labels != 0) & (labels != VOID)).any():

@@ -1,1 +1,1 @@
-"""`partprop demo`: a page on which objects are painted in a clip's first frame and followed through it."""
+"""`partprop demo`: a web page to paint objects in the first frame of a clip and segment them through it."""

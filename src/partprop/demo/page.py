@@ -1,4 +1,4 @@
-"""The page of `partprop demo`, made with Gradio, which is an extra: `pip install partprop[demo]`."""
+"""The page of `partprop demo`, built with Gradio, an optional dependency: `pip install partprop[demo]`."""
 
 import os
 import shutil
@@ -12,16 +12,17 @@ import numpy as np
 from partprop.base.errors import UserError
 from partprop.data.labels import write_labels
 from partprop.demo.strokes import Meaning, label_strokes
-from partprop.media.drawing import OBJECTS
+from partprop.media.drawing import OBJECT_COLOURS
 from partprop.media.reading import open_frames
-from partprop.media.writing import film_writer
+from partprop.media.writing import video_writer
 from partprop.pretrained import Segmenter
-from partprop.segment.command import Request, segment_video
+from partprop.segment.command import segment_video
 from partprop.segment.prompts import Prompt
+from partprop.segment.request import Request
 from partprop.synthetic.scene import render
 from partprop.synthetic.script import script_video
 
-# No word to anybody; read when Gradio is imported.
+# No telemetry and no network access. Gradio reads these variables on import.
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 import gradio as gr
@@ -31,19 +32,24 @@ EXAMPLE_SIZE = (270, 480)
 EXAMPLE_FRAMES = 36
 EXAMPLE_SEED = (2, 7)
 EXAMPLE_RATE = Fraction(12)
-FONT, MONOSPACE = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # Gradio's own are on the web
+FONT, MONOSPACE = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # Gradio's default fonts come from the web
 INTRODUCTION = """# partprop
-Choose a clip, paint an object in its first frame, or draw a stroke from corner to corner of a box around it, and watch
-it being followed. Another colour is another object. Nothing leaves this computer."""
+Upload a clip and paint over an object in its first frame, or draw a stroke from corner to corner of a box around it.
+Use another colour for each further object. Nothing leaves this computer."""
 
 
 def serve(port: int, weights: Path, device: str) -> None:
-    """Serve the page on loopback until interrupted; clips and results are deleted then.
+    """Serve the page on loopback until interrupted; then delete clips and results.
+
+    Args:
+        port: TCP port on 127.0.0.1.
+        weights: file written by `save_pretrained`.
+        device: auto, cpu, cuda or mps.
 
     Raises:
-        UserError: the port is taken, the weights cannot be used, or the device is not there.
+        UserError: the port is in use, or weights or device cannot be used.
     """
-    Segmenter(weights, device)  # or one would hear of them after painting only
+    Segmenter(weights, device)  # reports unusable weights now, not after the user has painted
     with tempfile.TemporaryDirectory(prefix="partprop-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         page = build_page(Path(folder), weights, device)
@@ -52,10 +58,13 @@ def serve(port: int, weights: Path, device: str) -> None:
 
 
 def launch(page: gr.Blocks, port: int) -> str:
-    """Serve a page from a thread of its own; gives its address.
+    """Start serving a page in a background thread.
+
+    Returns:
+        The address of the page.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is in use.
     """
     try:
         _, address, _ = page.launch(
@@ -69,21 +78,21 @@ def launch(page: gr.Blocks, port: int) -> str:
             ssr_mode=False,
         )
     except OSError:
-        raise UserError(f"--port {port}: is taken; choose another") from None
-    print(f"partprop is at {address}\nCtrl-C ends it.", flush=True)
+        raise UserError(f"--port {port}: already in use; choose another") from None
+    print(f"partprop is running at {address}\nPress Ctrl-C to stop it.", flush=True)
     return str(address)
 
 
 def build_page(folder: Path, weights: Path, device: str) -> gr.Blocks:
-    """The page; whatever it makes is written below `folder`."""
+    """Build the page. All files it creates are below `folder`; `weights` and `device` are as for `serve`."""
 
     def segment(
         clip: str | None, painted: dict[str, Any] | None, meaning: Meaning, progress: gr.Progress = gr.Progress()
     ) -> tuple[str, str, str]:
-        """Film, archive of masks and tracks, and what is to be said of them."""
+        """Paths of the overlay and of an archive of masks and tracks, and the messages."""
         try:
             if clip is None or painted is None:
-                raise UserError("There is no clip yet: load one, or take the example.")
+                raise UserError("There is no clip yet: upload one, or use the example.")
             work = Path(tempfile.mkdtemp(dir=folder))
             request = make_request(work, Path(clip), painted["layers"], meaning, weights, device)
             lines = segment_video(request, lambda done, total: progress((done, total), unit="frames"))
@@ -102,27 +111,34 @@ def build_page(folder: Path, weights: Path, device: str) -> gr.Blocks:
                 sources=(),
                 transforms=(),
                 layers=False,
-                brush=gr.Brush(colors=[_hex(colour) for colour in OBJECTS], color_mode="fixed"),
+                brush=gr.Brush(colors=[_hex(colour) for colour in OBJECT_COLOURS], color_mode="fixed"),
             )
         with gr.Row():
-            example = gr.Button("Take an example", elem_id="example")
-            meaning = gr.Radio(["the object", "a box"], value="the object", label="What I paint is", elem_id="meaning")
-            go = gr.Button("Follow", variant="primary", elem_id="go")
+            example = gr.Button("Use the example clip", elem_id="example")
+            meaning = gr.Radio(["the object", "a box"], value="the object", label="My strokes mark", elem_id="meaning")
+            go = gr.Button("Segment", variant="primary", elem_id="go")
         with gr.Row():
-            film = gr.Video(label="Followed", interactive=False, autoplay=True, elem_id="film")
+            overlay = gr.Video(label="Result", interactive=False, autoplay=True, elem_id="overlay")
             with gr.Column():
-                said = gr.Textbox(label="What was found", lines=3, elem_id="said")
+                messages = gr.Textbox(label="Messages", lines=3, elem_id="messages")
                 masks = gr.File(label="Masks and tracks", elem_id="masks")
-        clip.change(show_first, clip, first)
+        clip.change(read_first_frame, clip, first)
         example.click(lambda: str(example_clip(folder)), None, clip)
-        go.click(segment, [clip, first, meaning], [film, masks, said])
+        go.click(segment, [clip, first, meaning], [overlay, masks, messages])
     return page
 
 
 def make_request(
     work: Path, clip: Path, layers: list[np.ndarray], meaning: Meaning, weights: Path, device: str
 ) -> Request:
-    """What is to be segmented, of a clip with something painted over its first frame; all is written below `work`.
+    """The request to segment a clip from strokes over its first frame.
+
+    Args:
+        work: folder for the mask made from the strokes, and for all results.
+        clip: the video file.
+        layers: strokes, as for `label_strokes`.
+        meaning: what the strokes mark.
+        weights, device: as for `serve`.
 
     Raises:
         UserError: the clip cannot be read, or nothing is painted.
@@ -130,12 +146,12 @@ def make_request(
     labels = label_strokes(_first_frame(clip), layers, meaning)
     write_labels(work / "first.png", labels)
     results, prompts = work / "partprop", [Prompt(None, mask=work / "first.png")]
-    film, tracks = work / "followed.mp4", results / "tracks.csv"
-    return Request(clip, results / "masks", prompts, film, tracks, weights, device)
+    overlay, tracks = work / "overlay.mp4", results / "tracks.csv"
+    return Request(clip, results / "masks", prompts, overlay, tracks, weights, device)
 
 
-def show_first(clip: str | None) -> np.ndarray | None:
-    """The first frame of a clip, to be painted on."""
+def read_first_frame(clip: str | None) -> np.ndarray | None:
+    """The first frame of a clip, uint8 (H, W, 3), RGB; None without a clip."""
     if clip is None:
         return None
     try:
@@ -145,12 +161,12 @@ def show_first(clip: str | None) -> np.ndarray | None:
 
 
 def example_clip(folder: Path) -> Path:
-    """A rendered clip, in which an object passes behind others."""
+    """The path of a rendered clip in which an object passes behind others; rendered once into `folder`."""
     path = folder / "example.mp4"
     if not path.exists():
         height, width = EXAMPLE_SIZE
         scene = script_video(EXAMPLE_SEED, 0, width, height, EXAMPLE_FRAMES).scene
-        with film_writer(path, EXAMPLE_SIZE, EXAMPLE_RATE) as add:
+        with video_writer(path, EXAMPLE_SIZE, EXAMPLE_RATE) as add:
             for number in range(EXAMPLE_FRAMES):
                 add(render(scene, number)[0], number / EXAMPLE_RATE)
     return path

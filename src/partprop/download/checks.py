@@ -8,7 +8,7 @@ from pathlib import Path
 from partprop.base.errors import UserError
 from partprop.data.coco import CocoImages, open_coco
 from partprop.data.images import decoded_size
-from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _check_image(data: CocoImages, index: int) -> int:
     return len(data.instances(index))
 
 
-def _check_sequence(sequence: Sequence) -> int:
+def _check_sequence(sequence: Video) -> int:
     first = decoded_size(sequence.frames[0])
     for index, frame in enumerate(sequence.frames):
         if (size := decoded_size(frame)) != first:
@@ -81,15 +81,15 @@ def _check_sequence(sequence: Sequence) -> int:
     return len(sequence)
 
 
-def _check_annotations(sequence: Sequence) -> None:
+def _check_annotations(sequence: Video) -> None:
     """Inference starts from the first frame's mask; training and the protocol need three annotated frames."""
     if sequence.masks[0] is None:
         raise UserError(
             f"{sequence.frames[0]}: first frame without mask; add it, or remove the frames before the first"
         )
     annotated = sum(mask is not None for mask in sequence.masks)
-    if annotated < LEAST_ANNOTATED:
+    if annotated < MIN_ANNOTATED_FRAMES:
         raise UserError(
-            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {LEAST_ANNOTATED} or more, or remove "
-            "the sequence"
+            f"{sequence.frames[0].parent}: {annotated} annotated frames; annotate {MIN_ANNOTATED_FRAMES} or more, or "
+            "remove the sequence"
         )

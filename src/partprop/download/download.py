@@ -14,9 +14,9 @@ from typing import TypeVar
 from filelock import FileLock
 
 from partprop.base.cache import cache_folder
-from partprop.base.disk import disk_errors
+from partprop.base.disk import os_errors_as_user_errors
 from partprop.base.errors import DiskFullError, UserError
-from partprop.base.files import replacing_folder
+from partprop.base.files import atomic_folder
 from partprop.base.paths import in_main_checkout
 from partprop.download.http import fetch, verify
 from partprop.download.layouts import COCO, DAVIS, Layout, RemoteFile
@@ -45,7 +45,7 @@ def download(source: str, layout: Layout, target: Path, check: Callable[[Path], 
     Raises:
         UserError: no such source, a broken download, archive or data set, or a full disk.
     """
-    with disk_errors(target.parent), replacing_folder(target) as folder, _opened(source, layout) as tree:
+    with os_errors_as_user_errors(target.parent), atomic_folder(target) as folder, _opened(source, layout) as tree:
         tree.copy(layout, folder)
         try:
             return check(folder)

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partprop.base.disk import disk_errors, require_space
+from partprop.base.disk import os_errors_as_user_errors, require_space
 from partprop.base.errors import UserError
-from partprop.download.progress import progress_bar
+from partprop.base.progress import byte_bar
 
 if TYPE_CHECKING:
     from requests import Response
@@ -41,7 +41,7 @@ def fetch(url: str, target: Path, size: int | None = None, sha256: str | None = 
     """
     if target.exists():
         return
-    with disk_errors(target.parent):
+    with os_errors_as_user_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
         _complete(url, part, size)
@@ -101,7 +101,7 @@ def _transfer(url: str, part: Path, size: int | None) -> None:
                 start = 0
                 _note_version(part, answer)
             require_space(part.parent, (total or 0) - start)
-            with progress_bar(part.stem, total, start) as advance, part.open("ab" if resumed else "wb") as writer:
+            with byte_bar(part.stem, total, start) as advance, part.open("ab" if resumed else "wb") as writer:
                 # read1, because read drops what came before a cut
                 while chunk := answer.raw.read1(CHUNK):
                     writer.write(chunk)

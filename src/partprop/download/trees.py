@@ -16,8 +16,8 @@ from typing import IO
 
 from partprop.base.disk import require_space
 from partprop.base.errors import UserError
+from partprop.base.progress import byte_bar
 from partprop.download.layouts import Layout
-from partprop.download.progress import progress_bar
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
@@ -76,7 +76,7 @@ class Tree:
         ]
         total = sum(member.size for member, _ in chosen)
         require_space(folder, total)
-        with progress_bar(f"copying {layout.name}", total) as advance:
+        with byte_bar(f"copying {layout.name}", total) as advance:
             for member, relative in chosen:
                 target = folder / relative
                 target.parent.mkdir(parents=True, exist_ok=True)

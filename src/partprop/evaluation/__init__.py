@@ -1,1 +1,1 @@
-"""DAVIS J and F, box metrics, and the baselines that the method is held against."""
+"""Evaluation of folders of results, comparison of two results, and the record of validation runs."""

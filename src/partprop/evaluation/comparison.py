@@ -1,17 +1,17 @@
-"""Two folders of results beside each other: is the one better than the other, and where?"""
+"""Paired comparison of two folders of results: the difference in J&F, and where it is largest."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.evaluation.folders import open_annotations, open_named_results
 from partprop.evaluation.workers import score_folders
 from partprop.metrics.sequences import SequenceScores
 from partprop.metrics.summary import interval_of_mean, mean_of_j_and_f
 
-FRAMES = 6  # shown where the results differ most, at most one of a sequence
+FRAMES = 6  # number of frames to show, at most one per sequence
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """A frame and by how much its J&F, as a mean over the objects, is higher in the second results."""
+    """The frame of a sequence in which two results differ most.
 
-    sequence: Sequence
+    Attributes:
+        sequence: the annotated video.
+        frame: name of the frame.
+        gain: J&F of the second result minus that of the first, mean over the objects of the frame.
+        folders: the two folders of predictions for this sequence.
+    """
+
+    sequence: Video
     frame: str
     gain: float
     folders: tuple[Path, Path]
@@ -42,9 +49,9 @@ class Comparison:
 
     Attributes:
         first, second: J&F in [0, 1] of each result.
-        gain: of the second over the first, paired by sequence.
-        sequences: J&F of both by sequence, means over the objects.
-        frames: where they differ most, the largest difference first.
+        gain: second minus first, paired by sequence.
+        sequences: J&F of both results by sequence, means over the objects.
+        frames: frames in which the results differ most, the largest difference first; empty for equal results.
     """
 
     first: Estimate
@@ -60,11 +67,11 @@ def compare_folders(
     """Compare two folders of results by the DAVIS semi-supervised protocol.
 
     Args:
-        first, second: hold `<sequence>/<frame>.png`, or one level deeper in folders of shards.
-        annotations, sequences, jobs: as of `evaluate_folders`; without `sequences` those of `first` count.
+        first, second: folders with `<sequence>/<frame>.png`, or with `<shard>/<sequence>/<frame>.png`.
+        annotations, sequences, jobs: as in `evaluate_folders`; if `sequences` is None, all sequences of `first` count.
 
     Raises:
-        UserError: as of `evaluate_folders`; or `second` lacks a sequence.
+        UserError: as in `evaluate_folders`; or `second` lacks a sequence.
     """
     ours = open_named_results(first, sequences)
     theirs = open_named_results(second, sequences, like=ours)
@@ -74,7 +81,7 @@ def compare_folders(
     firsts, seconds = scores[: len(truths)], scores[len(truths) :]
     by_frame = [(mean_of_j_and_f(a), mean_of_j_and_f(b)) for a, b in zip(firsts, seconds, strict=True)]
     frames = [
-        _largest(truth, scored, _over_objects(b - a), (ours[truth.name], theirs[truth.name]))
+        _largest_difference(truth, scored, _over_objects(b - a), (ours[truth.name], theirs[truth.name]))
         for truth, scored, (a, b) in zip(truths, firsts, by_frame, strict=True)
     ]
     frames.sort(key=lambda frame: -abs(frame.gain))
@@ -88,22 +95,24 @@ def compare_folders(
 
 
 def _estimate(values: list[np.ndarray]) -> Estimate:
-    """Of values (objects, frames) by sequence."""
+    """Estimate the mean of values (objects, frames), one array per sequence."""
     objects = np.concatenate([np.nanmean(each, axis=1) for each in values])
     return Estimate(float(objects.mean()), **interval_of_mean(values))
 
 
 def _mean(values: np.ndarray) -> float:
-    """Mean over the objects of their means over the frames; values (objects, frames)."""
+    """Mean over the objects of the means over the frames of values (objects, frames)."""
     return float(np.nanmean(values, axis=1).mean())
 
 
 def _over_objects(values: np.ndarray) -> np.ndarray:
-    """Means (frames,) of values (objects, frames) over the objects that are there; NaN before the first appears."""
+    """Means (frames,) of values (objects, frames) over the objects that count; NaN before the first appears."""
     with np.errstate(invalid="ignore"):
         return np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)
 
 
-def _largest(truth: Sequence, scores: SequenceScores, gains: np.ndarray, folders: tuple[Path, Path]) -> Difference:
+def _largest_difference(
+    truth: Video, scores: SequenceScores, gains: np.ndarray, folders: tuple[Path, Path]
+) -> Difference:
     index = int(np.nanargmax(np.abs(gains)))
     return Difference(truth, scores.frames[index], float(gains[index]), folders)

@@ -1,16 +1,16 @@
-"""Find sequences in folders of results and of annotations, and evaluate the one against the other."""
+"""Folders of results and annotations: find the sequences in them and evaluate results against annotations."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from partprop.base.errors import UserError
 from partprop.base.files import write_csv, write_json
-from partprop.data.video import Sequence, frame_order
+from partprop.data.video import Video, natural_sort_key
 from partprop.evaluation.workers import Missing, score_folders
 from partprop.metrics.schema import Metrics
 from partprop.metrics.summary import summarise
 
-SHOWN_NAMES = 5  # of a list of sequences in an error
+SHOWN_NAMES = 5  # maximum number of sequences listed in an error message
 
 
 def evaluate_folders(
@@ -25,17 +25,17 @@ def evaluate_folders(
     """Evaluate a folder of results by the DAVIS semi-supervised protocol.
 
     Args:
-        results: holds `<sequence>/<frame>.png`, or one level deeper in folders of shards.
-        annotations: holds the true masks, see `open_annotations`.
-        sequences: a text file with the names to evaluate, one per line; None evaluates all of `results`.
-        json_file: where to write the metrics, if anywhere.
-        csv_file: where to write J and F of each object, if anywhere.
-        jobs: number of processes; the numbers do not depend on it.
-        missing: what predictions of frames, and of sequences that `sequences` names, count as that are not there.
+        results: folder with `<sequence>/<frame>.png`, or with `<shard>/<sequence>/<frame>.png`.
+        annotations: folder of the true masks, see `open_annotations`.
+        sequences: text file with the names to evaluate, one per line; None for all sequences in `results`.
+        json_file: where to write the metrics; None for nowhere.
+        csv_file: where to write J and F of each object; None for nowhere.
+        jobs: number of processes; the scores do not depend on it.
+        missing: how missing predictions count, of frames and of whole sequences that are named in `sequences`.
 
     Raises:
-        UserError: a folder holds no sequences or not those that it should, or a file is missing, corrupt, of other
-            size than its counterpart, or names unknown objects.
+        UserError: a folder has no sequences or lacks some; or a file is missing, corrupt, of another size than its
+            counterpart, or has unknown object ids.
     """
     found = open_named_results(results, sequences, missing=missing)
     truths = open_annotations(annotations, found)
@@ -50,26 +50,32 @@ def evaluate_folders(
 def open_named_results(
     root: Path, sequences: Path | None, like: Mapping[str, Path] | None = None, missing: Missing = "error"
 ) -> dict[str, Path]:
-    """The folders of results, by sequence: all under `root`, those named by a file, or those that `like` has, too.
+    """Find the folders of results by sequence, in the order of the names.
+
+    Args:
+        root: folder of results, see `find_results`.
+        sequences: text file with the names to take, one per line; None for all.
+        like: other results whose sequences to take if `sequences` is None.
+        missing: "empty" to accept named sequences that `root` lacks.
 
     Raises:
-        UserError: as of `find_results` and `read_names`, or one that is named is absent.
+        UserError: as in `find_results` and `read_names`; or a named sequence is missing while `missing` is "error".
     """
     found = find_results(root)
     names = sorted(like or found) if sequences is None else read_names(sequences)
     if missing == "empty":
         return {name: found.get(name, root / name) for name in names}
     if absent := [name for name in names if name not in found]:
-        wanted = f"named by {sequences}" if sequences is not None else "which the other results have"
-        raise UserError(f"{root}: lacks {_listed(absent)}, {wanted}; add them, or name others with --sequences")
+        reason = f"listed in {sequences}" if sequences is not None else "which the other results have"
+        raise UserError(f"{root}: lacks {_listed(absent)}, {reason}; add them, or choose others with --sequences")
     return {name: found[name] for name in names}
 
 
 def find_results(root: Path) -> dict[str, Path]:
-    """The folder of each sequence under `root`, directly or in shards: those that hold PNGs, by their name.
+    """Find the folder of each sequence: the folders with PNG files directly in `root` or in its shards, by name.
 
     Raises:
-        UserError: `root` is missing or holds no sequences, or two shards hold the same one.
+        UserError: `root` is missing or has no sequences, or two shards have the same one.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; expected results as <sequence>/<frame>.png")
@@ -80,30 +86,30 @@ def find_results(root: Path) -> dict[str, Path]:
                 raise UserError(f"{folder}: the same sequence as {found[folder.name]}; delete the outdated one")
             found[folder.name] = folder
     if not found:
-        raise UserError(f"{root}: holds no sequences; expected results as <sequence>/<frame>.png")
+        raise UserError(f"{root}: has no sequences; expected results as <sequence>/<frame>.png")
     return found
 
 
 def require_exactly(found: Mapping[str, Path], names: Iterable[str], root: Path) -> None:
-    """Check that the results found under `root` are those of the sequences `names`.
+    """Check that the results found in `root` are exactly those of the split with the sequences `names`.
 
     Raises:
-        UserError: a sequence is absent or too many.
+        UserError: a sequence is missing, or one is not in the split.
     """
     if absent := sorted(set(names) - set(found)):
         raise UserError(f"{root}: lacks {_listed(absent)} of the split; run the stage that writes it again")
     if extra := sorted(set(found) - set(names)):
-        raise UserError(f"{root}: holds {_listed(extra)}, not in the split; delete {found[extra[0]]}")
+        raise UserError(f"{root}: has {_listed(extra)}, not in the split; delete {found[extra[0]]}")
 
 
-def open_annotations(root: Path, names: Iterable[str]) -> list[Sequence]:
+def open_annotations(root: Path, names: Iterable[str]) -> list[Video]:
     """Open the true masks of the named sequences, in that order.
 
-    The masks are `<sequence>/<frame>.png` in the first of Annotations/480p, Annotations, 480p and `root` itself that
-    exists. Every mask counts as a frame; the images are not needed.
+    The masks are `<sequence>/<frame>.png` in the first existing folder of Annotations/480p, Annotations, 480p and
+    `root` itself. Every mask is a frame; the images are not needed.
 
     Raises:
-        UserError: the folder is missing or lacks one of the sequences.
+        UserError: the folder is missing or lacks a sequence.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; expected annotations as <sequence>/<frame>.png")
@@ -113,20 +119,22 @@ def open_annotations(root: Path, names: Iterable[str]) -> list[Sequence]:
     if absent := [name for name, files in masks.items() if not files]:
         if len(absent) == len(masks):
             raise UserError(f"{folder}: has no sequence in common with the results; expected {_listed(absent)}")
-        raise UserError(f"{folder}: lacks {_listed(absent)}; add them, or name the others with --sequences")
+        raise UserError(f"{folder}: lacks {_listed(absent)}; add them, or choose others with --sequences")
     return [_mask_sequence(name, files) for name, files in masks.items()]
 
 
 def read_names(path: Path) -> list[str]:
-    """The sequence names in a text file, one per line, without blank lines and repetitions.
+    """Read the sequence names in a text file, one per line, without blank lines and duplicates.
 
     Raises:
-        UserError: the file is missing, no text or without names.
+        UserError: the file is missing, not UTF-8 text, or lists no names.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text ({error}); list one sequence name per line there") from None
+        raise UserError(
+            f"{path}: cannot be read as text ({error}); write one sequence name per line in UTF-8"
+        ) from None
     names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not names:
         raise UserError(f"{path}: lists no sequences; write one name per line")
@@ -134,16 +142,16 @@ def read_names(path: Path) -> list[str]:
 
 
 def object_rows(metrics: Metrics) -> Iterator[tuple[str, str, float, float, float]]:
-    """Rows sequence, object, J&F, J, F."""
+    """Yield a row (sequence, object, J&F, J, F) for each object."""
     for name, sequence in metrics["sequences"].items():
         for number, scores in sequence["objects"].items():
             yield name, number, (scores["J"] + scores["F"]) / 2, scores["J"], scores["F"]
 
 
-def _mask_sequence(name: str, masks: list[Path]) -> Sequence:
-    """A video whose masks stand in for its frames, which nobody looks at here."""
+def _mask_sequence(name: str, masks: list[Path]) -> Video:
+    """A video of masks alone: they take the place of the images, which are not read here."""
     frame_names = tuple(mask.stem for mask in masks)
-    return Sequence(name, frame_names, frames=tuple(masks), masks=tuple(masks), single_object=False)
+    return Video(name, frame_names, frames=tuple(masks), masks=tuple(masks), single_object=False)
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -151,9 +159,9 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _pngs(folder: Path) -> list[Path]:
-    """The masks of a sequence in the order of the frames."""
+    """The mask files of a sequence in the order of the frames."""
     masks = (mask for mask in folder.glob("*.png") if not mask.name.startswith("."))
-    return sorted(masks, key=lambda mask: frame_order(mask.stem))
+    return sorted(masks, key=lambda mask: natural_sort_key(mask.stem))
 
 
 def _has_png(folder: Path) -> bool:

@@ -1,1 +1,1 @@
-"""Video files and folders of images as people have them: read frame by frame, and written for a browser."""
+"""Reading videos and folders of images frame by frame, and writing videos that browsers play."""

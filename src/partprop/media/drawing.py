@@ -1,4 +1,4 @@
-"""The overlay of a frame: masks, contours and boxes drawn on it."""
+"""Masks, contours and boxes drawn on a frame."""
 
 from collections.abc import Iterable
 
@@ -8,33 +8,33 @@ import numpy as np
 from partprop.data.labels import object_ids
 from partprop.data.tracks import PartBox
 
-WIDTH = 480  # pixels of a picture on the page
+WIDTH = 480  # default width of an overlay, in pixels
 TRUE_CONTOUR = (240, 228, 66)
 PART_BOX = (255, 255, 255)
-OBJECTS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (0, 114, 178))
+OBJECT_COLOURS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (0, 114, 178))
 """RGB of object 1, 2, …, repeated: Okabe and Ito's colour-blind-safe palette."""
 
 
 def overlay(
     image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None, boxes: Iterable[PartBox], width: int = WIDTH
 ) -> np.ndarray:
-    """Draw one frame's result.
+    """Draw the result of a frame: tinted masks with contours, boxes, and the true contours in yellow.
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        predicted: uint8 (H, W), 0 background or the object's id; the mask is tinted in the object's colour.
-        true: as `predicted`, 255 void, or None where the frame is not annotated; outlined in yellow.
-        boxes: in pixels of `image`; parts in white, whole objects (part 0) in the object's colour.
-        width: of the picture, in pixels.
+        predicted: label map, uint8 (H, W), 0 background, object ids.
+        true: annotated label map, uint8 (H, W), 255 void; None if the frame is not annotated.
+        boxes: in pixels of `image`; parts are drawn in white, whole objects (part 0) in the object's colour.
+        width: of the overlay, in pixels.
 
     Returns:
-        uint8 (width · H / W, width, 3), RGB.
+        uint8 (width * H / W, width, 3), RGB.
     """
     scale = width / image.shape[1]
     size = (width, round(image.shape[0] * scale))
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     for number in object_ids(predicted):
-        mask = _resized(np.equal(predicted, number), size)
+        mask = _resize_mask(np.equal(predicted, number), size)
         tint = np.array(_colour(number), dtype=np.float32)
         picture[mask] = (0.55 * picture[mask] + 0.45 * tint).round().astype(np.uint8)
         _outline(picture, mask, _colour(number))
@@ -44,12 +44,12 @@ def overlay(
         cv2.rectangle(picture, (x1, y1), (x2, y2), _colour(part.object_id) if whole else PART_BOX, 2 if whole else 1)
     if true is not None:
         for number in object_ids(true):
-            _outline(picture, _resized(np.equal(true, number), size), TRUE_CONTOUR)
+            _outline(picture, _resize_mask(np.equal(true, number), size), TRUE_CONTOUR)
     return picture
 
 
-def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Boolean `mask` at `size` (width, height), with smooth edges where it is enlarged."""
+def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`mask`, bool (H, W), resized to `size` (width, height); enlarged masks get smooth edges."""
     return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
 
 
@@ -59,4 +59,4 @@ def _outline(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]
 
 
 def _colour(number: int) -> tuple[int, int, int]:
-    return OBJECTS[(number - 1) % len(OBJECTS)]
+    return OBJECT_COLOURS[(number - 1) % len(OBJECT_COLOURS)]

@@ -1,1 +1,1 @@
-"""DAVIS J and F, box measures, and their summary."""
+"""The measures of DAVIS (region similarity J, contour accuracy F), of OTB (boxes), and their summary."""

@@ -1,23 +1,26 @@
-"""How sure a mean over videos is: the bootstrap over sequences (Efron and Tibshirani, 1993, section 13.3)."""
+"""Percentile bootstrap intervals over sequences.
+
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
+"""
 
 import numpy as np
 
 LEVEL = 0.95
 RESAMPLES = 10_000
-SEED = 0  # the same scores give the same interval
+SEED = 0  # fixed, so that equal scores have equal intervals
 
 
 def bootstrap_interval(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """The percentile interval, at LEVEL, of a mean over the objects of all sequences.
+    """Percentile interval, at LEVEL, of the mean over the objects of all sequences.
 
-    Sequences are resampled and not objects, because objects of one video share its difficulties.
+    Sequences are resampled instead of objects, since the scores of objects of one video are correlated.
 
     Args:
-        sums: (S,), the sum over the objects of each sequence, at least one.
-        counts: (S,), the number of its objects.
+        sums: (S,), sum of the values of each sequence's objects; at least one sequence.
+        counts: (S,), number of objects of each sequence.
 
     Returns:
-        Lower and upper end; both the mean itself where there is one sequence.
+        Lower and upper end; both equal the mean for a single sequence.
     """
     picks = np.random.default_rng(SEED).integers(0, len(sums), (RESAMPLES, len(sums)))
     means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)

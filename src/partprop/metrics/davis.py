@@ -1,9 +1,9 @@
-"""The measures of DAVIS: region similarity J, boundary accuracy F, and their statistics over a video.
+"""The measures of DAVIS: region similarity J, contour accuracy F, and their statistics over a video.
 
 Sources: Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016;
-Pont-Tuset et al., "The 2017 DAVIS Challenge on Video Object Segmentation"; numbers as their official code
-(davis2017-evaluation) gives them. Pixels of the void label are taken out of both masks, as its functions do; its
-driver, however, turns void into background before it calls them, which is the same on DAVIS, where no pixel is void.
+Pont-Tuset et al., "The 2017 DAVIS Challenge on Video Object Segmentation". The numbers equal those of the official code
+(davis2017-evaluation). Void pixels are removed from both masks, as in its functions. Its driver turns void into
+background before it calls them; on DAVIS, which has no void pixels, both are the same.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ import numpy as np
 
 from partprop.metrics.bitmaps import Grid
 
-BOUNDARY_TOLERANCE = 0.008  # share of the frame's diagonal within which two boundary pixels match
+BOUNDARY_TOLERANCE = 0.008  # maximum distance of matching boundary pixels, as a share of the frame's diagonal
 RECALL_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What DAVIS reports of J or F over the frames of an object.
+    """Statistics of J or F over the frames of an object.
 
     Attributes:
-        mean: mean over frames.
+        mean: mean over the frames.
         recall: share of frames above 0.5.
-        decay: mean over the first quarter of the frames minus mean over the last; negative where it gets better.
+        decay: mean over the first quarter of the frames minus mean over the last; negative if the score improves.
     """
 
     mean: float
@@ -33,11 +33,11 @@ class Statistics:
 
 
 def jaccard(prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None = None) -> float:
-    """Region similarity J: intersection over union; 1 where both masks are empty.
+    """Region similarity J: intersection over union, in [0, 1]; 1 if both masks are empty.
 
     Args:
         prediction, truth: bool (H, W).
-        void: bool (H, W), pixels that count for neither.
+        void: bool (H, W), pixels removed from both masks.
     """
     prediction, truth = _without_void(prediction, truth, void)
     union = np.count_nonzero(prediction | truth)
@@ -45,22 +45,22 @@ def jaccard(prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None =
 
 
 def boundary_radius(shape: tuple[int, ...]) -> int:
-    """Pixels within which boundaries match in a frame of shape (H, W)."""
+    """Maximum distance of matching boundary pixels in a frame of shape (H, W), in pixels."""
     return int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(shape[0], shape[1])))
 
 
 def boundary_f(
     prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | None = None, radius: int | None = None
 ) -> float:
-    """Boundary accuracy F: harmonic mean of the precision and recall of boundary pixels.
+    """Contour accuracy F: harmonic mean of the precision and recall of boundary pixels, in [0, 1].
 
-    A boundary pixel matches if one of the other mask lies within the radius. Where neither mask has a boundary F
-    is 1, where one has F is 0. A mask that fills the frame has none.
+    A boundary pixel matches if the other mask has a boundary pixel within `radius`. F is 1 if neither mask has a
+    boundary and 0 if only one has. A mask that fills the frame has no boundary.
 
     Args:
         prediction, truth: bool (H, W).
-        void: bool (H, W), pixels that count for neither.
-        radius: pixels within which they match; None is `boundary_radius` of the masks' shape.
+        void: bool (H, W), pixels removed from both masks.
+        radius: in pixels; None for `boundary_radius` of the masks' shape.
     """
     prediction, truth = _without_void(prediction, truth, void)
     radius = boundary_radius(truth.shape) if radius is None else radius
@@ -70,15 +70,15 @@ def boundary_f(
     predicted, true = (grid.boundary(grid.pack(mask[window])) for mask in (prediction, truth))
     if not predicted or not true:
         return float(predicted == true)
-    precision = (predicted & grid.near(true, radius)).bit_count() / predicted.bit_count()
-    recall = (true & grid.near(predicted, radius)).bit_count() / true.bit_count()
+    precision = (predicted & grid.dilate(true, radius)).bit_count() / predicted.bit_count()
+    recall = (true & grid.dilate(predicted, radius)).bit_count() / true.bit_count()
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def statistics(values: np.ndarray) -> Statistics:
-    """Mean, recall and decay of per-frame values (T,), at least one; NaN frames are left out as in the official code.
+    """Mean, recall and decay of per-frame values (T,), T at least 1. NaN frames are ignored as in the official code.
 
-    The official code keeps the quarters' limits in 8 bits; more are kept here, for videos of more than 256 frames.
+    The official code stores the limits of the quarters in 8 bits, which overflow for more than 256 frames; not so here.
     """
     limits = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
     first, last = values[limits[0] : limits[1] + 1], values[limits[3] : limits[4] + 1]
@@ -94,6 +94,6 @@ def _without_void(prediction: np.ndarray, truth: np.ndarray, void: np.ndarray | 
 
 
 def _window(mask: np.ndarray) -> tuple[slice, slice]:
-    """The mask's bounding box and a pixel around it, where there is one: the boundary in it is the whole boundary."""
+    """The mask's bounding box plus one pixel on each side, clipped to the frame. It contains the whole boundary."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)

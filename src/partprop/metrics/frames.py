@@ -1,4 +1,4 @@
-"""What is measured in one frame: J, F and the boxes of each object."""
+"""Scores of the objects in one frame: J, F and boxes."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,12 @@ from partprop.metrics.davis import boundary_f, boundary_radius, jaccard
 
 
 class FrameScore(NamedTuple):
-    """Of an object in a frame. j, f in [0, 1]; the boxes around true and predicted mask, (4,), None around nothing."""
+    """Scores of one object in one frame.
+
+    Attributes:
+        j, f: in [0, 1].
+        true_box, box: bounding boxes (4,) of the true and the predicted mask; None for an empty mask.
+    """
 
     j: float
     f: float
@@ -18,14 +23,14 @@ class FrameScore(NamedTuple):
 
 
 ABSENT = FrameScore(1.0, 1.0, None, None)
-"""That of an object which neither mask shows."""
+"""The score of an object that is in neither mask: the official rule counts J = F = 1."""
 
 
 def score_frame(truth: np.ndarray, predicted: np.ndarray) -> dict[int, FrameScore]:
-    """Scores of the objects that truth or prediction shows, by id.
+    """Score all objects that are in the true or the predicted label map; returned by id.
 
     Args:
-        truth, predicted: uint8 (H, W), 0 background, object ids; 255 in the truth is void and counts for neither mask.
+        truth, predicted: uint8 (H, W), 0 background, object ids. Pixels that are 255 (void) in `truth` are ignored.
     """
     numbers = sorted({*object_ids(truth), *ids_with_void(predicted)})
     radius = boundary_radius(truth.shape)
@@ -35,13 +40,13 @@ def score_frame(truth: np.ndarray, predicted: np.ndarray) -> dict[int, FrameScor
 
 def _score(truth: np.ndarray, predicted: np.ndarray, void: np.ndarray, radius: int) -> FrameScore:
     true_box, box = mask_box(truth), mask_box(predicted)
-    near = _window([each for each in (true_box, box) if each is not None])
-    masks = predicted[near], truth[near], void[near]
+    window = _window([each for each in (true_box, box) if each is not None])
+    masks = predicted[window], truth[window], void[window]
     return FrameScore(jaccard(*masks), boundary_f(*masks, radius=radius), true_box, box)
 
 
 def _window(boxes: list[np.ndarray]) -> tuple[slice, slice]:
-    """What holds all boxes (4,) and a pixel around them: outside, neither mask has area or boundary."""
+    """The smallest window around all boxes (4,) plus one pixel: it contains both masks and their boundaries."""
     corners = np.array(boxes, dtype=int)
     left, top = np.maximum(corners[:, :2].min(axis=0) - 1, 0)
     right, bottom = corners[:, 2:].max(axis=0) + 1

@@ -1,4 +1,4 @@
-"""The shape of one method's scores in metrics.json and in the output of `partprop evaluate`."""
+"""Types of one method's scores, as in metrics.json and in the JSON of `partprop evaluate`."""
 
 from typing import NotRequired, TypedDict
 
@@ -19,14 +19,17 @@ class ObjectBlock(TypedDict):
 
 
 SequenceBlock = TypedDict("SequenceBlock", {"J&F": float, "J": float, "F": float, "objects": dict[str, ObjectBlock]})
-"""Means over the objects of a sequence, in [0, 1], and its objects by id."""
+"""Means over the objects of a sequence, in [0, 1], and the scores of its objects by id."""
 
 
 class BoxesBlock(TypedDict):
-    """Measures of boxes, means over the objects of all sequences.
+    """Box measures, means over the objects of all sequences.
 
-    Area under the success plot and precision at 20 pixels, in [0, 1]; and, where the tracker was started again after
-    failures, VOT's accuracy in [0, 1], absent for videos too short for it, and the number of failures.
+    Attributes:
+        success_auc: area under OTB's success plot, in [0, 1].
+        precision_20px: OTB's precision at 20 pixels, in [0, 1].
+        vot_accuracy: mean overlap under VOT's supervised protocol, in [0, 1]; absent if the videos are too short.
+        vot_failures: failures per object under that protocol; absent if it was not run.
     """
 
     success_auc: float
@@ -36,7 +39,7 @@ class BoxesBlock(TypedDict):
 
 
 class IntervalBlock(TypedDict):
-    """The 95 % bootstrap interval of a mean, over the sequences."""
+    """95 % bootstrap interval of a mean, resampled over the sequences."""
 
     low: float
     high: float
@@ -53,4 +56,4 @@ Metrics = TypedDict(
         "sequences": dict[str, SequenceBlock],
     },
 )
-"""One method's scores, and those of its sequences by name. J&F is the mean of the means of J and F."""
+"""One method's scores, overall and by sequence. J&F is the mean of the means of J and F."""

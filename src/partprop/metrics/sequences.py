@@ -1,4 +1,4 @@
-"""Score label maps, in memory or in folders, by the DAVIS semi-supervised protocol: which frames and objects count."""
+"""Scores of a sequence under the DAVIS semi-supervised protocol, which decides the frames and objects that count."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.labels import object_ids
+from partprop.data.labels import VOID, object_ids
 from partprop.data.tracks import ObjectBoxes
-from partprop.data.video import LEAST_ANNOTATED, VOID, Sequence
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video
 from partprop.metrics.boxes import centre_error, overlap
 from partprop.metrics.frames import ABSENT, FrameScore, score_frame
 
@@ -19,12 +19,12 @@ class SequenceScores:
 
     Attributes:
         name: the sequence's name.
-        objects: ids of the objects that the annotations show before the last frame that counts.
-        frames: names of the frames that count: all annotated ones but the first and the last.
-        j, f: float (objects, frames) in [0, 1]; NaN in frames up to the first that shows the object, where its mask is
+        objects: ids of the annotated objects that appear before the last counted frame.
+        frames: names of the counted frames: all annotated frames except the first and the last.
+        j, f: float (objects, frames) in [0, 1]; NaN up to the frame in which the object first appears, whose mask is
             given.
         overlaps: intersection over union of the boxes, (objects, frames); NaN also where the true mask is empty.
-        centre_errors: in pixels, as `overlaps`; infinite where the prediction has no box.
+        centre_errors: in pixels, (objects, frames), NaN as in `overlaps`; infinite where there is no predicted box.
     """
 
     name: str
@@ -37,7 +37,7 @@ class SequenceScores:
 
 
 def score_sequence(
-    sequence: Sequence,
+    sequence: Video,
     prediction: Callable[[str], np.ndarray | None],
     tracks: ObjectBoxes | None = None,
     origin: str = "prediction",
@@ -46,22 +46,23 @@ def score_sequence(
 
     Args:
         sequence: the video with its true masks.
-        prediction: gives the label map of a frame by its name: uint8 (H, W), 0 background, object ids; None is empty.
-        tracks: boxes of the objects; None takes the boxes around the predicted masks.
-        origin: what errors call the source of the predictions, such as their folder.
+        prediction: returns the label map of a frame by its name: uint8 (H, W), 0 background, object ids; None if empty.
+        tracks: boxes of the objects; None for the bounding boxes of the predicted masks.
+        origin: name of the source of the predictions in error messages, such as their folder.
 
     Raises:
-        UserError: fewer than three annotated frames, or a prediction of other size or with unknown objects.
+        UserError: there are fewer than three annotated frames, a prediction has another size than the annotation or
+            unknown object ids, or no object can be scored.
     """
-    return assemble(sequence, score_frames(counted_frames(sequence), prediction, origin), tracks, origin)
+    return assemble_scores(sequence, score_frames(counted_frames(sequence), prediction, origin), tracks, origin)
 
 
-Scored = dict[str, dict[int, FrameScore]]
-"""By frame and object."""
+FrameScores = dict[str, dict[int, FrameScore]]
+"""Scores by frame name and object id."""
 
 
-def score_frames(part: Sequence, prediction: Callable[[str], np.ndarray | None], origin: str) -> Scored:
-    """Scores of each frame of a part of a sequence, all of which are annotated."""
+def score_frames(part: Video, prediction: Callable[[str], np.ndarray | None], origin: str) -> FrameScores:
+    """Score every frame of a part of a sequence; all its frames are annotated. Arguments as in `score_sequence`."""
     scored = {}
     for index, frame in enumerate(part.frame_names):
         truth, predicted = _labels(part, index), prediction(frame)
@@ -78,12 +79,17 @@ def score_frames(part: Sequence, prediction: Callable[[str], np.ndarray | None],
     return scored
 
 
-def assemble(sequence: Sequence, scored: Scored, tracks: ObjectBoxes | None, origin: str) -> SequenceScores:
+def assemble_scores(sequence: Video, scored: FrameScores, tracks: ObjectBoxes | None, origin: str) -> SequenceScores:
+    """Put the scores of all counted frames of a sequence, in order, into arrays. Arguments as in `score_sequence`.
+
+    Raises:
+        UserError: a prediction has unknown object ids, or no object can be scored.
+    """
     frames = tuple(scored)
-    since = _first_columns(sequence, scored)
-    _require_known(sequence, scored, list(since), origin)
-    j, f, overlaps, errors = np.full((4, len(since), len(frames)), np.nan)
-    for row, (number, first) in enumerate(since.items()):
+    first_columns = _first_columns(sequence, scored)
+    _require_known_ids(sequence, scored, list(first_columns), origin)
+    j, f, overlaps, errors = np.full((4, len(first_columns), len(frames)), np.nan)
+    for row, (number, first) in enumerate(first_columns.items()):
         for column, frame in enumerate(frames[first:], start=first):
             score = scored[frame].get(number, ABSENT)
             j[row, column], f[row, column] = score.j, score.f
@@ -91,14 +97,14 @@ def assemble(sequence: Sequence, scored: Scored, tracks: ObjectBoxes | None, ori
                 box = score.box if tracks is None else tracks.get((frame, number))
                 overlaps[row, column] = overlap(box, score.true_box)
                 errors[row, column] = centre_error(box, score.true_box)
-    return SequenceScores(sequence.name, tuple(since), frames, j, f, overlaps, errors)
+    return SequenceScores(sequence.name, tuple(first_columns), frames, j, f, overlaps, errors)
 
 
-def _first_columns(sequence: Sequence, scored: Scored) -> dict[int, int]:
-    """By object, in order, the first of the frames that count in which it does: the one after its mask was given.
+def _first_columns(sequence: Video, scored: FrameScores) -> dict[int, int]:
+    """Index of the first counted frame of each object, by id in order: the frame after its first annotation.
 
     Raises:
-        UserError: no frame before the last that counts shows an object.
+        UserError: no object appears before the last counted frame.
     """
     first = dict.fromkeys(object_ids(_labels(sequence, _annotated(sequence)[0])), 0)
     for column, scores in enumerate(list(scored.values())[:-1], start=1):
@@ -106,35 +112,42 @@ def _first_columns(sequence: Sequence, scored: Scored) -> dict[int, int]:
             if score.true_box is not None:
                 first.setdefault(number, column)
     if not first:
-        raise UserError(f"{sequence.name}: no annotation shows an object that could be followed; check its masks")
+        raise UserError(f"{sequence.name}: no annotated object appears before the last counted frame; check the masks")
     return dict(sorted(first.items()))
 
 
-def _require_known(sequence: Sequence, scored: Scored, objects: list[int], origin: str) -> None:
+def _require_known_ids(sequence: Video, scored: FrameScores, objects: list[int], origin: str) -> None:
     shown = {number for scores in scored.values() for number, score in scores.items() if score.true_box is not None}
     known = shown.union(objects)
     for frame, scores in scored.items():
         unknown = {number for number, score in scores.items() if score.box is not None} - known
+        # the last annotated frame is not scored, but its ids are valid
         if unknown and unknown.difference(object_ids(_labels(sequence, _annotated(sequence)[-1]))):
             raise UserError(
-                f"{origin}/{frame}.png: holds the object {min(unknown)}, but the annotations have only "
+                f"{origin}/{frame}.png: has the object id {min(unknown)}, but the annotations have only "
                 f"{', '.join(map(str, sorted(known)))}; use their ids"
             )
 
 
-def counted_frames(sequence: Sequence) -> Sequence:
-    """The frames that count: all annotated ones but the first and the last."""
+def counted_frames(sequence: Video) -> Video:
+    """The part of a sequence that counts: all annotated frames except the first and the last.
+
+    Raises:
+        UserError: fewer than three frames are annotated.
+    """
     annotated = _annotated(sequence)
-    if len(annotated) < LEAST_ANNOTATED:
-        raise UserError(f"{sequence.name}: has {len(annotated)} annotated frames; the protocol needs three or more")
-    return sequence.part(annotated[1:-1])
+    if len(annotated) < MIN_ANNOTATED_FRAMES:
+        raise UserError(
+            f"{sequence.name}: {len(annotated)} annotated frames, but the protocol needs at least three; annotate more"
+        )
+    return sequence.select(annotated[1:-1])
 
 
-def _annotated(sequence: Sequence) -> list[int]:
+def _annotated(sequence: Video) -> list[int]:
     return [index for index, mask in enumerate(sequence.masks) if mask is not None]
 
 
-def _labels(sequence: Sequence, index: int) -> np.ndarray:
+def _labels(sequence: Video, index: int) -> np.ndarray:
     labels = sequence.labels(index)
-    assert labels is not None  # only annotated frames are asked for
+    assert labels is not None  # only annotated frames are read here
     return labels

@@ -1,4 +1,4 @@
-"""Summarise the scores of sequences as metrics.json does."""
+"""Summaries of sequence scores: the numbers of metrics.json and the curves of its plots."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,10 +13,10 @@ from partprop.metrics.sequences import SequenceScores
 
 
 def summarise(scores: Sequence[SequenceScores]) -> Metrics:
-    """Metrics of one method from the scores of its sequences, at least one.
+    """Summarise one method's scores of at least one sequence.
 
     Raises:
-        UserError: no frame that counts shows an object, so that boxes cannot be measured.
+        UserError: no counted frame shows an object, so there are no box measures.
     """
     success, precision = box_curves(scores)
     j, f = _mean_statistics(each.j for each in scores), _mean_statistics(each.f for each in scores)
@@ -31,23 +31,27 @@ def summarise(scores: Sequence[SequenceScores]) -> Metrics:
 
 
 def mean_of_j_and_f(scores: SequenceScores) -> np.ndarray:
-    """J&F in [0, 1], (objects, frames); NaN where an object does not count yet."""
+    """J&F by object and frame, (objects, frames) in [0, 1]; NaN in frames in which an object does not count."""
     return (scores.j + scores.f) / 2
 
 
 def interval_of_mean(values: Sequence[np.ndarray]) -> IntervalBlock:
-    """The bootstrap interval of the mean over all objects of values (objects, frames), by sequence."""
+    """Bootstrap interval of the mean over all objects.
+
+    Args:
+        values: (objects, frames) for each sequence; NaN frames are ignored.
+    """
     sums = np.array([np.nanmean(each, axis=1).sum() for each in values])
     low, high = bootstrap_interval(sums, np.array([len(each) for each in values]))
     return {"low": low, "high": high}
 
 
 POSITIONS = np.linspace(0, 1, 51)
-"""Of a video, from its first to its last frame that counts."""
+"""Positions in a video from its first (0) to its last counted frame (1), (51,)."""
 
 
-def over_the_video(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
-    """J and F at POSITIONS, (51,) each, means over the sequences of the means over their objects."""
+def curves_over_time(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
+    """J and F at POSITIONS, (51,) each: means over the objects of a sequence, then over the sequences."""
     j, f = [], []
     for sequence in scores:
         frames = np.linspace(0, 1, len(sequence.frames))
@@ -57,10 +61,10 @@ def over_the_video(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.nda
 
 
 def box_curves(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray]:
-    """Success (21,) and precision (51,) at the thresholds of `boxes`, as means over the objects of all sequences.
+    """Success (21,) and precision (51,) at the thresholds of `boxes`: means over the objects of all sequences.
 
     Raises:
-        UserError: as for `summarise`.
+        UserError: no counted frame shows an object.
     """
     success, precision = [], []
     for sequence in scores:
@@ -70,12 +74,12 @@ def box_curves(scores: Iterable[SequenceScores]) -> tuple[np.ndarray, np.ndarray
                 success.append(success_curve(overlaps[shown]))
                 precision.append(precision_curve(errors[shown]))
     if not success:
-        raise UserError("annotations: no object is shown after the first frame; nothing to measure boxes on")
+        raise UserError("annotations: no counted frame shows an object, so boxes cannot be scored; check the masks")
     return np.mean(success, axis=0), np.mean(precision, axis=0)
 
 
 def _mean_statistics(measured: Iterable[np.ndarray]) -> StatisticsBlock:
-    """Means over the objects of values (objects, frames), by sequence."""
+    """Means over the objects of the statistics of values (objects, frames), one array per sequence."""
     objects = [statistics(values[~np.isnan(values)]) for sequence in measured for values in sequence]
     return {
         "mean": float(np.mean([each.mean for each in objects])),

@@ -1,1 +1,1 @@
-"""What runs, schedules and records the stages."""
+"""Running, scheduling and recording the stages of dvc.yaml."""

@@ -1,4 +1,4 @@
-"""`partprop check`: what would fail, found before it fails."""
+"""`partprop check`: find errors before the pipeline runs into them."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,24 +9,23 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from partprop.base.errors import UserError
-from partprop.base.paths import in_main_checkout
+from partprop.base.paths import PARAMS, in_main_checkout
 from partprop.download.download import local_source
 from partprop.download.layouts import COCO, DAVIS, Layout
 from partprop.download.trees import archive_tree, folder_tree
 from partprop.params import load_params
-from partprop.pipeline.sources import note_sources
+from partprop.pipeline.sources import update_sources
 from partprop.pipeline.splits import require_sequences
 
-PARAMS = Path("params.yaml")
-WORK_SPACE = 1_000_000_000  # bytes for models, results and logs
+WORK_SPACE = 1_000_000_000  # bytes, for models, results and logs
 GIGABYTE = 1e9
 
 
 def check_everything() -> Iterator[str]:
-    """Yield a line for each thing that is in order.
+    """Yield a line for each check that passes: parameters, sources, environment, disk.
 
     Raises:
-        UserError: the first thing that is not.
+        UserError: at the first check that fails.
     """
     params = load_params(PARAMS)
     require_sequences(params)
@@ -37,22 +36,22 @@ def check_everything() -> Iterator[str]:
         ("data.davis.source", params.data.davis.source, DAVIS[params.data.davis.year]),
     ):
         size = source_size(source, layout)
-        needed += 2 * size  # once for the stages, once in DVC's cache
+        needed += 2 * size  # data/ and DVC's cache
         yield f"{key}: {source}" + (f", {size / GIGABYTE:.2f} GB" if size else "")
     weights = params.backbone.weights
     if weights != "imagenet" and not in_main_checkout(weights).is_file():
-        raise UserError(f"backbone.weights: {weights}: no such file; give `imagenet` or an existing file")
+        raise UserError(f"backbone.weights: {weights}: no such file; write `imagenet` or the path of a file")
     yield f"backbone.weights: {weights}"
-    note_sources(params)
+    update_sources(params)
     yield f"environment: {require_environment()} packages"
     yield f"disk: {require_disk(Path.cwd(), needed) / GIGABYTE:.1f} GB free"
 
 
 def source_size(source: str, layout: Layout) -> int:
-    """The bytes that a source takes, 0 where only its host knows.
+    """The size of a source in bytes; 0 if it is synthetic or a mirror, whose size is unknown.
 
     Raises:
-        UserError: a local source is not there, or does not hold the data set.
+        UserError: a local source is missing, or does not contain the data set.
     """
     if source == "synthetic" or source.startswith(("http://", "https://")):
         return 0
@@ -65,10 +64,10 @@ def source_size(source: str, layout: Layout) -> int:
 
 
 def require_environment() -> int:
-    """The number of packages that this one needs, each installed in a version that it accepts.
+    """Check that all required packages are installed in accepted versions, and return their number.
 
     Raises:
-        UserError: one is missing or of another version.
+        UserError: a package is missing or has another version.
     """
     needed = [Requirement(line) for line in metadata.requires("partprop") or []]
     needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
@@ -78,15 +77,15 @@ def require_environment() -> int:
         except metadata.PackageNotFoundError:
             raise UserError(f"{one.name}: not installed; run .venv/bin/pip install -e .[dev]") from None
         if not one.specifier.contains(version, prereleases=True):
-            raise UserError(f"{one.name} {version}: {one} is needed; run .venv/bin/pip install -e .[dev]")
+            raise UserError(f"{one.name} {version}: the project needs {one}; run .venv/bin/pip install -e .[dev]")
     return len(needed)
 
 
 def require_disk(folder: Path, needed: int) -> int:
-    """The free bytes of a folder's disk.
+    """Check the free space on the disk that holds `folder`, and return it in bytes.
 
     Raises:
-        UserError: they are fewer than needed.
+        UserError: it is less than `needed` bytes.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -1,4 +1,4 @@
-"""`make dashboard`: MLflow in the browser, on loopback, opened on this experiment's runs."""
+"""`make dashboard`: MLflow's web interface on 127.0.0.1, with a link to the runs of this experiment."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 from partprop.base.errors import UserError
-from partprop.pipeline.runs import Runs, reconcile, tracking_root, tracking_uri
+from partprop.pipeline.runs import Runs, link_restored_outputs, tracking_root, tracking_uri
 
 HOST = "127.0.0.1"
 PORT = 5000
@@ -19,21 +19,21 @@ START_SECONDS = 120.0
 
 
 def serve(port: int) -> int:
-    """Serve the runs until interrupted; print the link once the page is there. Returns the server's exit code.
+    """Serve the runs until interrupted and return the server's exit code. Prints the link when the page is up.
 
     Raises:
         UserError: the server does not start.
     """
-    reconcile()
+    link_restored_outputs()
     root = tracking_root()
     experiment = Runs(root).experiment
     server = subprocess.Popen(_command(root, port), env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
         wait_until_up(server, port)
-        # Without the type, MLflow opens an empty page for another kind of experiment.
+        # Without workflowType, MLflow opens its page for GenAI experiments, which is empty.
         link = f"http://{HOST}:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning"
-        print(f"\nMLflow is at {link}\nCtrl-C ends it.", flush=True)
+        print(f"\nMLflow: {link}\nStop it with Ctrl-C.", flush=True)
         return server.wait()
     except KeyboardInterrupt:
         return 0
@@ -43,24 +43,28 @@ def serve(port: int) -> int:
 
 
 def wait_until_up(server: "subprocess.Popen[bytes]", port: int) -> None:
-    """Return when the server answers.
+    """Wait until the server answers.
 
     Raises:
-        UserError: it ended, or takes too long.
+        UserError: it exited, or did not answer within START_SECONDS.
     """
     for _ in range(int(START_SECONDS / 0.5)):
         if server.poll() is not None:
-            raise UserError(f"mlflow server ended with exit code {server.returncode}; its messages are above")
+            raise UserError(f"mlflow server: exited with code {server.returncode}; see its messages above")
         try:
             with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
-    raise UserError(f"mlflow server: no answer within {START_SECONDS:.0f} s; its messages are above")
+    raise UserError(f"mlflow server: no answer within {START_SECONDS:.0f} s; see its messages above")
 
 
 def free_port(wanted: int) -> int:
-    """`wanted`, or any free port where it is taken."""
+    """`wanted` if that port is free, else any free port.
+
+    Raises:
+        UserError: there is none.
+    """
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,7 +73,7 @@ def free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise UserError(f"{HOST}: no free port for the dashboard")
+    raise UserError(f"{HOST}: no free port for the dashboard; stop another server")
 
 
 def _command(root: Path, port: int) -> list[str]:
@@ -81,7 +85,7 @@ def _command(root: Path, port: int) -> list[str]:
 
 
 def main() -> None:
-    """Serve on the usual port, or on a free one."""
+    """Serve on port 5000, or on any free port if it is taken."""
     try:
         sys.exit(serve(free_port(PORT)))
     except UserError as error:

@@ -1,32 +1,76 @@
-"""The parameters that a stage declares in dvc.yaml, and no others: DVC reruns it only when one of these changes."""
+"""What dvc.yaml declares about a stage, and a view of the parameters that is limited to what it declares.
 
-from collections.abc import Iterable, Iterator
+DVC reruns a stage only when one of its declared parameters changes, so a stage must not read any other.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from partprop.base.errors import UserError
-from partprop.params import read_yaml
+from partprop.base.paths import SOURCES
+from partprop.params import Params, read_yaml
 
 Key = tuple[str, ...]
 
 
-def declared_keys(stage: str, path: Path) -> list[str]:
-    """The dotted keys of params.yaml under `params` of a stage (for a foreach stage, of all its shards).
+@dataclass(frozen=True)
+class Declaration:
+    """The entry of a stage in dvc.yaml, as far as running the stage needs it.
+
+    Attributes:
+        keys: dotted keys of params.yaml under `params`.
+        reads_sources: whether `params` also lists keys of sources.yaml.
+        foreach: of a foreach stage, its list or `${key}` of one in params.yaml; None for other stages.
+    """
+
+    keys: tuple[str, ...]
+    reads_sources: bool
+    foreach: str | Sequence[int] | None
+
+    def shards(self, params: Params) -> list[int] | None:
+        """The shards of a foreach stage; None for other stages."""
+        if self.foreach is None:
+            return None
+        key = re.fullmatch(r"\$\{(.+)\}", self.foreach) if isinstance(self.foreach, str) else None
+        return list(_value(params, key[1]) if key else self.foreach)
+
+
+def read_declaration(stage: str, path: Path) -> Declaration:
+    """Read the entry of a stage in dvc.yaml.
+
+    Args:
+        stage: the stage's name, for a foreach stage without its shard.
+        path: dvc.yaml.
 
     Raises:
-        UserError: dvc.yaml cannot be read or has no such stage.
+        UserError: the file cannot be read or has no such stage.
     """
     stages = read_yaml(path)["stages"]
     if stage not in stages:
         raise UserError(f"{path}: no stage {stage}; choose one of {', '.join(stages)}")
     entry = stages[stage].get("do", stages[stage])
-    return [key for key in entry.get("params", []) if isinstance(key, str)]  # a mapping names keys of another file
+    listed = entry.get("params", [])
+    return Declaration(
+        keys=tuple(key for key in listed if isinstance(key, str)),
+        reads_sources=any(isinstance(key, dict) and str(SOURCES) in key for key in listed),
+        foreach=stages[stage].get("foreach"),
+    )
 
 
 class DeclaredParams:
-    """A read-only view of the parameters that refuses the keys that a stage does not declare."""
+    """A read-only view of the parameters that raises on every key that the stage does not declare.
+
+    Args:
+        params: all parameters, or a section of them.
+        stage: named in the error.
+        keys: the declared dotted keys of params.yaml; a section's key covers all keys in it.
+        above: the key of the section `params`; empty at the top.
+    """
 
     def __init__(self, params: BaseModel, stage: str, keys: Iterable[str], above: Key = ()) -> None:
         self._params = params
@@ -42,19 +86,22 @@ class DeclaredParams:
             return value
         if any(one[: len(key)] == key for one in declared):
             return DeclaredParams(value, self._stage, self._keys, key)
-        # No AttributeError, which getattr and hasattr would swallow.
+        # Not an AttributeError, which getattr and hasattr would swallow.
         raise LookupError(f"stage {self._stage} reads {'.'.join(key)}: add it to the stage's params in dvc.yaml")
 
 
 def declared_values(params: BaseModel, keys: Iterable[str]) -> dict[str, Any]:
-    """The values of the declared keys, sections written out, by dotted key."""
+    """The values of the declared keys by dotted key, with sections expanded into their keys."""
     values: dict[str, Any] = {}
     for dotted in keys:
-        value: Any = params
-        for name in dotted.split("."):
-            value = getattr(value, name)
-        values |= dict(_leaves(dotted, value))
+        values |= dict(_leaves(dotted, _value(params, dotted)))
     return values
+
+
+def _value(params: Any, dotted: str) -> Any:
+    for name in dotted.split("."):
+        params = getattr(params, name)
+    return params
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:

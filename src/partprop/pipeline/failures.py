@@ -1,4 +1,4 @@
-"""The last line of each failed stage, kept so that Snakemake can repeat it after everything else it prints."""
+"""The error line of each failed stage, kept so that Snakemake can repeat it below its own messages."""
 
 from pathlib import Path
 
@@ -6,24 +6,24 @@ FOLDER = Path(".snakemake/failures")
 
 
 def record_failure(stage: str, line: str) -> None:
-    """Keep the line with which a stage ended."""
+    """Keep the error line of a stage."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / stage).write_text(" ".join(line.split()) + "\n", encoding="utf-8")
 
 
-def forget_failure(stage: str) -> None:
-    """Drop what an earlier attempt of the stage left."""
+def clear_failure(stage: str) -> None:
+    """Delete the error line of an earlier run of the stage."""
     (FOLDER / stage).unlink(missing_ok=True)
 
 
-def forget_failures() -> None:
-    """Drop what earlier runs left."""
+def clear_failures() -> None:
+    """Delete the error lines of all stages."""
     if FOLDER.exists():
         for path in FOLDER.iterdir():
             path.unlink(missing_ok=True)
 
 
 def last_failure() -> str | None:
-    """The line of the stage that failed last."""
+    """The error line of the stage that failed last; None if no stage failed."""
     paths = sorted(FOLDER.glob("*"), key=lambda path: path.stat().st_mtime)
     return paths[-1].read_text(encoding="utf-8").strip() if paths else None

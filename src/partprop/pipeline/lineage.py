@@ -1,6 +1,6 @@
-"""Which inputs made which outputs, in the terms of dvc.lock: the command, the content of dependencies, the parameters.
+"""The inputs of a stage as dvc.lock records them: its command, hashes of its dependencies, its parameters.
 
-DVC restores outputs from its cache by these three, so a run that had the same made the restored outputs.
+DVC restores outputs from its cache by these three, so a run with equal inputs is the one that made the outputs.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ Entry = Mapping[str, Any]
 
 
 def inputs_hash(entry: Entry) -> str:
-    """One hash of what a stage's entry of dvc.lock says about its inputs."""
+    """A hash of the inputs in a stage's entry of dvc.lock."""
     inputs = {
         "cmd": entry.get("cmd"),
         "deps": {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])},
@@ -22,20 +22,20 @@ def inputs_hash(entry: Entry) -> str:
 
 
 def changed_inputs(before: Entry, after: Entry) -> list[str]:
-    """Dependencies and parameters that two entries of a stage have with different content, sorted."""
+    """The names of dependencies and parameters that differ between two entries of a stage, sorted."""
     first, second = _contents(before), _contents(after)
     return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
 
 
 def planned_entry(stage: str) -> Entry:
-    """The entry that dvc.lock will have for a stage that is about to run; empty outside a DVC repository."""
+    """The entry that a stage about to run will get in dvc.lock, without outputs; empty outside a DVC repository."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
     from dvc.stage.serialize import to_single_stage_lockfile
 
     try:
         with Repo(_wait_for_lock=True) as repo:
-            with repo.lock:  # a stage beside this one may be writing dvc.lock
+            with repo.lock:  # another stage may be writing dvc.lock
                 planned = repo.stage.load_one(name=stage)
             planned.save_deps(allow_missing=True)
             planned.outs = []
@@ -50,7 +50,7 @@ def _contents(entry: Entry) -> dict[str, Any]:
 
 
 def reproduced_entries() -> dict[str, Entry] | None:
-    """The entries of dvc.lock by stage; None unless DVC can tell that all stages are up to date."""
+    """The entries of dvc.lock by stage name; None unless DVC reports that all stages are up to date."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.stage.serialize import to_single_stage_lockfile
@@ -60,5 +60,5 @@ def reproduced_entries() -> dict[str, Entry] | None:
             if repo.status():
                 return None
             return {stage.addressing: to_single_stage_lockfile(stage) for stage in repo.index.stages}
-    except DvcException:  # no repository, or the pipeline is running
+    except DvcException:  # not a repository, or the pipeline is running
         return None

@@ -1,4 +1,4 @@
-"""Networks as MLflow models."""
+"""Logging networks as MLflow models."""
 
 import copy
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from mlflow.types import Schema, TensorSpec
 
 
 def log_model(name: str, module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
-    """Log a network to the active run with its signature, exported as a graph; see `partprop.pipeline.runs.Run.model`.
+    """Log a network to the active run, as an exported graph with its signature. See `partprop.pipeline.runs.Run.model`.
 
-    What is exported computes on a processor, wherever the network does.
+    The exported graph is for the CPU, whatever device the network is on.
     """
     module, inputs = copy.deepcopy(module).cpu(), [tensor.cpu() for tensor in inputs]
     with torch.no_grad():
@@ -23,8 +23,8 @@ def log_model(name: str, module: torch.nn.Module, inputs: Sequence[torch.Tensor]
         name=name,
         signature=ModelSignature(_schema("input", inputs), _schema("output", outputs)),
         input_example=[tensor.numpy() for tensor in inputs],
-        serialization_format="pt2",  # a pickle could run any code when it is loaded
-        # Named here since MLflow would load the model in a process of its own to find them.
+        serialization_format="pt2",  # unlike a pickle, it cannot run code when it is loaded
+        # Without this, MLflow would load the model in another process to find its requirements.
         pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
     )
 

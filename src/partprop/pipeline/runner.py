@@ -1,30 +1,31 @@
-"""Runs a stage as dvc.yaml declares it: with its parameters, its number of threads and its run in MLflow."""
+"""Runs one stage as dvc.yaml declares it: with its parameters, its thread count and its MLflow run."""
 
-import os
 from importlib import import_module
-from pathlib import Path
 
-from partprop.base.errors import UserError, full_disk_as_user_error
+from partprop.base.disk import full_disk_as_user_error
+from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS, PIPELINE
+from partprop.base.threads import set_thread_variables
 from partprop.params import Params, load_params
-from partprop.pipeline.declared import DeclaredParams, declared_keys, declared_values
-from partprop.pipeline.failures import forget_failure, record_failure
-from partprop.pipeline.sources import note_sources
+from partprop.pipeline.declared import Declaration, DeclaredParams, declared_values, read_declaration
+from partprop.pipeline.failures import clear_failure, record_failure
+from partprop.pipeline.sources import update_sources
 from partprop.pipeline.splits import require_sequences
 from partprop.process.parent import end_with_parent, repeat_after_parent
 
-PARAMS = Path("params.yaml")
-PIPELINE = Path("dvc.yaml")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
 
 def run_stage(name: str, shard: int | None = None) -> None:
-    """Run a stage in the working directory, the root of the repository.
+    """Run a stage in the working directory, which must be the root of the repository.
+
+    Args:
+        name: a stage of dvc.yaml, the name of its module in `partprop.stages`.
+        shard: for a foreach stage, which one to run.
 
     Raises:
-        UserError: the input is not right. As for any other failure, its line is kept for Snakemake to repeat.
+        UserError: an input is wrong. Its message, like that of any other error, is kept for Snakemake to repeat.
     """
     stage = name if shard is None else f"{name}@{shard}"
-    forget_failure(stage)
+    clear_failure(stage)
     end_with_parent()
     try:
         with full_disk_as_user_error():
@@ -41,39 +42,29 @@ def run_stage(name: str, shard: int | None = None) -> None:
 def _run(name: str, shard: int | None, stage: str) -> None:
     params = load_params(PARAMS)
     require_sequences(params)
-    keys = declared_keys(name, PIPELINE)
-    _require_shard(name, shard, params)
-    if name.startswith("download_") or name == "backbone":
-        note_sources(params)  # for plain dvc, which cannot look at a source before it starts the stage
-    set_threads(threads_of(name, params))
+    declared = read_declaration(name, PIPELINE)
+    _require_shard(name, shard, declared, params)
+    if declared.reads_sources:
+        update_sources(params)  # for plain dvc, which cannot check a source before it starts the stage
+    set_thread_variables(threads_of(name, params))
 
-    # Only now: numpy and torch read the number of threads when they are imported.
+    # Imported here: NumPy and PyTorch read the thread count when they are imported.
     from partprop.pipeline.runs import start_run
 
     arguments = [] if shard is None else [shard]
-    with start_run(stage, declared_values(params, keys)) as log:
-        import_module(f"partprop.stages.{name}").run(DeclaredParams(params, name, keys), log, *arguments)
+    with start_run(stage, declared_values(params, declared.keys)) as log:
+        import_module(f"partprop.stages.{name}").run(DeclaredParams(params, name, declared.keys), log, *arguments)
 
 
-def _require_shard(name: str, shard: int | None, params: Params) -> None:
-    if name != "infer" and shard is not None:
+def _require_shard(name: str, shard: int | None, declared: Declaration, params: Params) -> None:
+    shards = declared.shards(params)
+    if shards is None and shard is not None:
         raise UserError(f"--shard {shard}: stage {name} has no shards; leave it out")
-    if name == "infer" and shard is None:
-        raise UserError(f"stage {name}: runs in shards; add --shard with one of {params.infer.shards}")
-    if shard is not None and shard not in params.infer.shards:
-        raise UserError(f"--shard {shard}: not in infer.shards of {PARAMS}")
+    if shards is not None and shard not in shards:
+        given = "--shard: missing" if shard is None else f"--shard {shard}: no such shard"
+        raise UserError(f"{given}; stage {name} has the shards {', '.join(map(str, shards))}, choose one of them")
 
 
 def threads_of(name: str, params: Params) -> int:
-    """The stage's `threads` parameter; 1 for the stages that have none."""
+    """The `threads` parameter in the stage's section of params.yaml; 1 if it has none."""
     return int(getattr(getattr(params, name, None), "threads", 1))
-
-
-def set_threads(count: int) -> None:
-    """Give the libraries that this process will import their number of threads, which decides their last digits.
-
-    Snakemake sets it too, plain dvc does not: both must give the same results. Threads that spin while they wait would
-    take the time of the one that prepares batches.
-    """
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

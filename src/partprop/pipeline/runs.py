@@ -1,6 +1,6 @@
-"""What MLflow keeps of an experiment: one parent run per pipeline state, one child run per stage that ran.
+"""MLflow runs: one parent run for each pipeline state, with one child run for each stage that ran.
 
-All of it lies in the main checkout (mlflow.db, mlruns/), also for experiments that run in a temporary folder.
+They are stored in the main checkout (mlflow.db, mlruns/), also for experiments that run in a temporary folder.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from partprop import __version__
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS, PIPELINE
 from partprop.pipeline.lineage import Entry, changed_inputs, inputs_hash, planned_entry, reproduced_entries
 
 if TYPE_CHECKING:
@@ -39,45 +40,50 @@ WORST_FIRST = ("FAILED", "KILLED", "FINISHED")
 
 
 class Run:
-    """The child run of a stage, as the stage sees it.
+    """The MLflow run of a stage, with the operations that stages use.
 
     Args:
-        check: raises UserError if what the stage was started on has changed.
+        check: raises a UserError if an input of the stage has changed since it started.
     """
 
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
 
     def require_same_inputs(self) -> None:
-        """To be called before what would let the stage go on is deleted; the end of each stage asks in any case.
+        """Check that the inputs have not changed. Call it before the stage deletes what it could resume from.
+
+        `start_run` checks again when the stage ends.
 
         Raises:
-            UserError: code, parameters or data have changed since the stage began.
+            UserError: code, parameters or data have changed since the stage started.
         """
         self._check()
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log numbers, at a step of a curve or once for all. MLflow takes no ampersand: J&F becomes J_and_F."""
+        """Log numbers by name, for a step of a curve if `step` is given.
+
+        MLflow allows no ampersand in names: J&F becomes J_and_F.
+        """
         mlflow.log_metrics({name.replace("&", "_and_"): float(value) for name, value in values.items()}, step=step)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Log facts in words."""
+        """Log text by name."""
         mlflow.set_tags(dict(values))
 
     def artifact(self, path: Path) -> None:
-        """Keep a copy of a file, or of a folder with all it holds."""
+        """Store a copy of a file, or of a folder with its contents."""
         if path.is_dir():
             mlflow.log_artifacts(str(path), artifact_path=path.name)
         else:
             mlflow.log_artifact(str(path))
 
     def model(self, name: str, module: "torch.nn.Module", inputs: "Sequence[torch.Tensor]") -> None:
-        """Keep a network with its signature, as an exported graph that loads without running foreign code.
+        """Store a network with its signature, as an exported graph that loads without running foreign code.
 
         Args:
-            name: letters, digits and dashes.
-            module: in evaluation mode; returns a tensor or a tuple of tensors.
-            inputs: an example of its arguments, batch first. A batch size above 1 stays variable.
+            name: the model's name: letters, digits and dashes.
+            module: the network in evaluation mode; it returns a tensor or a tuple of tensors.
+            inputs: example arguments, batch first. With a batch size above 1 the batch dimension stays dynamic.
         """
         from partprop.pipeline.logged_model import log_model
 
@@ -85,7 +91,7 @@ class Run:
 
 
 class SilentRun(Run):
-    """Keeps nothing."""
+    """A run that logs nothing."""
 
     def __init__(self) -> None:
         super().__init__(lambda: None)
@@ -105,17 +111,17 @@ class SilentRun(Run):
 
 @contextmanager
 def start_run(stage: str, parameters: Mapping[str, Any]) -> Iterator[Run]:
-    """Open the child run of a stage under the parent run of the pipeline's state; end both with the right status.
+    """Open a stage's child run under the parent run of the pipeline state, and end both with the right status.
 
-    Where a stage trains on several GPUs, Fabric starts one more process for each: these log nothing.
+    In training on several GPUs, Fabric starts an extra process for each further GPU; these processes log nothing.
 
     Args:
         stage: the stage as DVC names it, e.g. infer@0.
         parameters: the values of the keys that the stage declares, by dotted key.
 
     Raises:
-        UserError: what the stage depends on changed while it ran. DVC, which hashes it only now, would record what was
-            made of the old as made of the new.
+        UserError: an input changed while the stage was running. DVC hashes inputs only afterwards, so it would record
+            the outputs as made from the new input.
     """
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:
         yield SilentRun()
@@ -149,11 +155,11 @@ def start_run(stage: str, parameters: Mapping[str, Any]) -> Iterator[Run]:
             runs.end_parent(parent)
 
 
-def reconcile() -> None:
-    """Once all stages are up to date, say in the parent run which earlier runs made what DVC restored from its cache.
+def link_restored_outputs() -> None:
+    """Link outputs that DVC restored from its cache to the runs that made them, in the parent run of this state.
 
-    None of our code runs when DVC restores a stage, so this is called when Snakemake is done and before the dashboard
-    opens. Where the pipeline is not up to date, or nothing was ever logged, there is nothing to say yet.
+    None of our code runs when DVC restores a stage, so this is called after Snakemake finishes and before the dashboard
+    opens. Does nothing if the pipeline is not up to date or nothing has been logged yet.
     """
     root = tracking_root()
     entries = reproduced_entries() if _database(root).exists() else None
@@ -162,47 +168,55 @@ def reconcile() -> None:
     runs = Runs(root)
     with runs.lock:
         parent = runs.parent(pipeline_state(Path.cwd()))
-        makers = {stage: runs.maker(stage, inputs_hash(entry)) for stage, entry in sorted(entries.items())}
+        origins = {stage: runs.origin(stage, inputs_hash(entry)) for stage, entry in sorted(entries.items())}
         restored = {
-            stage: maker.info.run_id
-            for stage, maker in makers.items()
-            if maker and maker.data.tags[PARENT_TAG] != parent
+            stage: origin.info.run_id
+            for stage, origin in origins.items()
+            if origin and origin.data.tags[PARENT_TAG] != parent
         }
         for name, value in _origin_tags(restored, runs.experiment).items():
             runs.client.set_tag(parent, name, value)
         runs.client.set_tag(parent, LOCK_TAG, hashlib.sha256(Path("dvc.lock").read_bytes()).hexdigest())
-        if runs.client.get_run(parent).info.status != "FINISHED":  # or its time would run on
+        if runs.client.get_run(parent).info.status != "FINISHED":  # ending it again would change its end time
             runs.client.set_terminated(parent, "FINISHED")
 
 
 def tracking_root() -> Path:
-    """The main checkout: DVC names it to its stages, also when they run in another folder."""
+    """The main checkout. DVC passes it to its stages in DVC_ROOT, also when they run in another folder."""
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 def tracking_uri(root: Path) -> str:
-    """The database of runs. Its writers wait for each other, for stages log side by side."""
+    """The URI of the run database. Stages log in parallel, so each waits up to 60 s for the others' locks."""
     return f"sqlite:///{_database(root)}?timeout=60"
 
 
 def pipeline_state(root: Path) -> str:
-    """A hash of all that decides the pipeline's outputs: the code, dvc.yaml and params.yaml."""
+    """A hash of everything that determines the pipeline's outputs: the code, dvc.yaml and params.yaml."""
     code = sorted(path for path in (root / "src/partprop").rglob("*") if path.suffix in (".py", ".html"))
     digest = hashlib.sha256()
-    for path in filter(Path.is_file, [*code, root / "dvc.yaml", root / "params.yaml"]):
+    for path in filter(Path.is_file, [*code, root / PIPELINE, root / PARAMS]):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 class Runs:
-    """The experiment's runs in the database of a checkout, which is made on first use."""
+    """The experiment's runs in the database of a checkout, which is created on first use.
+
+    Attributes:
+        lock: a file lock to hold while finding or changing a parent run.
+        client: the MLflow client of the database.
+        experiment: the experiment's identifier.
+    """
 
     def __init__(self, root: Path) -> None:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         _require_database(_database(root))
         mlflow.set_tracking_uri(tracking_uri(root))
-        self.lock = FileLock(f"{_database(root)}.lock")  # two first writers would both make the tables, or the parent
+        self.lock = FileLock(
+            f"{_database(root)}.lock"
+        )  # else two first writers would both create the tables, or the parent
         with self.lock:
             self.client = _client(_database(root))
             known = self.client.get_experiment_by_name(EXPERIMENT)
@@ -213,14 +227,14 @@ class Runs:
             )
 
     def find(self, tags: Mapping[str, str], status: str | None = None) -> list[StoredRun]:
-        """Runs with these tags and status, the latest first."""
+        """The runs with these tags and, if given, this status; latest first."""
         conditions = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
         if status:
             conditions.append(f"attributes.status = '{status}'")
         return list(self.client.search_runs([self.experiment], " and ".join(conditions)))
 
     def parent(self, state: str) -> str:
-        """The identifier of the parent run of a pipeline state, made if it is the first. Call it under the lock."""
+        """The id of the parent run of a pipeline state, which is created if there is none. Hold the lock."""
         known = self.find({STATE_TAG: state})
         if known:
             return known[0].info.run_id
@@ -228,12 +242,12 @@ class Runs:
         return self.client.create_run(self.experiment, run_name=f"pipeline {state[:8]}", tags=tags).info.run_id
 
     def end_killed(self, parent: str, stage: str) -> None:
-        """End earlier runs of a stage that begins again: their process had no time to."""
+        """End the open runs of a stage that starts again: their processes were killed."""
         for run in self.find({PARENT_TAG: parent, STAGE_TAG: stage}, status="RUNNING"):
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def end_parent(self, parent: str) -> None:
-        """End a parent run, if none of its stages runs any more, with the worst of their last results."""
+        """End a parent run if no stage of it is running, with the worst status among the stages' latest runs."""
         statuses: dict[str, str] = {}
         for run in self.find({PARENT_TAG: parent}):  # the latest first
             statuses.setdefault(run.data.tags[STAGE_TAG], run.info.status)
@@ -241,8 +255,8 @@ class Runs:
             worst = next(status for status in WORST_FIRST if status in statuses.values())
             self.client.set_terminated(parent, worst)
 
-    def maker(self, stage: str, inputs: str) -> StoredRun | None:
-        """The latest run in which a stage succeeded on these inputs."""
+    def origin(self, stage: str, inputs: str) -> StoredRun | None:
+        """The latest finished run of a stage with this hash of inputs; None if there is none."""
         return next(iter(self.find({STAGE_TAG: stage, INPUTS_TAG: inputs}, status="FINISHED")), None)
 
 
@@ -251,7 +265,7 @@ def _database(root: Path) -> Path:
 
 
 def _require_database(path: Path) -> None:
-    """Check that a file, if it is there, is one of SQLite.
+    """Check that the file is an SQLite database, if it exists.
 
     Raises:
         UserError: it is not.
@@ -262,14 +276,14 @@ def _require_database(path: Path) -> None:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             database.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:
-        raise UserError(f"{path}: cannot be read ({error}); move it away, and a new one is begun") from None
+        raise UserError(f"{path}: cannot be read ({error}); move it away to start a new one") from None
 
 
 def _client(database: Path) -> mlflow.MlflowClient:
-    """A client of the database, which is made if it is not there.
+    """A client of the database, which is created if it is missing.
 
     Raises:
-        UserError: its tables are those of another MLflow.
+        UserError: the database was written by another version of MLflow.
     """
     try:
         return mlflow.MlflowClient()
@@ -277,25 +291,26 @@ def _client(database: Path) -> mlflow.MlflowClient:
         if "database schema" not in str(error):
             raise
         raise UserError(
-            f"{database}: was written by another version of MLflow; if by an older one, copy it and run "
-            f"`.venv/bin/mlflow db upgrade 'sqlite:///{database}'`, else install that one, or move the file away"
+            f"{database}: written by another version of MLflow; if it is older, back up the file and run "
+            f"`.venv/bin/mlflow db upgrade 'sqlite:///{database}'`, else install that version or move the file away"
         ) from None
 
 
 def _require_unchanged(stage: str, planned: Entry) -> None:
     if changed := changed_inputs(planned, planned_entry(stage)):
         raise UserError(
-            f"stage {stage}: {', '.join(changed)} changed while it ran; what it made is not of the new, run it again"
+            f"stage {stage}: {', '.join(changed)} changed while the stage was running, so its outputs are out of date; "
+            "run it again"
         )
 
 
 def _origin_tags(restored: Mapping[str, str], experiment: str) -> dict[str, str]:
-    """Tags of a parent run that name the runs, by stage, which made what was restored; one is its description."""
+    """Tags of a parent run for its restored stages: the id of the run that made each, and links as the description."""
     if not restored:
         return {}
     links = [f"- [{stage}](#/experiments/{experiment}/runs/{run})" for stage, run in restored.items()]
-    note = "\n".join(["Not run again, since an earlier run made the same:", *links])
-    names = {stage: f"{RESTORED_TAG}.{stage.replace('@', '.')}" for stage in restored}  # MLflow takes no @ there
+    note = "\n".join(["Restored from DVC's cache; the runs that made these outputs:", *links])
+    names = {stage: f"{RESTORED_TAG}.{stage.replace('@', '.')}" for stage in restored}  # MLflow allows no @
     return {NOTE_TAG: note, **{names[stage]: run for stage, run in restored.items()}}
 
 

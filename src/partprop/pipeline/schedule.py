@@ -1,7 +1,7 @@
-"""The stages of dvc.yaml as Snakemake sees them: DVC says what is stale, Snakemake when and where it runs.
+"""The stages of dvc.yaml for Snakemake: DVC decides what is stale, Snakemake when and where it runs.
 
-Each stage has an empty stamp file, which is all that Snakemake looks at. Stamps of stale stages are dropped and those
-of fresh ones made before Snakemake builds its graph, so that both tools agree on what is left to do.
+Each stage has an empty stamp file, the only file that Snakemake checks. Before Snakemake builds its graph, the stamps
+of stale stages are deleted and those of fresh stages created, so that both tools agree on what is left to do.
 """
 
 import atexit
@@ -15,21 +15,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partprop.base.errors import UserError
+from partprop.base.paths import PARAMS
 from partprop.params import load_params
-from partprop.pipeline.failures import forget_failures, last_failure
-from partprop.pipeline.sources import note_sources
+from partprop.pipeline.failures import clear_failures, last_failure
+from partprop.pipeline.sources import update_sources
 from partprop.pipeline.splits import require_sequences
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 STAMPS = Path(".snakemake/stages")
-PARAMS = Path("params.yaml")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml: its name as `dvc repro` takes it, the stages it waits for, and its `meta` for Snakemake."""
+    """A stage of dvc.yaml.
+
+    Attributes:
+        name: the name for `dvc repro`, with the shard of a foreach stage (infer@0).
+        after: names of the stages whose outputs it reads.
+        threads, resources: its `meta`, for Snakemake.
+    """
 
     name: str
     after: tuple[str, ...]
@@ -38,36 +44,39 @@ class Stage:
 
     @property
     def stamp(self) -> str:
-        """The file that says that the stage is up to date."""
+        """The path of the file that exists if the stage is up to date."""
         return _stamp(self.name)
 
     @property
     def inputs(self) -> list[str]:
-        """The stamps of the stages that it waits for."""
+        """The stamps of the stages in `after`."""
         return [_stamp(name) for name in self.after]
 
 
 def prepare(is_main_process: bool) -> list[Stage]:
-    """The stages to schedule. The main process, and no job of it, first checks the parameters and renews the stamps.
+    """Return the stages to schedule.
+
+    Args:
+        is_main_process: first check the parameters and update sources.yaml and the stamps. Not for Snakemake's jobs.
 
     Raises:
-        UserError: params.yaml or dvc.yaml is not right, or the pipeline is running.
+        UserError: params.yaml or dvc.yaml is invalid, or the pipeline is running.
     """
-    use_this_environment()
+    put_environment_on_path()
     if is_main_process:
         params = load_params(PARAMS)
         require_sequences(params)
-        note_sources(params)
+        update_sources(params)
     with _open_repo() as repo:
         stages = read_stages(repo)
         if is_main_process:
-            renew_stamps(stages, stale=find_stale(repo))
-            forget_failures()
+            update_stamps(stages, stale=find_stale(repo))
+            clear_failures()
     return stages
 
 
-def use_this_environment() -> None:
-    """Let every command find this Python's programs first, as if its environment were activated."""
+def put_environment_on_path() -> None:
+    """Put the programs of this Python's environment first on PATH, as if it were activated."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ["VIRTUAL_ENV"] = sys.prefix
 
@@ -89,12 +98,12 @@ def read_stages(repo: "Repo") -> list[Stage]:
 
 
 def find_stale(repo: "Repo") -> set[str]:
-    """Names of the stages whose commands, dependencies, parameters or outputs differ from dvc.lock."""
+    """Names of the stages whose command, dependencies, parameters or outputs differ from dvc.lock."""
     return set(repo.status())
 
 
-def renew_stamps(stages: list[Stage], stale: set[str]) -> None:
-    """Drop the stamps of stale stages and make those of fresh ones, all with one time: age carries no meaning here."""
+def update_stamps(stages: list[Stage], stale: set[str]) -> None:
+    """Delete the stamps of stale stages and create those of fresh stages, all with the same modification time."""
     STAMPS.mkdir(parents=True, exist_ok=True)
     for stage in stages:
         stamp = Path(stage.stamp)
@@ -106,17 +115,17 @@ def renew_stamps(stages: list[Stage], stale: set[str]) -> None:
 
 
 def repeat_last_failure() -> None:
-    """Print the failed stage's line once more, after all that Snakemake has to say."""
+    """Print the error line of the failed stage again, after Snakemake's last message."""
     line = last_failure()
     if line:
         atexit.register(print, line, file=sys.stderr)
 
 
-def reconcile() -> None:
-    """Link the outputs that DVC restored from its cache to the MLflow runs that made them."""
-    from partprop.pipeline.runs import reconcile as reconcile_runs
+def link_restored_outputs() -> None:
+    """Link outputs that DVC restored from its cache to the MLflow runs that made them."""
+    from partprop.pipeline.runs import link_restored_outputs as link_restored
 
-    reconcile_runs()
+    link_restored()
 
 
 @contextmanager
@@ -135,7 +144,7 @@ def _open_repo() -> Iterator["Repo"]:
 
 
 def _holder(message: str) -> str:
-    """The process that keeps DVC from looking: named in its message for a stage, in the lock file between stages."""
+    """The process that holds DVC's lock: named in the error while a stage runs, in the lock file between stages."""
     named = re.search(r"PID (\d+)", message)
     return named[1] if named else Path(".dvc/tmp/lock").read_text(encoding="utf-8").strip()
 

@@ -1,43 +1,39 @@
-"""sources.yaml: what the local sources of data and backbone hold, for DVC to compare as it does parameters.
+"""sources.yaml: a hash of each local source of data and backbone weights, which DVC compares like a parameter.
 
-DVC cannot depend on a source itself, which may be a word, a folder or an address. So each local source is summed up
-here in one hash; the file is versioned like dvc.lock. Snakemake, `partprop check`, the download stages and that of the
-backbone renew it.
+DVC cannot depend on a source itself, which may be a word, a path or a URL. The file is versioned like dvc.lock.
+Snakemake, `partprop check` and every stage whose `params` list sources.yaml bring it up to date.
 """
-
-from pathlib import Path
 
 import yaml
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
-from partprop.base.paths import DATA, in_main_checkout
+from partprop.base.files import atomic_write
+from partprop.base.paths import DATA, PARAMS, SOURCES, in_main_checkout
 from partprop.download.download import source_manifest, stamp
 from partprop.params import Params, read_yaml
 
-SOURCES = Path("sources.yaml")
 NOT_LOCAL = "not local"
-_HEADER = "# What the local sources of data hold: kept up by the pipeline, versioned like dvc.lock.\n"
+_HEADER = "# Hashes of the local sources. Written by the pipeline, versioned like dvc.lock.\n"
 
 
-def note_sources(params: Params) -> None:
-    """Renew sources.yaml. What it says of a source that is not here stays: its data may be in DVC's cache.
+def update_sources(params: Params) -> None:
+    """Bring sources.yaml up to date. The hash of a missing source is kept: its data may be in DVC's cache.
 
     Raises:
-        UserError: a source lies where the stages write, so that DVC would delete it.
+        UserError: a source is inside data/, where DVC would delete it.
     """
     recorded = read_yaml(SOURCES) if SOURCES.exists() else {}
     sources = {"coco": params.data.coco.source, "davis": params.data.davis.source}
     for name, source in sources.items():
         if in_main_checkout(source).resolve().is_relative_to(in_main_checkout(str(DATA)).resolve()):
             raise UserError(
-                f"params.yaml: data.{name}.source: {source} lies in {DATA}/, where the pipeline replaces everything; "
+                f"{PARAMS}: data.{name}.source: {source} is inside {DATA}/, where the pipeline replaces everything; "
                 "move the data elsewhere"
             )
     found = {name: _manifest(source, recorded.get(name, NOT_LOCAL)) for name, source in sources.items()}
     found["backbone"] = _stamp(params.backbone.weights, recorded.get("backbone", NOT_LOCAL))
     if found != recorded:
-        with replacing(SOURCES) as temporary:
+        with atomic_write(SOURCES) as temporary:
             temporary.write_text(_HEADER + yaml.safe_dump(found), encoding="utf-8")
 
 

@@ -1,40 +1,31 @@
-"""Whether the videos that there are fit what params.yaml asks of them, as far as it is known before a stage runs."""
+"""Checks of params.yaml against the videos, as far as they are known before a stage runs."""
 
 from partprop.base.errors import UserError
+from partprop.data.splits import require_held_out, require_shards
 from partprop.download.download import local_source
 from partprop.download.layouts import DAVIS
 from partprop.download.trees import folder_tree
 from partprop.params import Params
 
 OFFICIAL_VAL_SEQUENCES = {2016: 20, 2017: 30}
-SHOWN = 3  # names of a list in an error
 
 
 def require_sequences(params: Params) -> None:
-    """Every shard needs a sequence of the validation split, and what is held out must be in the training split.
+    """Check infer.shards against the validation split and train_tracking.held_out against the training split.
 
     Raises:
-        UserError: there are more shards than sequences, or sequences to hold out are not there or are all there are.
+        UserError: there are more shards than sequences, a held-out sequence does not exist, or all are held out.
     """
-    sequences, shards = val_sequences(params), len(params.infer.shards)
-    if sequences is not None and shards > sequences:
-        raise UserError(
-            f"params.yaml: infer.shards: {shards} shards for {sequences} validation sequences; have at most {sequences}"
-        )
+    sequences = val_sequences(params)
+    if sequences is not None:
+        require_shards(len(params.infer.shards), sequences)
     training = sequence_names(params, "train")
-    if training is None:
-        return
-    if unknown := sorted(set(params.train_tracking.held_out) - set(training)):
-        raise UserError(
-            f"params.yaml: train_tracking.held_out: {', '.join(unknown)} not in the training split, which has "
-            f"{', '.join(sorted(training)[:SHOWN])} …; correct the names"
-        )
-    if set(training) <= set(params.train_tracking.held_out):
-        raise UserError("params.yaml: train_tracking.held_out: all training sequences; leave some to train on")
+    if training is not None:
+        require_held_out(params.train_tracking.held_out, training)
 
 
 def val_sequences(params: Params) -> int | None:
-    """The number of validation sequences; None where it is known only after the download."""
+    """The number of validation sequences; None if it is known only after the download."""
     if params.data.davis.source == "official":
         return OFFICIAL_VAL_SEQUENCES[params.data.davis.year]
     names = sequence_names(params, "val")
@@ -42,7 +33,7 @@ def val_sequences(params: Params) -> int | None:
 
 
 def sequence_names(params: Params, split: str) -> list[str] | None:
-    """The sequences of the split train or val; None where they are known only after the download."""
+    """The sequence names of the split "train" or "val"; None if they are known only after the download."""
     davis = params.data.davis
     if davis.source == "synthetic":
         synthetic = params.data.synthetic
@@ -54,9 +45,9 @@ def sequence_names(params: Params, split: str) -> list[str] | None:
         source = local_source(davis.source)
         if source.is_file():
             return None
-        from partprop.data.video import split_names  # only now: it loads NumPy and OpenCV
+        from partprop.data.video import split_names  # loads NumPy and OpenCV
 
         layout = DAVIS[davis.year]
         return split_names(source / folder_tree(source, layout).root(layout), split, davis.year)
-    except UserError:  # the download stage says it with more context
+    except UserError:  # the download stage reports it with more context
         return None

@@ -8,10 +8,10 @@ from partprop.tracking.settings import Settings
 
 
 def load_trained(params: Params) -> tuple[Network, Settings]:
-    """models/tracker.safetensors for inference, and the settings of the online loop.
+    """Load models/tracker.safetensors for inference, with the settings of the online loop.
 
     Raises:
-        UserError: the file is missing, damaged or of another network than `params` describes.
+        UserError: the file is missing or damaged, or does not fit the network that `params` describes.
     """
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
     return network, Settings(**params.segmentation.model_dump())

@@ -1,1 +1,1 @@
-"""This process and its surroundings: its parent, its allocator, its libraries."""
+"""This process: its parent, its allocator, the libraries it loads."""

@@ -1,37 +1,37 @@
-"""What the libraries of this process do: which are loaded, how they keep memory, and how their threads wait."""
+"""Settings of libraries that must be made before they are imported: oneDNN, Triton, OpenMP."""
 
 import os
 import sys
 
-# How many compiled operations oneDNN, and PyTorch's layer over it, keep: by default 1024 each.
+# Compiled primitives that oneDNN, and PyTorch's layer above it, keep: 1024 each by default.
 _CAPACITIES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-_KEPT = "192"  # a frame of one object runs 126, of five up to 157: fewer would be compiled again for each frame
+_CAPACITY = "192"  # a frame uses 126 with one object, up to 157 with five; below that, each frame would compile again
 
 
-def keep_few_operations() -> None:
-    """Let oneDNN keep fewer of the operations that it compiles for each size of their inputs.
+def limit_onednn_cache() -> None:
+    """Limit the number of compiled primitives that oneDNN caches, one for each input size.
 
-    Windows around objects have many sizes: what is kept for them would grow by some hundred MB in the course of a long
-    video. Those of the last frames are enough. Without effect once oneDNN has begun; what the environment says stands.
+    Object windows have many sizes: with the default limit the cache would grow by some hundred MB over a long video,
+    although only the primitives of recent frames are needed. Call it before oneDNN runs its first operation. Values
+    from the environment are kept.
     """
     for name in _CAPACITIES:
-        os.environ.setdefault(name, _KEPT)
+        os.environ.setdefault(name, _CAPACITY)
 
 
-def leave_triton_out() -> None:
-    """Let torchvision load what it does without Triton, a compiler for GPUs: 75 MB that nothing here uses.
+def block_triton_import() -> None:
+    """Make `import triton` fail, so that torchvision does without it: a GPU compiler of 75 MB that nothing here uses.
 
-    Without effect once Triton is loaded; afterwards `import triton` finds no such module.
+    Does nothing if Triton is already imported.
     """
-    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # the import system's own way to say so
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # None is how the import system marks it
 
 
-def wait_briefly() -> None:
-    """Let threads of GNU's OpenMP sleep soon after they have worked: others, of objects side by side, need the cores.
+def shorten_openmp_spin() -> None:
+    """Let idle threads of GNU OpenMP sleep sooner, to free the cores for the threads of other objects.
 
-    By default they look for more work for some milliseconds, at full speed, wherever part of a frame is not theirs: a
-    twentieth of the time of a frame with three objects. Without effect once torch is loaded; what the environment says
-    stands.
+    By default they spin for some milliseconds after each parallel region, which costs 5 % of the time of a frame with
+    three objects. Call it before torch is imported. Values from the environment are kept.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:  # which the number of rounds would override
-        os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # some tenths of a millisecond
+    if "OMP_WAIT_POLICY" not in os.environ:  # GOMP_SPINCOUNT would override it
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # a few tenths of a millisecond

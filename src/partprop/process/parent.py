@@ -1,4 +1,4 @@
-"""A stage and DVC, which started it: the one ends with the other, and has the last word when the input is not right."""
+"""A stage and the DVC process that started it: the stage exits with DVC, and repeats its error after DVC's own."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from types import FrameType
 import psutil
 
 SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
-GRACE = 20.0  # seconds that a stage has to drop its temporary files and close its run
+GRACE = 20.0  # seconds for a stage to delete its temporary files and close its run
 
 
 def end_with_parent(poll_seconds: float = 1.0) -> None:
-    """From now on SIGTERM ends the process in good order, and the end of DVC does the same."""
+    """Exit cleanly on SIGTERM, and when the DVC process that started this stage exits."""
     signal.signal(signal.SIGTERM, _terminate)
     parent = _starter() if "DVC_STAGE" in os.environ else None
     if parent is not None:
@@ -23,9 +23,9 @@ def end_with_parent(poll_seconds: float = 1.0) -> None:
 
 
 def repeat_after_parent(line: str) -> None:
-    """Print a line once more when DVC has ended: it puts a line of its own below that of a stage that failed.
+    """Print a line once more after DVC has exited, since DVC prints its own error below that of the failed stage.
 
-    Not under Snakemake, which repeats it itself (`partprop.pipeline.schedule`).
+    Does nothing under Snakemake, which repeats the line itself (`partprop.pipeline.schedule`).
     """
     parent = _starter() if "DVC_STAGE" in os.environ else None
     if parent is None or any(_is_snakemake(above) for above in parent.parents()):
@@ -33,7 +33,7 @@ def repeat_after_parent(line: str) -> None:
     subprocess.Popen([sys.executable, "-c", _REPEAT, str(parent.pid), line], start_new_session=True)
 
 
-# Whoever started DVC may read our output to its end before it takes notice of DVC's: a zombie has ended, too.
+# A zombie has exited, too: DVC's parent may read our output to the end before it collects DVC's exit status.
 _REPEAT = """
 import sys, time, psutil
 try:
@@ -56,7 +56,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _starter() -> psutil.Process | None:
-    """The nearest process above that is no shell: some shells stay between DVC and the stage."""
+    """The nearest ancestor that is not a shell: some shells stay between DVC and the stage."""
     return next((process for process in psutil.Process().parents() if process.name() not in SHELLS), None)
 
 

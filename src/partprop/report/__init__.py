@@ -1,1 +1,1 @@
-"""Figures and the page reports/index.html."""
+"""The page reports/index.html with its figures, and the pictures of `partprop compare`."""

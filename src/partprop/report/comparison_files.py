@@ -1,4 +1,4 @@
-"""Pictures of a comparison of two results: J&F by sequence, and the frames where they differ most."""
+"""The files of `partprop compare`: numbers, J&F by sequence, and the frames that differ most."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,23 +7,24 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from partprop.base.files import replacing, write_json
+from partprop.base.files import atomic_write, write_json
 from partprop.data.images import read_rgb
-from partprop.data.video import FRAME_SUFFIXES, read_labels
+from partprop.data.labels import read_labels
+from partprop.data.video import FRAME_SUFFIXES
 from partprop.evaluation.comparison import Comparison, Difference
 from partprop.media.drawing import overlay
 from partprop.report.figures import LIGHT
 
-GREY = 128  # of a frame whose image is not there
+GREY = 128  # stands for a missing image
 
 
 def write_comparison(comparison: Comparison, names: tuple[str, str], folder: Path) -> None:
-    """Write compare.json, sequences.svg and, where the results differ, frames.png.
+    """Write compare.json, sequences.svg and, if the results differ, frames.png.
 
     Args:
-        comparison: what to show.
-        names: what to call the two results.
-        folder: to write to.
+        comparison: the comparison to show.
+        names: names of the two results.
+        folder: output folder; files of an earlier comparison are replaced.
     """
     gains = [
         {"sequence": frame.sequence.name, "frame": frame.frame, "J&F gain": frame.gain} for frame in comparison.frames
@@ -41,25 +42,25 @@ def write_comparison(comparison: Comparison, names: tuple[str, str], folder: Pat
         },
     )
     shown = (_printable(names[0]), _printable(names[1]))
-    with rc_context({"text.parse_math": False}):  # $ is a dollar
+    with rc_context({"text.parse_math": False}):  # names may contain $
         _save(_by_sequence(comparison, shown), folder / "sequences.svg")
         if comparison.frames:
             _save(_frames(comparison.frames, shown), folder / "frames.png")
     if not comparison.frames:
-        (folder / "frames.png").unlink(missing_ok=True)  # of other results
+        (folder / "frames.png").unlink(missing_ok=True)  # of an earlier comparison
 
 
 def _by_sequence(comparison: Comparison, names: tuple[str, str]) -> Figure:
-    """Both results of each sequence as two dots on a line, sorted by the gain."""
+    """Draw one line per sequence with a dot for each result, sorted by the gain."""
     rows = sorted(comparison.sequences.items(), key=lambda row: row[1][1] - row[1][0])
-    places = np.arange(len(rows))
+    positions = np.arange(len(rows))
     firsts, seconds = np.array([scores for _, scores in rows]).T
     figure = Figure(figsize=(7, 1.2 + 0.24 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    axes.hlines(places, firsts, seconds, color=LIGHT.grid, linewidth=3, zorder=1)
-    axes.scatter(firsts, places, s=24, color=LIGHT.lines[1], label=names[0], zorder=2)
-    axes.scatter(seconds, places, s=24, color=LIGHT.lines[0], label=names[1], zorder=3)
-    axes.set_yticks(places, [_printable(name) for name, _ in rows])
+    axes.hlines(positions, firsts, seconds, color=LIGHT.grid, linewidth=3, zorder=1)
+    axes.scatter(firsts, positions, s=24, color=LIGHT.lines[1], label=names[0], zorder=2)
+    axes.scatter(seconds, positions, s=24, color=LIGHT.lines[0], label=names[1], zorder=3)
+    axes.set_yticks(positions, [_printable(name) for name, _ in rows])
     axes.set(xlabel="J&F", xlim=(0, 1))
     axes.set_title(f"difference {comparison.gain}", fontsize=9)
     axes.grid(axis="x", color=LIGHT.grid)
@@ -68,24 +69,24 @@ def _by_sequence(comparison: Comparison, names: tuple[str, str]) -> Figure:
 
 
 def _frames(frames: list[Difference], names: tuple[str, str]) -> Figure:
-    """A row for each frame, a column for each result: the mask tinted, the true contour in yellow."""
+    """Draw one row per frame and one column per result: the mask tinted, the true contour in yellow."""
     figure = Figure(figsize=(9, 2.8 * len(frames)), layout="constrained")
     grid = figure.subplots(len(frames), 2, squeeze=False)
     for row, frame in zip(grid, frames, strict=True):
         index = frame.sequence.frame_names.index(frame.frame)
         truth = frame.sequence.labels(index)
         assert truth is not None  # only annotated frames are scored
-        image, where = _image(frame, truth.shape), _printable(f"{frame.sequence.name} {frame.frame}")
+        image, title = _image(frame, truth.shape), _printable(f"{frame.sequence.name} {frame.frame}")
         for axes, folder, name in zip(row, frame.folders, names, strict=True):
             axes.imshow(overlay(image, read_labels(folder / f"{frame.frame}.png"), truth, ()))
-            axes.set_title(f"{where} · {name}", fontsize=8)
+            axes.set_title(f"{title} · {name}", fontsize=8)
             axes.set_axis_off()
-        row[1].set_title(f"{where} · {names[1]}: {frame.gain:+.3f}", fontsize=8)
+        row[1].set_title(f"{title} · {names[1]}: {frame.gain:+.3f}", fontsize=8)
     return figure
 
 
 def _image(frame: Difference, shape: tuple[int, ...]) -> np.ndarray:
-    """The frame in a folder JPEGImages beside the annotations, as in DAVIS; else grey."""
+    """The image of a frame from the folder JPEGImages beside the annotations, as in DAVIS; grey if there is none."""
     mask = frame.sequence.masks[0]
     assert mask is not None
     for above in mask.parents[2:4]:
@@ -98,10 +99,10 @@ def _image(frame: Difference, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _printable(name: str) -> str:
-    """A file's name, with marks for what is in no encoding."""
+    """A file name in which bytes that cannot be decoded are replaced by question marks."""
     return name.encode(errors="replace").decode()
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 
 from partprop.report.inputs import METHODS
 
-WIDTH = 4.6  # inches: wide enough for a legend of four names, narrow enough to be read on a phone
+WIDTH = 4.6  # inches: fits a legend of four names, and is readable on a phone
 HEIGHT = 2.9
-FROM_0_TO_1 = (0, 1.02)  # so that a line at 1 is drawn in full
+FROM_0_TO_1 = (0, 1.02)  # limits that show a line at 1 in its full width
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a chart on a light or a dark page. Lines are Okabe and Ito's colour-blind-safe palette."""
+    """Colours of a chart for a light or a dark page. The line colours are Okabe and Ito's colour-blind-safe palette."""
 
     text: str
     grid: str
@@ -37,7 +37,7 @@ class Chart:
 
     Attributes:
         name: file name without suffix.
-        alt: what the chart shows, for readers who cannot see it.
+        alt: alternative text.
         light: SVG text for a light page.
         dark: SVG text for a dark page.
     """
@@ -49,7 +49,13 @@ class Chart:
 
 
 def losses(name: str, title: str, curves: pd.DataFrame) -> Chart:
-    """Training losses by step: every column of `curves` but step and lr, smoothed where there are many points."""
+    """Draw training losses by step.
+
+    Args:
+        name: of the chart.
+        title: alternative text.
+        curves: columns step, optionally lr, and one per loss. Curves of many points are also drawn smoothed.
+    """
     window = max(1, len(curves) // 25)
 
     def draw(axes: Axes, theme: Theme) -> None:
@@ -68,7 +74,7 @@ def losses(name: str, title: str, curves: pd.DataFrame) -> Chart:
 
 
 def validation(curves: pd.DataFrame) -> Chart:
-    """J&F, J, F and the box measures on the held-out training sequences by step."""
+    """Draw J&F, J, F and the box measures on the held-out sequences by training step."""
     labels = {
         "J&F": "J&F",
         "J": "J",
@@ -91,11 +97,11 @@ def validation(curves: pd.DataFrame) -> Chart:
             )
         axes.set(xlabel="step", ylim=FROM_0_TO_1)
 
-    return _chart("validation", "Measures on the held-out training sequences by training step", draw)
+    return _chart("validation", "Scores on the first frames of the held-out sequences by training step", draw)
 
 
 def over_time(curves: pd.DataFrame, measure: str) -> Chart:
-    """Mean of `measure`, J or F, over the sequences by the position in the video, one line per method."""
+    """Draw the mean of `measure` (J or F) over the sequences by position in the video, one line per method."""
 
     def draw(axes: Axes, theme: Theme) -> None:
         for index, (method, label) in enumerate(METHODS.items()):
@@ -109,17 +115,22 @@ def over_time(curves: pd.DataFrame, measure: str) -> Chart:
             xlim=(0, 100),
         )
 
-    return _chart(f"{measure.lower()}_over_time", f"{measure} over the course of the videos, by method", draw)
+    return _chart(f"{measure.lower()}_over_time", f"{measure} by position in the video and method", draw)
 
 
 def sequence_over_time(frames: pd.DataFrame, sequence: str) -> Chart:
-    """J of every method in every measured frame of one sequence."""
+    """Draw J by frame in one sequence, one line per method.
+
+    Args:
+        frames: columns method, sequence, frame, J.
+        sequence: its name.
+    """
     rows = frames[frames["sequence"] == sequence]
 
     def draw(axes: Axes, theme: Theme) -> None:
         for index, (method, label) in enumerate(METHODS.items()):
             js = rows.loc[rows["method"] == method, "J"]
-            positions = range(1, len(js) + 1)  # frame names may have gaps or be no numbers
+            positions = range(1, len(js) + 1)  # frame names may have gaps or not be numbers
             axes.plot(positions, js, color=theme.lines[index], linestyle=_dash(index), label=label)
         axes.set(xlabel="frames since the first", ylabel="J", ylim=FROM_0_TO_1)
 
@@ -127,17 +138,27 @@ def sequence_over_time(frames: pd.DataFrame, sequence: str) -> Chart:
 
 
 def success(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
-    """Share of frames whose box overlaps the true box by more than a threshold (OTB's success plot)."""
+    """Draw OTB's success plot: the share of frames in which the overlap with the true box exceeds a threshold.
+
+    Args:
+        curves: columns threshold and one per method.
+        metrics: blocks of metrics.json by method, for the AUC in the legend.
+    """
 
     def draw(axes: Axes, theme: Theme) -> None:
         _threshold_lines(axes, theme, curves, metrics, "success_auc")
         axes.set(xlabel="overlap threshold (IoU)", ylabel="success", xlim=(0, 1), ylim=FROM_0_TO_1)
 
-    return _chart("success", "Success of the boxes against the overlap threshold, by method", draw)
+    return _chart("success", "Success of the boxes by overlap threshold and method", draw)
 
 
 def precision(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
-    """Share of frames whose box centre is within a distance of the true centre (OTB's precision plot)."""
+    """Draw OTB's precision plot: the share of frames in which the centre error is at most a threshold.
+
+    Args:
+        curves: columns threshold (pixels) and one per method.
+        metrics: blocks of metrics.json by method, for the precision at 20 pixels in the legend.
+    """
 
     def draw(axes: Axes, theme: Theme) -> None:
         _threshold_lines(axes, theme, curves, metrics, "precision_20px")
@@ -145,7 +166,7 @@ def precision(curves: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) ->
         axes.set(xlabel="distance threshold, pixels", ylabel="precision", ylim=FROM_0_TO_1)
         axes.set_xlim(left=0)
 
-    return _chart("precision", "Precision of the boxes against the distance threshold, by method", draw)
+    return _chart("precision", "Precision of the boxes by distance threshold and method", draw)
 
 
 def _threshold_lines(
@@ -168,7 +189,7 @@ def _chart(name: str, alt: str, draw: Callable[[Axes, Theme], None], height: flo
 
 
 def _svg(name: str, draw: Callable[[Axes, Theme], None], theme: Theme, height: float) -> str:
-    """Draw on a transparent figure; the same data give the same text, byte for byte."""
+    """Draw on a transparent figure and return the SVG text. Equal data give byte-identical text."""
     style: Any = {
         "svg.hashsalt": name,
         "font.size": 9,

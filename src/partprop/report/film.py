@@ -1,34 +1,35 @@
-"""A result as a film: every frame with its overlay, as H.264 that browsers play."""
+"""A result as a video: every frame with its overlay."""
 
+from fractions import Fraction
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
-import av
-import numpy as np
-
-from partprop.data.video import Sequence
+from partprop.data.video import Video
+from partprop.media.writing import video_writer
 from partprop.report.stills import overlays
 
-FRAME_RATE = 12  # about half the speed at which videos of DAVIS were taken, so that one can see what happens
-QUALITY = "27"  # x264's constant rate factor
+FRAME_RATE = Fraction(12)  # about half the speed at which the videos of DAVIS were taken, so that details can be seen
+CRF = 27  # x264's constant rate factor: small files for the report page
 
 
-def film(sequence: Sequence, result: Path) -> bytes:
-    """An MP4 of all frames of `sequence` with the masks and tracks.csv of the folder `result` drawn on them.
+def film(sequence: Video, result: Path) -> bytes:
+    """Encode all frames of a sequence with masks and boxes drawn on them, as MP4.
 
-    The same files give the same bytes.
+    Args:
+        sequence: the video; true contours are drawn where it is annotated.
+        result: folder with `<frame>.png` for each frame, and tracks.csv.
+
+    Returns:
+        The bytes of the MP4 file; equal inputs give equal bytes.
 
     Raises:
         UserError: tracks.csv, a frame or a mask is missing or unreadable.
     """
     content = BytesIO()
-    with av.open(content, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": QUALITY, "threads": "1"})
-        stream.pix_fmt = "yuv420p"
-        for number, (_, picture) in enumerate(overlays(sequence, result, range(len(sequence)))):
-            even = np.ascontiguousarray(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])
-            if number == 0:
-                stream.height, stream.width = even.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-        container.mux(stream.encode())
+    pictures = (picture for _, picture in overlays(sequence, result, range(len(sequence))))
+    first = next(pictures)
+    with video_writer(content, first.shape[:2], FRAME_RATE, crf=CRF, reproducible=True) as add:
+        for number, picture in enumerate(chain([first], pictures)):
+            add(picture, number / FRAME_RATE)
     return content.getvalue()

@@ -1,4 +1,4 @@
-"""The measured files that the report shows, read from reports/."""
+"""The measurements that the report shows, read from reports/."""
 
 import json
 from collections.abc import Sequence
@@ -18,24 +18,26 @@ METHODS = {
 }
 """Name in the files → name on the page, in the order of the page."""
 ABLATIONS = ["variant", "parameters", "J&F", "J", "F", "seconds_per_frame", "preset", "steps", "sequences", "commit"]
-TEXTS = ("method", "sequence", "frame", "variant", "parameters", "preset", "commit")  # columns; 0123456 is no number
+# Columns read as text: the commit 0123456 would otherwise become a number.
+TEXTS = ("method", "sequence", "frame", "variant", "parameters", "preset", "commit")
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything that earlier stages measured, as they wrote it.
+    """The files that earlier stages wrote, as they wrote them.
 
     Attributes:
-        metrics: reports/metrics.json.
+        metrics: reports/metrics.json: preset, dataset, ours, baselines, parameters.
         j_over_time: columns method, sequence, frame (text), J, F.
-        j_by_position, f_by_position: columns position (in the video, percent) and one for each method.
-        success, precision: columns threshold (overlap, pixels) and one for each method.
-        pretrain_curves: column step and one column per loss of FPN pre-training.
-        pretrain_metrics: AP and AR of FPN pre-training.
-        tracking_curves: column step and one column per loss of tracking training.
-        validation: columns step, J&F, J, F, success_auc, precision_20px on the held-out training sequences.
-        tracking_metrics: the summary of tracking training.
-        ablations: one row for each variant of the network, complete first; as scripts/ablations.py wrote it.
+        j_by_position, f_by_position: columns position (in the video, percent) and one per method.
+        success, precision: columns threshold (overlap in [0, 1]; pixels) and one per method.
+        pretrain_curves: columns step and one per loss of FPN pre-training.
+        pretrain_metrics: AP and AR of FPN pre-training; empty if there was none.
+        tracking_curves: columns step and one per loss of tracking training.
+        validation_curves: columns step, J&F, J, F, success_auc, precision_20px, on the first frames of the held-out
+            sequences during training.
+        held_out: scores of the stage validate on all frames of the held-out sequences.
+        ablations: one row per variant of the network, the complete one first; written by scripts/ablations.py.
     """
 
     metrics: dict[str, Any]
@@ -47,20 +49,20 @@ class Measurements:
     pretrain_curves: pd.DataFrame
     pretrain_metrics: dict[str, Any]
     tracking_curves: pd.DataFrame
-    validation: pd.DataFrame
-    tracking_metrics: dict[str, Any]
+    validation_curves: pd.DataFrame
+    held_out: dict[str, Any]
     ablations: pd.DataFrame
 
 
 def read_measurements(reports: Path) -> Measurements:
-    """Read the files under `reports`.
+    """Read the files of the folder `reports`.
 
     Raises:
         UserError: a file is missing, unreadable or lacks a column or key.
     """
     plots, pretrain, tracking = reports / "plots", reports / "pretrain_fpn", reports / "train_tracking"
     return Measurements(
-        metrics=_read_json(reports / "metrics.json", ["preset", "dataset", "ours", "baselines"]),
+        metrics=_read_json(reports / "metrics.json", ["preset", "dataset", "ours", "baselines", "parameters"]),
         j_over_time=_read_table(plots / "j_over_time.csv", ["method", "sequence", "frame", "J", "F"]),
         j_by_position=_read_table(plots / "j_by_position.csv", ["position", "ours"]),
         f_by_position=_read_table(plots / "f_by_position.csv", ["position", "ours"]),
@@ -69,8 +71,8 @@ def read_measurements(reports: Path) -> Measurements:
         pretrain_curves=_read_table(pretrain / "curves.csv", ["step"]),
         pretrain_metrics=_read_json(pretrain / "metrics.json", []),
         tracking_curves=_read_table(tracking / "curves.csv", ["step"]),
-        validation=_read_table(tracking / "validation.csv", ["step", "J&F", "J", "F"]),
-        tracking_metrics=_read_json(tracking / "metrics.json", []),
+        validation_curves=_read_table(tracking / "validation.csv", ["step", "J&F", "J", "F"]),
+        held_out=_read_json(reports / "validate" / "metrics.json", ["J&F", "J", "F"]),
         ablations=_read_table(reports / "ablations.csv", ABLATIONS),
     )
 

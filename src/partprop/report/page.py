@@ -1,4 +1,4 @@
-"""reports/index.html: one page that holds everything it shows, so that it opens offline."""
+"""reports/index.html: one page with everything it shows embedded, so that it opens offline."""
 
 import base64
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from typing import Any
 
 import jinja2
 
-from partprop.base.code_version import CodeVersion
 from partprop.report.figures import Chart
 from partprop.report.inputs import METHODS, Measurements
 from partprop.report.published import PUBLISHED, Comparison
@@ -16,14 +15,14 @@ from partprop.report.stills import Still
 
 @dataclass(frozen=True)
 class Strip:
-    """A sequence shown frame by frame.
+    """The pictures of one sequence.
 
     Attributes:
-        role: best, median or worst, else empty.
+        role: best, median or worst; empty for the others.
         sequence: its name.
         stills: a few frames with the result drawn on them.
         chart: J by frame.
-        film: an MP4 of all frames with the result drawn on them, of the sequences that have a role.
+        film: MP4 of all frames with the result drawn on them; None without a role.
     """
 
     role: str
@@ -35,7 +34,15 @@ class Strip:
 
 @dataclass(frozen=True)
 class Row:
-    """One sequence of the J&F table; `margin` is ours minus the best baseline."""
+    """One sequence of the J&F table; scores in [0, 1].
+
+    Attributes:
+        sequence: its name.
+        j, f: ours.
+        j_and_f: by method; None where a method has no score.
+        best: the method with the highest J&F.
+        margin: our J&F minus that of the best baseline; None without baselines.
+    """
 
     sequence: str
     j: float
@@ -46,7 +53,7 @@ class Row:
 
 
 def shown_sequences(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """All sequences as (role, name): the best, the median and the worst by our J&F, then the others by name."""
+    """List all sequences as (role, name): best, median and worst by our J&F, then the others by name."""
     scores = metrics["ours"]["sequences"]
     ranked = sorted(scores, key=lambda name: (-scores[name]["J&F"], name))
     picks = {"best": ranked[0], "worst": ranked[-1], "median": ranked[len(ranked) // 2]}
@@ -56,13 +63,13 @@ def shown_sequences(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def methods(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The measured methods in the order of the page: name in the files → its block of metrics.json."""
+    """The blocks of metrics.json by method, in the order of the page."""
     blocks = {"ours": metrics["ours"], **metrics["baselines"]}
     return {name: blocks[name] for name in METHODS if name in blocks}
 
 
 def sequence_rows(metrics: Mapping[str, Any]) -> list[Row]:
-    """The J&F table: one row per sequence, every method beside ours."""
+    """The rows of the J&F table, one per sequence, by name."""
     blocks = methods(metrics)
     rows = []
     for name, ours in sorted(metrics["ours"]["sequences"].items()):
@@ -88,19 +95,15 @@ def render_page(
     strips: list[Strip],
     comparison: Comparison,
     ap_caveat: str,
-    parameters: str,
-    version: CodeVersion | None,
 ) -> str:
-    """The page as HTML text.
+    """Render the page as HTML text.
 
     Args:
-        measurements: what earlier stages measured.
+        measurements: the measurements of earlier stages.
         charts: by name: j_over_time, f_over_time, success, precision, pretrain_losses, tracking_losses, validation.
-        strips: the sequences to show, in order.
-        comparison: whether the published numbers compare with ours.
-        ap_caveat: what AP means for this run's images.
-        parameters: the text of params.yaml.
-        version: the commit, if there is one.
+        strips: the sequences in the order of the page.
+        comparison: whether our scores compare with the published ones.
+        ap_caveat: how to read the AP of FPN pre-training.
     """
     metrics = measurements.metrics
     ours = metrics["ours"]
@@ -122,19 +125,18 @@ def render_page(
             strips=strips,
             frame_scores=_frame_scores(measurements),
             pretraining=flatten(measurements.pretrain_metrics),
-            training=flatten(measurements.tracking_metrics),
+            held_out=flatten(measurements.held_out),
             ablations=measurements.ablations.to_dict("records"),
             published=PUBLISHED,
             comparison=comparison,
             ap_caveat=ap_caveat,
-            parameters=parameters,
-            version=version,
+            parameters=metrics["parameters"],
         )
     )
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one level: {"box": {"AP": 0.3}} gives {"box AP": 0.3}; lists are left out."""
+    """Flatten nested mappings, without lists: {"box": {"AP": 0.3}} becomes {"box AP": 0.3}."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix} {key}".strip().replace("_", " ")
@@ -146,7 +148,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _frame_scores(measurements: Measurements) -> dict[tuple[str, str], float]:
-    """Our J of every measured (sequence, frame)."""
+    """Our J by (sequence, frame)."""
     frames = measurements.j_over_time
     ours = frames[frames["method"] == "ours"]
     return dict(zip(zip(ours["sequence"], ours["frame"], strict=True), ours["J"], strict=True))

@@ -1,37 +1,14 @@
-"""Published results on the DAVIS 2016 validation set, and whether ours may stand beside them."""
+"""Published results on the DAVIS 2016 validation set, and whether a run is comparable with them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-DAVIS_2016_VAL = frozenset(
-    {
-        "blackswan",
-        "bmx-trees",
-        "breakdance",
-        "camel",
-        "car-roundabout",
-        "car-shadow",
-        "cows",
-        "dance-twirl",
-        "dog",
-        "drift-chicane",
-        "drift-straight",
-        "goat",
-        "horsejump-high",
-        "kite-surf",
-        "libby",
-        "motocross-jump",
-        "paragliding-launch",
-        "parkour",
-        "scooter-black",
-        "soapbox",
-    }
-)
+from partprop.evaluation.davis_val import DAVIS_VAL, is_davis_val
 
 
 @dataclass(frozen=True)
 class Published:
-    """A published result: means over the 20 sequences of DAVIS 2016 val, in [0, 1]."""
+    """A published result: means over the 20 sequences of DAVIS 2016 val, in [0, 1], and where they were published."""
 
     method: str
     j_and_f: float
@@ -41,8 +18,8 @@ class Published:
     url: str
 
 
-# Both results stand beside each other in table 2 of Oh et al., "Video Object Segmentation using Space-Time Memory
-# Networks", ICCV 2019.
+# Both results as listed in table 2 of Oh et al., "Video Object Segmentation using Space-Time Memory Networks",
+# ICCV 2019.
 PUBLISHED = (
     Published(
         "RGMP",
@@ -66,50 +43,56 @@ PUBLISHED = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether our numbers may be compared with the published ones, and the note that says so."""
+    """Whether our scores are comparable with the published ones, and a note that says so."""
 
     comparable: bool
     note: str
 
 
 def compare_with_published(source: str, year: int, sequences: Collection[str]) -> Comparison:
-    """Judge a run on videos of these names in the DAVIS-style dataset `source`, read as DAVIS `year`."""
+    """Judge whether a run is comparable with the published results.
+
+    Args:
+        source: data.davis.source of the run.
+        year: data.davis.year of the run.
+        sequences: names of the sequences that it was measured on.
+    """
     if source == "synthetic":
         return Comparison(
             False,
-            "Not comparable. This run is measured on rendered, synthetic videos; the published numbers are for the "
-            "20 real videos of DAVIS 2016 val. They are shown only to say what the methods reach there.",
+            "Not comparable. This run was measured on rendered, synthetic videos; the published numbers are for the "
+            "20 real videos of DAVIS 2016 val and are listed for reference only.",
         )
     if year != 2016:
         return Comparison(
             False,
-            f"Not comparable. This run is measured on DAVIS {year} with several objects per video; the published "
+            f"Not comparable. This run was measured on DAVIS {year} with several objects per video; the published "
             "numbers are for DAVIS 2016 val, with one object per video.",
         )
-    if set(sequences) != DAVIS_2016_VAL:
+    if not is_davis_val(sequences, 2016):
         return Comparison(
             False,
-            f"Not comparable. This run is measured on {len(sequences)} other sequences than the "
-            f"{len(DAVIS_2016_VAL)} of DAVIS 2016 val, which the published numbers are means over.",
+            f"Not comparable. This run was measured on {len(sequences)} sequences that are not the "
+            f"{len(DAVIS_VAL[2016])} of DAVIS 2016 val, on which the published numbers were measured.",
         )
     return Comparison(
         True,
-        "Comparable: the task, the validation sequences and the measures (J and F of the official "
-        "protocol, first and last frame left out). Not the same: the training data, the backbone, the resolution, the "
-        "training budget and, for a dataset that is not the official download, the compression of the frames.",
+        "Comparable: the task, the validation sequences and the measures (J and F of the official protocol, without "
+        "the first and the last frame). Different: the training data, the backbone, the resolution, the training "
+        "budget and, unless the dataset is the official download, the compression of the frames.",
     )
 
 
 def average_precision_caveat(source: str) -> str:
-    """What COCO's AP means for a run whose COCO images come from `source`."""
+    """Explain how to read the AP of a run whose data.coco.source is `source`."""
     if source == "synthetic":
-        return "AP is measured on rendered, synthetic images: it is not comparable with published AP on COCO."
+        return "AP is measured on rendered, synthetic images and is not comparable with published AP on COCO."
     if source == "official":
         return (
-            "AP is measured on COCO val2017 with this preset's image size and step budget, far below the usual "
-            "schedules: read it as a check of the feature pyramid, not as a detector's result."
+            "AP is measured on COCO val2017 with the image size and the number of steps of this preset, far below the "
+            "usual schedules. It checks the feature pyramid and is no detector benchmark."
         )
     return (
-        "AP is measured on the images of the given folder or archive. On a subset of COCO, with its own split and few "
-        "images per class, it is not comparable with published AP; class-agnostic AP and AR say more there."
+        "AP is measured on the images of the given folder or archive. On a subset of COCO with its own split and few "
+        "images per class, it is not comparable with published AP; class-agnostic AP and AR are more informative there."
     )

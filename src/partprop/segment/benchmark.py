@@ -148,7 +148,7 @@ def _seconds(segmenters: Mapping[Scene, Segmenter], watches: Iterable[Stopwatch]
     for first in range(0, FRAMES, TURN):
         for scene, segmenter in segmenters.items():
             for number in range(first, first + TURN):
-                image, labels = render(number, *scene)
+                image, labels = render_disks(number, *scene)
                 start = time.perf_counter()
                 segmenter.step(image, labels if number == 0 else None)
                 spent[scene] += time.perf_counter() - start
@@ -159,7 +159,7 @@ def _seconds(segmenters: Mapping[Scene, Segmenter], watches: Iterable[Stopwatch]
     return [seconds / (FRAMES - TURN) for seconds in spent.values()]
 
 
-def render(number: int, objects: int, distance: int = APART) -> tuple[np.ndarray, np.ndarray]:
+def render_disks(number: int, objects: int, distance: int = APART) -> tuple[np.ndarray, np.ndarray]:
     """A frame, uint8 (H, W, 3), of patterned disks that move over a patterned ground, and its label map (H, W).
 
     Args:

@@ -1,55 +1,61 @@
-"""What happens to the objects of a video, in words."""
+"""What happens to the objects of a video: new, corrected, lost."""
 
 
 class Events:
-    """What the user should know of the objects: who appeared or was corrected, and from when to when each was lost.
+    """Records which objects are added, corrected or lost in which frames, and reports it to the user.
 
     Attributes:
-        frames: so many were noted.
+        frames: number of frames recorded.
     """
 
     def __init__(self) -> None:
         self.frames = 0
-        self._spans: dict[int, list[list[int]]] = {}  # lost, by object
-        self._before: set[int] = set()  # lost in the frame before
-        self._followed: set[int] = set()
+        self._lost_spans: dict[int, list[list[int]]] = {}  # [first, last] frames in which an object is lost, by id
+        self._lost_before: set[int] = set()  # ids lost in the previous frame
+        self._tracked: set[int] = set()  # ids that were ever tracked
         self._lines: list[str] = []
 
-    def note(self, frame: int, confidence: dict[int, float], given: list[int]) -> None:
-        """Take down who is lost in a frame, and of whom it had a mask; frames come in order."""
-        for number in given:
-            if confidence[number] == 0 and number in self._followed:
-                self._lines.append(f"the mask of object {number} in frame {frame} is too small to correct it")
+    def record(self, frame: int, confidence: dict[int, float], shown: list[int]) -> None:
+        """Record a frame; frames come in order.
+
+        Args:
+            frame: its number.
+            confidence: of each object so far, by id, in [0, 1]; 0 for a lost object.
+            shown: ids of the objects in the prompts of this frame.
+        """
+        for number in shown:
+            if confidence[number] == 0 and number in self._tracked:
+                self._lines.append(f"object {number} is not corrected: its mask in frame {frame} is too small")
             elif confidence[number] == 0:
-                self._lines.append(f"object {number} is too small in frame {frame} to be followed at this size")
+                self._lines.append(f"object {number} is too small in frame {frame} to be tracked at this resolution")
             elif self.frames:
-                done = "is corrected" if number in self._followed else "is new"
-                self._lines.append(f"object {number} {done} in frame {frame}")
-        self._followed |= {number for number, value in confidence.items() if value > 0}
-        lost = {number for number, value in confidence.items() if value == 0} - set(given)
+                change = "is corrected" if number in self._tracked else "is new"
+                self._lines.append(f"object {number} {change} in frame {frame}")
+        self._tracked |= {number for number, value in confidence.items() if value > 0}
+        lost = {number for number, value in confidence.items() if value == 0} - set(shown)
         for number in confidence:
-            spans = self._spans.setdefault(number, [])
-            if number in lost & self._before:
+            spans = self._lost_spans.setdefault(number, [])
+            if number in lost & self._lost_before:
                 spans[-1][1] = frame
             elif number in lost:
                 spans.append([frame, frame])
-        self._before = lost
+        self._lost_before = lost
         self.frames += 1
 
     @property
     def objects(self) -> int:
-        """How many were shown so far."""
-        return len(self._spans)
+        """The number of objects shown so far."""
+        return len(self._lost_spans)
 
     def report(self) -> list[str]:
-        """How many frames; a line for each mask after the first, and for each object that was lost at some time."""
+        """The number of frames, then a line for each later mask or box, then a line for each object that was lost."""
         return [f"{self.frames} frames segmented", *self._lines] + [
-            f"object {number} lost in the frames " + ", ".join(map(_span, spans))
-            for number, spans in self._spans.items()
+            f"object {number} lost in frames " + ", ".join(map(_describe_span, spans))
+            for number, spans in self._lost_spans.items()
             if spans
         ]
 
 
-def _span(frames: list[int]) -> str:
+def _describe_span(frames: list[int]) -> str:
     first, last = frames
     return f"{first}" if first == last else f"{first} to {last}"

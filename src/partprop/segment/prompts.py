@@ -1,4 +1,4 @@
-"""What a user shows of the objects: masks and boxes in some frames."""
+"""Prompts: masks and boxes with which the user shows objects in some frames."""
 
 import math
 import re
@@ -10,20 +10,24 @@ import cv2
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.images import opened_image
+from partprop.data.images import open_image
 from partprop.data.labels import VOID, object_ids, read_labels
 
-GRABCUT_SIDE = 320  # pixels of the longer side of what GrabCut looks at; its time grows with the area
-GRABCUT_ROUNDS = 5
-ROOM = 0.4  # of a box's size around it, from which GrabCut learns the background
-LEAST = 0.02  # share of a box that its object must fill; else the whole box is taken
+GRABCUT_SIDE = 320  # pixels of the longer side of the crop given to GrabCut, whose time grows with the area
+GRABCUT_ITERATIONS = 5
+CONTEXT = 0.4  # margin around a box, relative to its size, from which GrabCut learns the background
+MIN_FILL = 0.02  # share of a box that GrabCut's mask must fill; below it, the whole box is the mask
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A mask file, or a box, of a frame; frame None is the first that is segmented.
+    """A mask file or a box in one frame.
 
-    object_id: of all that the mask shows; None keeps the ids in it.
+    Attributes:
+        frame: number of the frame; None for the first frame that is segmented.
+        mask: a mask file with one or more objects; None for a box.
+        box: x1, y1, x2, y2 in pixels, along pixel edges; None for a mask.
+        object_id: id for all objects of the mask, 1 to 254; None keeps the ids in the file.
     """
 
     frame: int | None
@@ -33,23 +37,23 @@ class Prompt:
 
 
 def parse_mask(text: str) -> Prompt:
-    """`[FRAME:][ID=]PNG`.
+    """Parse `[FRAME:][ID=]PNG`.
 
     Raises:
-        UserError: nothing is written, or no object can have that id.
+        UserError: the text is empty, or the id is out of range.
     """
     frame, rest = _parse_frame(text)
     number, file = re.fullmatch(r"(?:(\d+)=)?(.+)", rest, re.DOTALL).groups()  # type: ignore[union-attr]  # it matches anything
     if number is not None and not 0 < int(number) < VOID:
-        raise UserError(f"--mask {text}: no object has the number {number}; choose one from 1 to {VOID - 1}")
+        raise UserError(f"--mask {text}: {number} is not a valid object id; choose one from 1 to {VOID - 1}")
     return Prompt(frame, mask=Path(file), object_id=None if number is None else int(number))
 
 
 def parse_box(text: str) -> Prompt:
-    """`[FRAME:]X1,Y1,X2,Y2`, in pixels.
+    """Parse `[FRAME:]X1,Y1,X2,Y2`, in pixels.
 
     Raises:
-        UserError: these are no four numbers, or the box is empty.
+        UserError: the text is not four numbers, or the box is empty.
     """
     frame, numbers = _parse_frame(text)
     try:
@@ -61,128 +65,155 @@ def parse_box(text: str) -> Prompt:
     return Prompt(frame, box=(x1, y1, x2, y2))
 
 
+def _parse_frame(text: str) -> tuple[int | None, str]:
+    """The frame number, None without one, and the rest of the text."""
+    found = re.fullmatch(r"(?:(\d+):)?(.+)", text, re.DOTALL)
+    if found is None:
+        raise UserError("--mask, --box: empty; name a PNG, or write a box as X1,Y1,X2,Y2")
+    return int(found[1]) if found[1] else None, found[2]
+
+
 def require_prompts(prompts: Iterable[Prompt], size: tuple[int, int], resize: bool) -> None:
-    """Check, before anything is computed, that masks and boxes of one frame fit frames of size (height, width).
+    """Check the prompts of one frame before anything is segmented.
+
+    Args:
+        prompts: all prompts of the frame.
+        size: (height, width) of the frames.
+        resize: masks of another size are resized to it.
 
     Raises:
-        UserError: a mask is missing, unreadable, empty or of other size (unless it may be resized), two masks show the
-            same object or one covers all of another's, or a box lies outside the frame.
+        UserError: a mask is missing, unreadable, empty or of another size; two masks show the same object id; one
+            object covers another completely; or a box reaches outside the frame.
     """
-    shown: dict[int, Path] = {}
-    drawn = np.zeros(size, np.uint8)
+    sources: dict[int, Path] = {}
+    labels = np.zeros(size, np.uint8)
     for prompt in prompts:
         if prompt.mask is not None:
-            labels = _read_mask(prompt)
-            ids, (height, width) = object_ids(labels), labels.shape
-            _require_new(prompt, ids, shown)
-            if not ids:
-                raise UserError(f"{prompt.mask}: shows no object; paint it in white, or in one colour for each object")
-            if (height, width) != size and not resize:
-                raise UserError(
-                    f"{prompt.mask}: mask of {width}x{height} pixels on frames of {size[1]}x{size[0]}; make it of that "
-                    "size, or add --resize to have it stretched"
-                )
-            if gone := sorted(set(ids) - set(_draw(drawn, labels))):
-                raise UserError(
-                    f"{prompt.mask}: stretched to {size[1]}x{size[0]} pixels, it shows nothing of object {gone[0]}; "
-                    "make it of that size"
-                )
+            mask = _read_mask(prompt)
+            _require_new_ids(prompt, object_ids(mask), sources)
+            _require_objects(prompt.mask, mask, size, resize)
+            _require_kept_by_resize(prompt.mask, mask, _draw(labels, mask), size)
         if prompt.box is not None:
             x1, y1, x2, y2 = prompt.box
             if x1 < 0 or y1 < 0 or x2 > size[1] or y2 > size[0]:
-                box = ",".join(f"{side:g}" for side in prompt.box)
-                raise UserError(f"--box {box}: reaches outside the frames, which have {size[1]}x{size[0]} pixels")
-    _require_seen(drawn, shown)
+                raise UserError(
+                    f"{_option(prompt.box)}: reaches outside the frames of {size[1]}x{size[0]} pixels; correct it"
+                )
+    _require_visible(labels, sources)
 
 
-def _require_new(prompt: Prompt, ids: list[int], shown: dict[int, Path]) -> None:
-    """Check that no mask of the frame before this one shows one of its objects, and add them to `shown`."""
+def _require_objects(path: Path, mask: np.ndarray, size: tuple[int, int], resize: bool) -> None:
+    if not object_ids(mask):
+        raise UserError(f"{path}: shows no object; paint it in white, or in one colour for each object")
+    if mask.shape != size and not resize:
+        height, width = mask.shape
+        raise UserError(
+            f"{path}: mask of {width}x{height} pixels on frames of {size[1]}x{size[0]}; save it at that size, or add "
+            "--resize"
+        )
+
+
+def _require_new_ids(prompt: Prompt, ids: list[int], sources: dict[int, Path]) -> None:
+    """Raise UserError if an earlier mask of the frame shows one of the ids; then add them to `sources`."""
     assert prompt.mask is not None
     for number in ids:
-        if number in shown:
-            free = min(set(range(1, VOID)) - set(shown) - set(ids), default=None)
+        if number in sources:
+            free = min(set(range(1, VOID)) - set(sources) - set(ids), default=None)
             frame = "" if prompt.frame is None else f"{prompt.frame}:"
-            way = f": --mask {frame}{free}={prompt.mask}" if free and len(ids) == 1 else ""
+            example = f": --mask {frame}{free}={prompt.mask}" if free and len(ids) == 1 else ""
             raise UserError(
-                f"{prompt.mask}: shows object {number}, as {shown[number]} does; give it another number{way}"
+                f"{prompt.mask}: shows object {number}, as does {sources[number]}; give it another id{example}"
             )
-    shown.update(dict.fromkeys(ids, prompt.mask))
+    sources.update(dict.fromkeys(ids, prompt.mask))
+
+
+def _require_kept_by_resize(path: Path, mask: np.ndarray, drawn: list[int], size: tuple[int, int]) -> None:
+    if missing := sorted(set(object_ids(mask)) - set(drawn)):
+        raise UserError(
+            f"{path}: object {missing[0]} vanishes when the mask is resized to {size[1]}x{size[0]} pixels; save the "
+            "mask at that size"
+        )
+
+
+def _require_visible(labels: np.ndarray, sources: Mapping[int, object]) -> None:
+    """Raise UserError if an object id of `sources`, which name its prompt, is missing in a label map."""
+    for number in sorted(set(sources) - set(object_ids(labels))):
+        raise UserError(
+            f"{sources[number]}: its object {number} is completely covered by another object of this frame; leave one "
+            "of them out"
+        )
 
 
 def highest_id(prompts: Iterable[Prompt]) -> int:
-    """The highest id in the masks, 0 without any: the objects of boxes get those after it.
+    """The highest object id in the masks, 0 without masks. Objects of boxes get higher ids.
 
     Raises:
         UserError: a mask is missing or unreadable.
     """
-    return max((int(max(object_ids(_read_mask(prompt)), default=0)) for prompt in prompts if prompt.mask), default=0)
+    return max((max(object_ids(_read_mask(prompt)), default=0) for prompt in prompts if prompt.mask), default=0)
 
 
-def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, used: int) -> np.ndarray:
-    """The label map that the prompts of a frame make together.
+def draw_prompts(prompts: Iterable[Prompt], image: np.ndarray, highest: int) -> np.ndarray:
+    """Combine the prompts of a frame into a label map.
 
     Args:
-        prompts: masks keep their ids; the objects of boxes get the next free ones, in order.
+        prompts: masks keep their ids; objects of boxes get the next free ids, in order.
         image: the frame, uint8 (H, W, 3), RGB.
-        used: the highest id of other frames.
+        highest: the highest id in use so far.
+
+    Returns:
+        uint8 (H, W), 0 background, object ids from 1.
 
     Raises:
-        UserError: no id is left for a box, or all of an object is covered by those of boxes.
+        UserError: no id is left for a box, or a box covers another object completely.
     """
     labels = np.zeros(image.shape[:2], np.uint8)
-    shown: dict[int, object] = {}
+    sources: dict[int, object] = {}
     for prompt in sorted(prompts, key=lambda prompt: prompt.mask is None):
         if prompt.mask is not None:
-            shown |= dict.fromkeys(_draw(labels, _read_mask(prompt)), prompt.mask)
+            sources |= dict.fromkeys(_draw(labels, _read_mask(prompt)), prompt.mask)
         if prompt.box is not None:
-            used = max(used, int(labels.max())) + 1
-            if used >= VOID:
-                raise UserError(f"--box: no number is left for its object; masks may have ids up to {VOID - 2} then")
-            labels[mask_in_box(image, prompt.box)] = used
-            shown[used] = "--box " + ",".join(f"{side:g}" for side in prompt.box)
-    _require_seen(labels, shown)
+            highest = max(highest, int(labels.max())) + 1
+            if highest >= VOID:
+                raise UserError(f"--box: no object id is left; use ids up to {VOID - 2} in masks")
+            labels[mask_in_box(image, prompt.box)] = highest
+            sources[highest] = _option(prompt.box)
+    _require_visible(labels, sources)
     return labels
 
 
-def _draw(labels: np.ndarray, given: np.ndarray) -> list[int]:
-    """Draw a mask, stretched to its size, over a label map; gives the ids of the objects that are drawn."""
-    given = cv2.resize(given, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    shown = (given != 0) & (given != VOID)
-    labels[shown] = given[shown]
-    return object_ids(given)
+def _draw(labels: np.ndarray, mask: np.ndarray) -> list[int]:
+    """Draw a mask, resized if necessary, over a label map; return the ids that are left after resizing."""
+    mask = cv2.resize(mask, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    shown = (mask != 0) & (mask != VOID)
+    labels[shown] = mask[shown]
+    return object_ids(mask)
 
 
-def _require_seen(labels: np.ndarray, shown: Mapping[int, object]) -> None:
-    """Check that objects, by what shows them, are all in a label map.
-
-    Raises:
-        UserError: one is not.
-    """
-    for number in sorted(set(shown) - set(object_ids(labels))):
-        raise UserError(
-            f"{shown[number]}: all of its object {number} is covered by another of this frame; leave one out"
-        )
+def _option(box: tuple[float, float, float, float]) -> str:
+    """A box as on the command line."""
+    return "--box " + ",".join(f"{side:g}" for side in box)
 
 
 def _read_mask(prompt: Prompt) -> np.ndarray:
-    """The label map (H, W) of a mask file; of a palette that has but black and white, white is the object.
+    """The label map of a mask file, uint8 (H, W). In a palette of black and white only, white is the object.
 
     Raises:
-        UserError: the file is missing or unreadable, or black is a colour of its palette but not the first.
+        UserError: the file is missing or unreadable, or black is in its palette but not as the first colour.
     """
     assert prompt.mask is not None
     if not prompt.mask.exists():
         raise UserError(f"--mask {prompt.mask}: no such file; name a PNG that shows the object")
     labels = read_labels(prompt.mask)
-    with opened_image(prompt.mask) as image:
+    with open_image(prompt.mask) as image:
         if image.mode == "P":
             colours = np.array(image.convert("RGB"))
             if np.isin(colours, (0, 255)).all() and (colours == colours[..., :1]).all():
                 labels = (colours[..., 0] == 255).astype(np.uint8)
             elif colours[labels == 0].any() and not colours[labels > 0].any(1).all():
                 raise UserError(
-                    f"{prompt.mask}: its black is not the first colour of the palette, which is the background; save "
-                    "the mask with black first, or as grey values of 0, 1, 2, ..."
+                    f"{prompt.mask}: the first palette colour, the background, is not black; save the mask "
+                    "with black first, or as grey values of 0, 1, 2, ..."
                 )
     if prompt.object_id is not None:
         labels[(labels != 0) & (labels != VOID)] = prompt.object_id
@@ -190,42 +221,41 @@ def _read_mask(prompt: Prompt) -> np.ndarray:
 
 
 def mask_in_box(image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
-    """The object in a box, bool (H, W), by GrabCut (Rother et al., SIGGRAPH 2004): what differs from what is around it.
+    """Segment the object in a box with GrabCut (Rother et al., SIGGRAPH 2004).
 
-    The whole box where nothing does.
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        box: x1, y1, x2, y2 in pixels.
+
+    Returns:
+        bool (H, W); the whole box if GrabCut finds no object that differs from the surroundings.
     """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = box
-    left, top = max(0, int(x1 - ROOM * (x2 - x1))), max(0, int(y1 - ROOM * (y2 - y1)))
-    right, bottom = min(width, int(x2 + ROOM * (x2 - x1)) + 1), min(height, int(y2 + ROOM * (y2 - y1)) + 1)
+    left, top = max(0, int(x1 - CONTEXT * (x2 - x1))), max(0, int(y1 - CONTEXT * (y2 - y1)))
+    right, bottom = min(width, int(x2 + CONTEXT * (x2 - x1)) + 1), min(height, int(y2 + CONTEXT * (y2 - y1)) + 1)
     scale = min(1.0, GRABCUT_SIDE / max(right - left, bottom - top))
     small = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
-    near = cv2.resize(image[top:bottom, left:right], small, interpolation=cv2.INTER_AREA)
-    rectangle = [round((side - origin) * scale) for side, origin in zip((x1, y1, x2, y2), (left, top) * 2, strict=True)]
-    kinds = np.full(near.shape[:2], cv2.GC_BGD, np.uint8)
-    kinds[rectangle[1] : rectangle[3], rectangle[0] : rectangle[2]] = cv2.GC_PR_FGD
-    found = _grabcut(near, kinds)
+    crop = cv2.resize(image[top:bottom, left:right], small, interpolation=cv2.INTER_AREA)
+    inner = [round((side - origin) * scale) for side, origin in zip((x1, y1, x2, y2), (left, top) * 2, strict=True)]
+    classes = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
+    classes[inner[1] : inner[3], inner[0] : inner[2]] = cv2.GC_PR_FGD
+    found = _grabcut(crop, classes)
     mask = np.zeros((height, width), bool)
     shape = (right - left, bottom - top)
     mask[top:bottom, left:right] = cv2.resize(found.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR) > 0.5
-    if mask.sum() < LEAST * (x2 - x1) * (y2 - y1):
+    if mask.sum() < MIN_FILL * (x2 - x1) * (y2 - y1):
         mask[math.floor(y1) : math.ceil(y2), math.floor(x1) : math.ceil(x2)] = True
     return mask
 
 
-def _grabcut(image: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    # the box is the whole frame, and there is no background to learn, or it is too thin to hold a pixel
-    if len(np.unique(kinds)) == 1:
-        return kinds == cv2.GC_PR_FGD
+def _grabcut(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The foreground, bool (H, W), from GrabCut's initial classes, uint8 (H, W), which are overwritten."""
+    # without background to learn from (the box is the whole frame), or without a pixel in a very thin box
+    if len(np.unique(classes)) == 1:
+        return classes == cv2.GC_PR_FGD
     cv2.setRNGSeed(0)  # the same box gives the same mask
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     bgr, unused = np.ascontiguousarray(image[..., ::-1]), (0, 0, 0, 0)
-    cv2.grabCut(bgr, kinds, unused, background, foreground, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return (kinds == cv2.GC_FGD) | (kinds == cv2.GC_PR_FGD)
-
-
-def _parse_frame(text: str) -> tuple[int | None, str]:
-    found = re.fullmatch(r"(?:(\d+):)?(.+)", text, re.DOTALL)
-    if found is None:
-        raise UserError("--mask, --box: empty; name a PNG, or write a box as X1,Y1,X2,Y2")
-    return int(found[1]) if found[1] else None, found[2]
+    cv2.grabCut(bgr, classes, unused, background, foreground, GRABCUT_ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    return (classes == cv2.GC_FGD) | (classes == cv2.GC_PR_FGD)

@@ -7,16 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import torch
 
 from partprop.base import paths
 from partprop.base.errors import UserError
-from partprop.base.files import replacing_folder
+from partprop.base.files import atomic_folder
+from partprop.base.threads import use_threads
 from partprop.baselines.label_propagation import BackboneFeatures, label_propagation
 from partprop.baselines.simple import first_mask, flow
-from partprop.data.video import VOID, Sequence, open_davis, write_labels
+from partprop.data.labels import VOID, write_labels
+from partprop.data.video import Video, open_davis
 from partprop.model.backbone.imagenet import BackboneName, load_backbone
 
 if TYPE_CHECKING:
@@ -28,20 +28,19 @@ Baseline = Callable[[Iterable[np.ndarray], np.ndarray], Iterator[np.ndarray]]
 
 def run(params: Params, log: Run) -> None:
     """Write results/baselines/<name>/<sequence>/<frame>.png for every frame of the validation split."""
-    torch.set_num_threads(params.baselines.threads)
-    cv2.setNumThreads(1)  # optical flow depends on the number of threads
+    use_threads(params.baselines.threads)
     methods: dict[str, Baseline] = {
         "first_mask": first_mask,
         "flow": flow,
         "label_propagation": _label_propagation(params.baselines, params.model.backbone),
     }
-    with replacing_folder(paths.BASELINES) as results:
+    with atomic_folder(paths.BASELINES) as results:
         for sequence in open_davis(paths.DAVIS, "val", params.data.davis.year):
             for name, method in methods.items():
                 segment(sequence, method, results / name / sequence.name)
 
 
-def segment(sequence: Sequence, method: Baseline, folder: Path) -> None:
+def segment(sequence: Video, method: Baseline, folder: Path) -> None:
     """Write a method's label map of each frame to `<folder>/<frame>.png`.
 
     Raises:

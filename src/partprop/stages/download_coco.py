@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from partprop.base import paths
-from partprop.base.disk import disk_errors
-from partprop.base.files import replacing_folder
+from partprop.base.disk import os_errors_as_user_errors
+from partprop.base.files import atomic_folder
 from partprop.download.checks import check_coco
 from partprop.download.download import download
 from partprop.download.layouts import COCO
 from partprop.download.manifest import manifest
-from partprop.synthetic import write_coco
+from partprop.synthetic import RenderSettings, write_coco
 
 if TYPE_CHECKING:
     from partprop.params import Params
@@ -22,8 +22,8 @@ def run(params: Params, log: Run) -> None:
     """Write data/coco in COCO layout; log its images, instances, bytes and manifest hash."""
     source = params.data.coco.source
     if source == "synthetic":
-        with disk_errors(paths.COCO.parent), replacing_folder(paths.COCO) as folder:
-            write_coco(folder, params.data.synthetic)
+        with os_errors_as_user_errors(paths.COCO.parent), atomic_folder(paths.COCO) as folder:
+            write_coco(folder, RenderSettings(**params.data.synthetic.model_dump()))
             counts = check_coco(folder)
     else:
         counts = download(source, COCO, paths.COCO, check_coco)

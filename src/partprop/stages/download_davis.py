@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from partprop.base import paths
-from partprop.base.disk import disk_errors
-from partprop.base.files import replacing_folder
+from partprop.base.disk import os_errors_as_user_errors
+from partprop.base.files import atomic_folder
 from partprop.download.checks import check_davis
 from partprop.download.download import download
 from partprop.download.layouts import DAVIS
 from partprop.download.manifest import manifest
-from partprop.synthetic import write_davis
+from partprop.synthetic import RenderSettings, write_davis
 
 if TYPE_CHECKING:
     from partprop.params import Params
@@ -24,8 +24,8 @@ def run(params: Params, log: Run) -> None:
     source, year = params.data.davis.source, params.data.davis.year
     check = partial(check_davis, year=year)
     if source == "synthetic":
-        with disk_errors(paths.DAVIS.parent), replacing_folder(paths.DAVIS) as folder:
-            write_davis(folder, params.data.synthetic, year)
+        with os_errors_as_user_errors(paths.DAVIS.parent), atomic_folder(paths.DAVIS) as folder:
+            write_davis(folder, RenderSettings(**params.data.synthetic.model_dump()), year)
             counts = check(folder)
     else:
         counts = download(source, DAVIS[year], paths.DAVIS, check)

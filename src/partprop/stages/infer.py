@@ -8,15 +8,15 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import torch
 
 from partprop.base import paths
-from partprop.base.errors import UserError
-from partprop.base.files import replacing_folder, write_json
+from partprop.base.files import atomic_folder, write_json
+from partprop.base.threads import use_threads
+from partprop.data.labels import write_labels
+from partprop.data.splits import require_shards
 from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
-from partprop.data.video import Sequence, open_davis, write_labels
+from partprop.data.video import Video, open_davis
 from partprop.evaluation.vot.protocol import write_supervised
 from partprop.evaluation.vot.runs import supervise_sequence
 from partprop.model.backbone.devices import choose_device, place
@@ -32,16 +32,15 @@ if TYPE_CHECKING:
 
 
 def run(params: Params, log: Run, shard: int) -> None:
-    """Write results/davis/<shard>/<sequence>/: a mask per frame, tracks.csv and supervised.csv; and the speed."""
-    torch.set_num_threads(params.infer.threads)
-    cv2.setNumThreads(1)
+    """Write results/davis/<shard>/<sequence>/ (a mask per frame, tracks.csv, supervised.csv) and the speed."""
+    use_threads(params.infer.threads)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
     place(network, choose_device("auto"))
     settings = Settings(**params.segmentation.model_dump())
-    drop_former_shards(params.infer.shards)
+    delete_former_shards(params.infer.shards)
     seconds, frames = 0.0, 0
-    with replacing_folder(paths.RESULTS / str(shard)) as folder:
+    with atomic_folder(paths.RESULTS / str(shard)) as folder:
         for sequence in sequences:
             start = time.perf_counter()
             boxes = segment_to(network, settings, sequence, folder / sequence.name)
@@ -54,26 +53,25 @@ def run(params: Params, log: Run, shard: int) -> None:
     write_json(paths.REPORTS / "infer" / f"{shard}.json", speed)
 
 
-def drop_former_shards(shards: Collection[int]) -> None:
-    """Delete what shards left that are no more; no stage has them for an output, and `evaluate` would read them."""
+def delete_former_shards(shards: Collection[int]) -> None:
+    """Delete results of shards no longer listed: they are no output of a stage, but `evaluate` would read them."""
     for folder in paths.RESULTS.glob("*"):
         if folder.name.isdigit() and int(folder.name) not in shards:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def shard_of(sequences: list[Sequence], shard: int, shards: int) -> list[Sequence]:
-    """Every `shards`-th sequence, from number `shard` on.
+def shard_of(sequences: list[Video], shard: int, shards: int) -> list[Video]:
+    """Select every `shards`-th sequence, starting with number `shard`.
 
     Raises:
         UserError: there are more shards than sequences.
     """
-    if shards > len(sequences):
-        raise UserError(f"infer.shards: {shards} shards for {len(sequences)} sequences; list at most that many")
+    require_shards(shards, len(sequences))
     return sequences[shard::shards]
 
 
-def segment_to(network: Network, settings: Settings, sequence: Sequence, folder: Path) -> ObjectBoxes:
-    """Write a sequence's masks and tracks; gives the boxes of the whole objects."""
+def segment_to(network: Network, settings: Settings, sequence: Video, folder: Path) -> ObjectBoxes:
+    """Segment a sequence, write its masks and tracks.csv to a folder, and return the boxes of the whole objects."""
     boxes: dict[tuple[str, int], np.ndarray] = {}
     with tracks_writer(folder / "tracks.csv") as write:
         for frame, result in segment_sequence(network, settings, sequence):

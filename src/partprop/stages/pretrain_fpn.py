@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from partprop.base import paths
 from partprop.base.files import write_json
+from partprop.base.threads import use_threads
 from partprop.data.coco import CocoImages, open_coco
 from partprop.model.backbone.devices import layout
 from partprop.model.backbone.imagenet import load_backbone
@@ -38,8 +39,7 @@ Batch = tuple[list[Tensor], list[Target]]
 def run(params: Params, log: Run) -> None:
     """Write models/fpn.safetensors and the detector's AP on val2017, or none where there are no steps."""
     settings = params.pretrain_fpn
-    torch.set_num_threads(settings.threads)
-    cv2.setNumThreads(1)
+    use_threads(settings.threads)
     torch.manual_seed(params.seed)
     fabric = Fabric(accelerator="auto", devices="auto")
     fabric.launch()

@@ -1,13 +1,12 @@
-"""The report stage: what the other stages measured, as one page."""
+"""Show what the other stages measured on one page."""
 
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 from partprop.base.paths import DAVIS, REPORTS, RESULTS
 from partprop.data.video import open_sequences
 from partprop.evaluation.folders import find_results
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from partprop.pipeline.runs import Run
 
 PAGE = REPORTS / "index.html"
-PARAMETERS = Path("params.yaml")
 
 
 def run(params: "Params", log: "Run") -> None:
@@ -43,17 +41,15 @@ def run(params: "Params", log: "Run") -> None:
         strips,
         compare_with_published(davis.source, davis.year, measurements.metrics["ours"]["sequences"]),
         average_precision_caveat(params.data.coco.source),
-        PARAMETERS.read_text(encoding="utf-8"),
-        code_version(),
     )
-    with replacing(PAGE) as temporary:
+    with atomic_write(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
     log.artifact(PAGE)
     _log_figures(charts, strips, log)
 
 
 def draw_charts(measurements: Measurements) -> dict[str, Chart]:
-    """The charts over all sequences, by name."""
+    """Draw the charts over all sequences; returned by name."""
     blocks: Mapping[str, Mapping[str, Any]] = methods(measurements.metrics)
     charts = [
         figures.over_time(measurements.j_by_position, "J"),
@@ -62,13 +58,21 @@ def draw_charts(measurements: Measurements) -> dict[str, Chart]:
         figures.precision(measurements.precision, blocks),
         figures.losses("pretrain_losses", "Losses of FPN pre-training by step", measurements.pretrain_curves),
         figures.losses("tracking_losses", "Losses of tracking training by step", measurements.tracking_curves),
-        figures.validation(measurements.validation),
+        figures.validation(measurements.validation_curves),
     ]
     return {chart.name: chart for chart in charts}
 
 
 def draw_strips(measurements: Measurements, year: int) -> list[Strip]:
-    """All sequences: some frames and J over time, and a film of the best, the median and the worst."""
+    """Draw every sequence: stills and J by frame, and a film of the best, the median and the worst.
+
+    Args:
+        measurements: their metrics name the sequences.
+        year: 2016 draws all true objects of a video as one; 2017 keeps their ids.
+
+    Raises:
+        UserError: a sequence has no results, or one of its files is missing or unreadable.
+    """
     shown = shown_sequences(measurements.metrics)
     results = find_results(RESULTS)
     if absent := [name for _, name in shown if name not in results]:

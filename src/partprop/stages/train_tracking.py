@@ -7,7 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
@@ -17,8 +16,10 @@ from torch.optim.swa_utils import AveragedModel
 from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.base.files import write_json
+from partprop.base.threads import use_threads
 from partprop.data.coco import open_coco
-from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
+from partprop.data.splits import require_held_out
+from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 from partprop.model.backbone.devices import layout
 from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
@@ -54,8 +55,7 @@ def run(params: Params, log: Run) -> None:
     The validations before choose no weights: on few sequences they differ by less than seeds do.
     """
     settings = params.train_tracking
-    torch.set_num_threads(settings.threads)
-    cv2.setNumThreads(1)
+    use_threads(settings.threads)
     torch.manual_seed(params.seed)
     fabric = Fabric(accelerator="auto", devices="auto")
     fabric.launch()
@@ -124,22 +124,18 @@ def run(params: Params, log: Run) -> None:
         checkpoint.remove()
 
 
-def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[list[Sequence], list[Sequence]]:
+def split_sequences(sequences: list[Video], held_out: list[str]) -> tuple[list[Video], list[Video]]:
     """Training sequences, and those named in train_tracking.held_out.
 
     Raises:
         UserError: a name is not in the training split, or nothing is left to train on.
     """
-    unknown = sorted(set(held_out) - {sequence.name for sequence in sequences})
-    if unknown:
-        raise UserError(f"train_tracking.held_out: {', '.join(unknown)} not in the training split; correct the names")
+    require_held_out(held_out, [sequence.name for sequence in sequences])
     training = [sequence for sequence in sequences if sequence.name not in held_out]
-    if not training:
-        raise UserError("train_tracking.held_out: holds out every training sequence; leave some to train on")
     return training, [sequence for sequence in sequences if sequence.name in held_out]
 
 
-def require_annotated(held_out: list[Sequence], frames: int) -> None:
+def require_annotated(held_out: list[Video], frames: int) -> None:
     """Check that the first frames of each sequence, which are validated, have masks enough to be scored.
 
     Raises:
@@ -147,14 +143,14 @@ def require_annotated(held_out: list[Sequence], frames: int) -> None:
     """
     for sequence in held_out:
         count = sum(mask is not None for mask in sequence.masks[:frames])
-        if count < LEAST_ANNOTATED:
+        if count < MIN_ANNOTATED_FRAMES:
             raise UserError(
                 f"train_tracking.validate_frames: the first {frames} frames of {sequence.name} have {count} masks, "
-                f"{LEAST_ANNOTATED} are needed; have more frames validated"
+                f"{MIN_ANNOTATED_FRAMES} are needed; have more frames validated"
             )
 
 
-def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
+def _clips(training: list[Video], settings: TrainTracking) -> Clips:
     """Clips of videos and of still images; all COCO images are used, as no training stage measures on them later."""
     scenery = None
     if settings.still_share or settings.paste_share:

@@ -1,5 +1,5 @@
 """Synthetic stand-ins for COCO and DAVIS, rendered from a seed: equal settings give equal bytes."""
 
-from partprop.synthetic.write import write_coco, write_davis
+from partprop.synthetic.write import RenderSettings, write_coco, write_davis
 
-__all__ = ["write_coco", "write_davis"]
+__all__ = ["RenderSettings", "write_coco", "write_davis"]

@@ -1,8 +1,9 @@
 """Writing rendered scenes in the layouts of COCO and DAVIS."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,18 +15,35 @@ from partprop.synthetic.polygons import polygons
 from partprop.synthetic.scene import Scene, render
 from partprop.synthetic.script import TARGET, Script, script_image, script_video
 
-if TYPE_CHECKING:
-    from partprop.params import SyntheticData
-
 SPLITS = ("train", "val")
 JPEG_QUALITY = 95
-MIN_VISIBLE = 64  # pixels; what shows less of itself is not annotated
-
-# The first words of each random stream after the seed.
-VIDEOS, IMAGES = 0, 1
+MIN_VISIBLE = 64  # pixels: objects with a smaller visible area are not annotated
+VIDEOS, IMAGES = 0, 1  # follow the seed in the key of each random stream
 
 
-def video_scripts(settings: "SyntheticData", split: str) -> Iterator[tuple[str, Script]]:
+@dataclass(frozen=True)
+class RenderSettings:
+    """What to render.
+
+    Attributes:
+        seed: of all random choices.
+        width, height: of images and frames, in pixels.
+        train_images, val_images: number of still images in each split.
+        train_videos, val_videos: number of videos in each split.
+        frames: length of each video.
+    """
+
+    seed: int
+    width: int
+    height: int
+    train_images: int
+    val_images: int
+    train_videos: int
+    val_videos: int
+    frames: int
+
+
+def video_scripts(settings: RenderSettings, split: str) -> Iterator[tuple[str, Script]]:
     """Name and script of each video of a split, in order."""
     count = {"train": settings.train_videos, "val": settings.val_videos}[split]
     for index in range(count):
@@ -33,14 +51,14 @@ def video_scripts(settings: "SyntheticData", split: str) -> Iterator[tuple[str, 
         yield f"{split}-{index:02d}", script_video(seed, index, settings.width, settings.height, settings.frames)
 
 
-def image_scenes(settings: "SyntheticData", split: str) -> Iterator[Scene]:
+def image_scenes(settings: RenderSettings, split: str) -> Iterator[Scene]:
     """The scene of each still image of a split, in order."""
     count = {"train": settings.train_images, "val": settings.val_images}[split]
     for index in range(count):
         yield script_image((settings.seed, IMAGES, SPLITS.index(split), index), settings.width, settings.height)
 
 
-def write_davis(folder: Path, settings: "SyntheticData", year: int) -> None:
+def write_davis(folder: Path, settings: RenderSettings, year: int) -> None:
     """Render videos into `folder`, which holds no videos yet, in DAVIS layout.
 
     For 2016 the masks are 0 and 255 and show one object, the target; the others are unmarked. For 2017 they are
@@ -65,7 +83,7 @@ def write_davis(folder: Path, settings: "SyntheticData", year: int) -> None:
         names_file.write_text("".join(f"{name}\n" for name in names))
 
 
-def write_coco(folder: Path, settings: "SyntheticData") -> None:
+def write_coco(folder: Path, settings: RenderSettings) -> None:
     """Render images into `folder`, which holds no images yet, in COCO layout.
 
     Each object has the polygons of what is visible of it; the categories are the shape classes.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partprop.data.tracks import object_boxes
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.metrics.schema import Metrics
 from partprop.metrics.sequences import SequenceScores, score_sequence
 from partprop.metrics.summary import summarise
@@ -22,10 +22,10 @@ class Validation(NamedTuple):
     seconds_per_frame: float
 
 
-def validate(network: Network, settings: Settings, sequences: list[Sequence], frames: int | None) -> Validation:
+def validate(network: Network, settings: Settings, sequences: list[Video], frames: int | None) -> Validation:
     """Segment and score the first frames (or all) of each sequence."""
     network.eval()
-    shortened = [sequence if frames is None else sequence.part(range(len(sequence))[:frames]) for sequence in sequences]
+    shortened = sequences if frames is None else [each.select(range(len(each))[:frames]) for each in sequences]
     measured = [_score(network, settings, sequence) for sequence in shortened]
     seconds = sum(spent for _, spent in measured) / sum(len(sequence) for sequence in shortened)
     return Validation(_flat(summarise([scores for scores, _ in measured])), seconds)
@@ -42,7 +42,7 @@ def _flat(metrics: Metrics) -> dict[str, float]:
     }
 
 
-def _score(network: Network, settings: Settings, sequence: Sequence) -> tuple[SequenceScores, float]:
+def _score(network: Network, settings: Settings, sequence: Video) -> tuple[SequenceScores, float]:
     """Scores, and the seconds that segmentation took."""
     masks: dict[str, np.ndarray] = {}
     boxes: dict[tuple[str, int], np.ndarray] = {}

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from partprop.base.errors import UserError
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.model.network import Network
 from partprop.tracking.result import Result
 from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
 
 
-def segment_sequence(network: Network, settings: Settings, sequence: Sequence) -> Iterator[tuple[str, Result]]:
+def segment_sequence(network: Network, settings: Settings, sequence: Video) -> Iterator[tuple[str, Result]]:
     """Yield the name and result of each frame, including the first with its given mask.
 
     Raises:

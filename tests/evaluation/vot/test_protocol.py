@@ -1,4 +1,4 @@
-"""The supervised protocol of VOT against runs made by hand."""
+"""The supervised protocol of VOT on runs made by hand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ ELSEWHERE = np.array([50.0, 50, 60, 60])
 
 
 class Tracker:
-    """Gives HALF, but ELSEWHERE in the frames in which it fails, whenever it was started before them."""
+    """Yields HALF, or ELSEWHERE in the frames in which it fails."""
 
     def __init__(self, frames: int, failures: set[int]) -> None:
         self.frames, self.failures, self.starts = frames, failures, list[int]()
@@ -36,7 +36,7 @@ class Tracker:
             yield ELSEWHERE if frame in self.failures else HALF
 
 
-def test_a_tracker_is_started_again_after_each_failure() -> None:
+def test_a_tracker_is_restarted_after_each_failure() -> None:
     tracker = Tracker(60, {20, 40})
     run = supervise([TRUE] * 60, tracker)
     assert tracker.starts == [0, 25, 45]
@@ -45,13 +45,13 @@ def test_a_tracker_is_started_again_after_each_failure() -> None:
     assert (accuracy([run]), robustness([run])) == (0.5, 2)
 
 
-def test_no_box_is_a_failure_and_nothing_is_tracked_after_it() -> None:
+def test_a_missing_box_is_a_failure_and_ends_the_run() -> None:
     run = supervise([TRUE] * 30, lambda start: iter([HALF] * 11 + [None] + [HALF] * 17))
     assert np.flatnonzero(run.failed)[0] == 12
     assert np.isnan(run.overlaps[12 : 12 + SKIPPED + BURN_IN]).all()
 
 
-def test_hidden_frames_neither_fail_nor_count_and_a_start_waits_for_the_object() -> None:
+def test_hidden_frames_neither_fail_nor_count_and_a_restart_waits_for_the_object() -> None:
     true = [TRUE] * 15 + [None] * 10 + [TRUE] * 25
     tracker = Tracker(50, {14, *range(15, 25)})
     run = supervise(true, tracker)
@@ -68,7 +68,7 @@ def test_a_failure_near_the_end_is_the_last() -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 60), st.sets(st.integers(1, 59)))
-def test_failures_are_as_far_apart_as_the_protocol_wants(frames: int, failures: set[int]) -> None:
+def test_failures_are_more_than_the_skipped_frames_apart(frames: int, failures: set[int]) -> None:
     run = supervise([TRUE] * frames, Tracker(frames, failures))
     found = np.flatnonzero(run.failed)
     assert set(found.tolist()) <= failures
@@ -76,7 +76,7 @@ def test_failures_are_as_far_apart_as_the_protocol_wants(frames: int, failures: 
     assert np.nansum(run.overlaps) == pytest.approx(0.5 * np.count_nonzero(~np.isnan(run.overlaps)))
 
 
-def test_means_are_over_the_objects() -> None:
+def test_accuracy_and_robustness_are_means_over_the_objects() -> None:
     short = supervise([TRUE] * 5, Tracker(5, set()))  # all burn-in
     long, failing = (supervise([TRUE] * 40, Tracker(40, failures)) for failures in (set(), {15}))
     assert accuracy([short, long]) == 0.5
@@ -86,7 +86,7 @@ def test_means_are_over_the_objects() -> None:
     assert robustness([long, failing]) == 0.5
 
 
-def test_files_keep_the_runs(tmp_path: Path) -> None:
+def test_runs_are_read_as_they_were_written(tmp_path: Path) -> None:
     run = supervise([TRUE] * 20, Tracker(20, {15}))
     write_supervised(tmp_path / "supervised.csv", [f"{index:05d}" for index in range(20)], {1: run, 3: run})
     read = read_supervised(tmp_path / "supervised.csv")

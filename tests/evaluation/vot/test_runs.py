@@ -1,4 +1,4 @@
-"""The segmenter under VOT's protocol: where it starts again, with what, and what is asked of it."""
+"""The segmenter under VOT's protocol: in which frames and with which objects it restarts."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partprop.data.labels import object_ids, write_labels
 from partprop.data.tracks import PartBox
-from partprop.data.video import Sequence, write_labels
+from partprop.data.video import Video
 from partprop.evaluation.vot import runs as supervised
 
 FRAMES = 30
@@ -23,17 +24,17 @@ def label_map(index: int) -> np.ndarray:
 
 
 @pytest.fixture
-def sequence(tmp_path: Path) -> Sequence:
+def sequence(tmp_path: Path) -> Video:
     names = tuple(f"{index:05d}" for index in range(FRAMES))
     for index, name in enumerate(names):
         write_labels(tmp_path / f"{name}.png", label_map(index))
         Image.new("RGB", (80, 40), (index, 0, 0)).save(tmp_path / f"{name}.bmp")
     frames, masks = (tuple(tmp_path / f"{name}.{kind}" for name in names) for kind in ("bmp", "png"))
-    return Sequence("two", names, frames, masks, single_object=False)
+    return Video("two", names, frames, masks, single_object=False)
 
 
 class Perfect:
-    """Follows what it was started with exactly; the frame's number is its red."""
+    """A segmenter that follows its objects exactly; it reads the frame number from the red channel."""
 
     started: list[tuple[int, list[int]]]
 
@@ -41,7 +42,7 @@ class Perfect:
         pass
 
     def start(self, image: np.ndarray, labels: np.ndarray) -> None:
-        self.numbers = [int(number) for number in np.unique(labels) if number]
+        self.numbers = object_ids(labels)
         self.started.append((int(image[0, 0, 0]), self.numbers))
 
     def step(self, image: np.ndarray) -> SimpleNamespace:
@@ -50,9 +51,7 @@ class Perfect:
         return SimpleNamespace(boxes=[*boxes, PartBox(self.numbers[0], 1, (70, 0, 80, 5), 1.0)])
 
 
-def test_each_object_starts_again_by_itself_after_its_failures(
-    sequence: Sequence, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_object_restarts_alone_after_its_failures(sequence: Video, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "Segmenter", Perfect)
     Perfect.started = []
     # the first run loses object 1 in frame 12 and has object 2 throughout
@@ -68,11 +67,11 @@ def test_each_object_starts_again_by_itself_after_its_failures(
     np.testing.assert_array_equal(runs[2].overlaps[10:], 1)
 
 
-def test_a_frame_without_mask_neither_counts_nor_fails(sequence: Sequence, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_without_a_mask_neither_counts_nor_fails(sequence: Video, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "Segmenter", Perfect)
     Perfect.started = []
     masks = tuple(None if index == 20 else mask for index, mask in enumerate(sequence.masks))
-    sparse = Sequence("two", sequence.frame_names, sequence.frames, masks, single_object=False)
+    sparse = Video("two", sequence.frame_names, sequence.frames, masks, single_object=False)
     tracked = {(frame, 2): np.array([30.0, 25, 50, 35]) for frame in sequence.frame_names if frame != "00020"}
     run = supervised.supervise_sequence(None, None, sparse, tracked)[2]  # type: ignore[arg-type]
     assert not run.failed.any()

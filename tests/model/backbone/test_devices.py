@@ -18,7 +18,7 @@ from partprop.base.errors import UserError
 from partprop.model.backbone import devices as device
 from partprop.model.backbone.devices import choose_device
 from partprop.pretrained import Segmenter, compute_in_half, half_precision
-from partprop.segment.benchmark import render
+from partprop.segment.benchmark import render_disks
 from partprop.tracking.result import Result
 from tiny import write_tiny_weights
 
@@ -69,8 +69,8 @@ def test_half_precision_changes_little(half: torch.dtype, monkeypatch: pytest.Mo
     for dtype in (None, half):
         monkeypatch.setattr(pretrained, "half_precision", lambda _, dtype=dtype: dtype)
         segmenter = Segmenter(path, "cpu")
-        segmenter.start(*render(0, 1))
-        found.append([segmenter.step(render(number, 1)[0]).probabilities[1] for number in (1, 2)])
+        segmenter.start(*render_disks(0, 1))
+        found.append([segmenter.step(render_disks(number, 1)[0]).probabilities[1] for number in (1, 2)])
     for exact, halved in zip(*found, strict=True):
         assert not np.array_equal(exact, halved)
         np.testing.assert_allclose(exact, halved, atol=0.15)
@@ -80,7 +80,7 @@ def test_half_precision_changes_little(half: torch.dtype, monkeypatch: pytest.Mo
 def follow(weights: Path, device: str) -> list[Result]:
     """Two disks of a rendered clip, for four frames."""
     segmenter = Segmenter(weights, device)
-    return [segmenter.start(*render(0, 2)), *(segmenter.step(render(number, 2)[0]) for number in (1, 2, 3))]
+    return [segmenter.start(*render_disks(0, 2)), *(segmenter.step(render_disks(number, 2)[0]) for number in (1, 2, 3))]
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import pytest
 
 from partprop.base.errors import UserError
 from partprop.data.coco import open_coco
-from partprop.data.labels import mask_box
-from partprop.data.video import open_davis, write_labels
+from partprop.data.labels import mask_box, write_labels
+from partprop.data.video import open_davis
 from partprop.params import SyntheticData
 from partprop.synthetic import write_coco, write_davis
 from partprop.training.tracker.clips import TOLD, Clip, move_with, random_parts

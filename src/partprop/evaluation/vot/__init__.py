@@ -1,1 +1,1 @@
-"""VOT's supervised protocol and the tracker's runs under it."""
+"""The supervised protocol of VOT, and the segmenter under it."""

@@ -7,13 +7,13 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write a module's weights as safetensors."""
     content = save({key: value.cpu().contiguous() for key, value in module.state_dict().items()})
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)  # `save_file` to a full disk is not an OSError
 
 

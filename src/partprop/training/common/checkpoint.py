@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from partprop.base.cache import cache_folder
 from partprop.base.errors import UserError
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 
 
 class Checkpoint:
@@ -47,7 +47,7 @@ class Checkpoint:
         """Replace the last state; tensors, numbers, strings and containers of these only."""
         content = io.BytesIO()  # torch.save to a full disk is not an OSError
         torch.save(dict(state), content)
-        with replacing(self._file) as temporary:
+        with atomic_write(self._file) as temporary:
             temporary.write_bytes(content.getbuffer())
 
     def load(self) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pandas as pd
 from torch import Tensor
 
-from partprop.base.files import replacing
+from partprop.base.files import atomic_write
 
 
 class MetricLog(Protocol):
@@ -62,5 +62,5 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             pd.DataFrame(self.rows, columns=None if self.rows else ["step"]).to_csv(temporary, index=False)

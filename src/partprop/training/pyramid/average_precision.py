@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from partprop.data.coco import CocoImages, with_area
+from partprop.data.coco import CocoImages, valid_polygons
 
 
 def detections_as_coco(
@@ -76,7 +76,7 @@ def _completed(annotation: dict[str, Any], with_mask: bool) -> dict[str, Any]:
         return completed
     region = annotation.get("segmentation") or []
     if isinstance(region, list):
-        region = with_area(region)
+        region = valid_polygons(region)
     if region:
         return completed | {"segmentation": region}
     box = [left, top, left + width, top, left + width, top + height, left, top + height]

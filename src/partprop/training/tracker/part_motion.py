@@ -1,6 +1,6 @@
 """Where the parts of an object go in a video whose annotations show the whole object alone: by optical flow."""
 
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -10,7 +10,9 @@ ROUND_TRIP = 0.1  # of a part's sides, by which a pixel may miss its place after
 AGREEING = 0.6  # share of pixels that must land on the object and come back
 
 
-def follow(parts: np.ndarray, images: Many[np.ndarray], masks: Many[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def follow(
+    parts: np.ndarray, images: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Follow parts from frame to frame by the median DIS flow of their pixels (Kroeger et al., ECCV 2016).
 
     A part is known until the flow leaves the object, or there and back it disagrees (forward-backward error: Kalal et

@@ -1,6 +1,6 @@
 """Training clips: from videos, and from still images made to move."""
 
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from partprop.base.errors import UserError
 from partprop.data.labels import mask_box, object_ids
-from partprop.data.video import Sequence
+from partprop.data.video import Video
 from partprop.training.common import augment
 from partprop.training.tracker.clips import FRAMES, Clip, PartBoxes, finish, move_with, random_parts
 from partprop.training.tracker.part_motion import follow
@@ -46,7 +46,7 @@ class VideoClips:
         scenery: where these come from; None only if paste_share is 0.
     """
 
-    videos: Many[Sequence]
+    videos: Sequence[Video]
     crop: int
     max_gap: int
     parts: int
@@ -80,7 +80,7 @@ class VideoClips:
             return None
         return finish(rng, views, masks, self._boxes(rng, views, masks, far), far)
 
-    def _pick_frames(self, rng: np.random.Generator, video: Sequence, progress: float) -> tuple[list[int], bool]:
+    def _pick_frames(self, rng: np.random.Generator, video: Video, progress: float) -> tuple[list[int], bool]:
         """Numbers of the frames, and whether the reference lies far from the others."""
         annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
         reach = max(1, round(self.max_gap * min(1.0, 0.25 + 1.5 * progress)))
@@ -221,7 +221,7 @@ class MixedClips:
         return source.draw(rng, progress)
 
 
-def _labels(video: Sequence, index: int) -> np.ndarray:
+def _labels(video: Video, index: int) -> np.ndarray:
     labels = video.labels(index)
     assert labels is not None, "only annotated frames are picked"
     return labels

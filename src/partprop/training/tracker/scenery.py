@@ -1,6 +1,6 @@
 """Objects and grounds out of still images, made to move: the scene of a still clip, or the new setting of a video."""
 
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,11 +102,11 @@ class Scenery:
         usable: (images, image, instance) numbers of those with a mask worth showing.
     """
 
-    images: Many[CocoImages]
-    usable: Many[tuple[int, int, int]]
+    images: Sequence[CocoImages]
+    usable: Sequence[tuple[int, int, int]]
 
     @classmethod
-    def of(cls, images: Many[CocoImages]) -> "Scenery":
+    def of(cls, images: Sequence[CocoImages]) -> "Scenery":
         """All instances with a mask of at least SMALLEST pixels a side.
 
         Raises:
