@@ -43,14 +43,14 @@ def test_other_files_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a folder; name the weights file in it"):
         load_pretrained(tmp_path)
     save_weights(torch.nn.Linear(2, 2), path)
-    with pytest.raises(UserError, match=r"some\.safetensors: does not say how its network is built"):
+    with pytest.raises(UserError, match=r"some\.safetensors: no usable metadata"):
         load_pretrained(path)
 
 
 @pytest.mark.parametrize("change", [{"fpn_channels": -3}, {"fpn_channels": "many"}, {"colour": 1}])
 def test_a_network_that_cannot_be_built(tmp_path: Path, change: dict[str, object]) -> None:
     save_pretrained(build_network(**MODEL), MODEL | change, SETTINGS, tmp_path / "some.safetensors")
-    with pytest.raises(UserError, match=r"some\.safetensors: does not say how its network is built"):
+    with pytest.raises(UserError, match=r"some\.safetensors: no usable metadata"):
         load_pretrained(tmp_path / "some.safetensors")
 
 
@@ -67,12 +67,12 @@ def test_weights_of_a_training_that_diverged(tmp_path: Path) -> None:
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
     save_pretrained(network, MODEL, SETTINGS, tmp_path / "some.safetensors")
-    with pytest.raises(UserError, match=r"some\.safetensors: holds weights that are no numbers"):
+    with pytest.raises(UserError, match=r"some\.safetensors: contains NaN or infinite weights"):
         load_pretrained(tmp_path / "some.safetensors")
 
 
 def test_no_pixels_are_refused() -> None:
-    with pytest.raises(UserError, match="short_side: 0 pixels"):
+    with pytest.raises(UserError, match="short_side: 0 pixels; pass at least 1"):
         partprop.Segmenter(device="cpu", short_side=0)
 
 

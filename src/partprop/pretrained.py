@@ -1,4 +1,4 @@
-"""Trained weights that can be used without params.yaml: the file says how to build the network and how to run it."""
+"""Segmentation with trained weights from one file, which holds the network's arguments and settings as well."""
 
 import json
 import os
@@ -22,11 +22,16 @@ from partprop.tracking import segmenter
 from partprop.tracking.settings import Settings
 
 LITE0 = Path(__file__).parent / "weights" / "lite0.safetensors"
-"""The weights that come with the package."""
+"""Weights shipped with the package."""
 
 
 def save_pretrained(network: Network, model: dict[str, Any], settings: Settings, path: Path) -> None:
-    """Write a network in half precision, the arguments of `build_network` and the settings it was measured with."""
+    """Write a network in half precision with its metadata.
+
+    Args:
+        model: arguments of `build_network`.
+        settings: of the online loop in which the network was measured.
+    """
     halves = {key: value.to(torch.float16).contiguous() for key, value in network.state_dict().items()}
     content = save(halves, {"model": json.dumps(model), "settings": json.dumps(asdict(settings))})
     with atomic_write(path) as temporary:
@@ -34,12 +39,12 @@ def save_pretrained(network: Network, model: dict[str, Any], settings: Settings,
 
 
 def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
-    """A network for inference on a processor, in single precision, and its settings; `place` moves it elsewhere.
+    """Read a network for inference, in single precision on the processor, and its settings.
 
     Raises:
-        UserError: the file is missing, damaged, not written by `save_pretrained`, or of a training that diverged.
+        UserError: the file is missing, damaged, not written by `save_pretrained`, or has NaN or infinite weights.
     """
-    if os.path.isdir(path):  # where Path.is_dir raises, for names that are too long
+    if os.path.isdir(path):  # Path.is_dir raises for names that are too long
         raise UserError(f"{path}: is a folder; name the weights file in it")
     try:
         with safe_open(path, "pt") as file:
@@ -51,39 +56,39 @@ def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
     try:
         network = build_network(**json.loads(metadata["model"]))
         settings = Settings(**json.loads(metadata["settings"]))
-    except (KeyError, TypeError, ValueError, RuntimeError):  # the last for sizes that no tensor has
+    except (KeyError, TypeError, ValueError, RuntimeError):  # RuntimeError: sizes that no tensor can have
         raise UserError(
-            f"{path}: does not say how its network is built; write it with scripts/ship_weights.py"
+            f"{path}: no usable metadata of the network and its settings; write it with scripts/ship_weights.py"
         ) from None
     load_network(path, network)
     if not all(torch.isfinite(value).all() for value in network.state_dict().values()):
-        raise UserError(f"{path}: holds weights that are no numbers; train again, from a checkpoint before that")
+        raise UserError(
+            f"{path}: contains NaN or infinite weights: training diverged; retrain from an earlier checkpoint"
+        )
     return network, settings
 
 
 class Segmenter(segmenter.Segmenter):
-    """Follows objects through one video with trained weights.
+    """Segments objects online with trained weights.
 
         segmenter = Segmenter()
         segmenter.start(frame, mask)
         for frame in video:
             result = segmenter.step(frame)
 
-    What costs the most is computed in half precision where the device is faster with it: float16 on a GPU, bfloat16 on
-    a processor that has it.
+    Frames are uint8 (H, W, 3), RGB; masks are uint8 (H, W), 0 background, object ids. The most expensive methods run in
+    half precision where the device is faster with it: float16 on a GPU, bfloat16 on a processor that supports it.
 
-    Frames are uint8 (H, W, 3), RGB; masks are uint8 (H, W), 0 background, object ids. Several segmenters do not disturb
-    each other. With several objects on a processor, threads that begin while another one segments may find fewer of
-    PyTorch's threads than it has: let each set their number itself (`torch.set_num_threads`).
+    Several segmenters are independent of each other. While one of them segments several objects on a processor, threads
+    that start may see fewer of PyTorch's threads: call `torch.set_num_threads` in each.
 
     Args:
-        weights: a file of `save_pretrained`; those that come with the package if None.
+        weights: a file written by `save_pretrained`; None is the shipped one.
         device: auto, cpu, cuda or mps.
-        short_side: pixels of the shorter side at which frames are looked at, at most; None: as the weights were
-            measured.
+        short_side: working resolution, pixels of the shorter side at most; None is that of the weights' settings.
 
     Raises:
-        UserError: the weights are missing or unreadable, the device is not there, or short_side is not above 0.
+        UserError: the weights are missing or unreadable, the device is not available, or short_side is below 1.
     """
 
     def __init__(self, weights: Path | str | None = None, device: str = "auto", short_side: int | None = None) -> None:
@@ -91,16 +96,16 @@ class Segmenter(segmenter.Segmenter):
         network, settings = load_pretrained(LITE0 if weights is None else Path(weights))
         if short_side is not None:
             if short_side < 1:
-                raise UserError(f"short_side: {short_side} pixels show nothing; give more")
+                raise UserError(f"short_side: {short_side} pixels; pass at least 1")
             settings = replace(settings, short_side=min(settings.short_side, short_side))
         chosen = choose_device(device)
         place(network, chosen)
-        compute_in_half(_costly(network), chosen)
+        compute_in_half(_half_precision_methods(network), chosen)
         super().__init__(network, settings)
 
 
-def _costly(network: Network) -> list[tuple[nn.Module, str]]:
-    """Methods that take most of the time and bear half precision; keys are not among them, whose cosines decide."""
+def _half_precision_methods(network: Network) -> list[tuple[nn.Module, str]]:
+    """Methods that run in half precision: the most expensive ones except the keys, whose cosines need precision."""
     correlation = network.correlation
     return [
         (network.pyramid, "levels"),
@@ -113,18 +118,15 @@ def _costly(network: Network) -> list[tuple[nn.Module, str]]:
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:
-    """The format of 16 bits in which a device multiplies fastest; None for a processor that has none."""
+    """The 16-bit format in which a device multiplies fastest; None for a processor without one."""
     if device.type != "cpu":
         return torch.float16
-    # torch has no public name for it; elsewhere bfloat16 is imitated, which is slow
+    # torch has no public name for these checks; without hardware support bfloat16 is emulated and slow
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else None
 
 
 def compute_in_half(methods: Iterable[tuple[nn.Module, str]], device: torch.device) -> None:
-    """Let methods of modules compute in half precision, where torch deems that safe and the device is faster with it.
-
-    What they give is in single precision, as before.
-    """
+    """Run methods of modules under autocast where the device has a fast 16-bit format; results stay single precision."""
     dtype = half_precision(device)
     if dtype is not None:
         for module, name in methods:

@@ -1,1 +1,1 @@
-"""The network: backbone, feature pyramid, detector, correlation, propagation."""
+"""The network: backbone and feature pyramid, part tracker, pixel correlation, mask propagation."""

@@ -26,7 +26,7 @@ def from_centre_size(centre: Tensor, size: Tensor) -> Tensor:
 
 
 def box_of_mask(mask: Tensor, threshold: float = 0.5) -> Tensor | None:
-    """The tight box (4,) of the pixels of a mask (H, W) above `threshold`; None if there are none."""
+    """Tight box (4,) of the pixels of a mask (H, W) above a threshold; None without such pixels."""
     ys, xs = ((mask.amax(dim) > threshold).nonzero()[:, 0] for dim in (1, 0))
     if len(xs) == 0:
         return None
@@ -34,10 +34,10 @@ def box_of_mask(mask: Tensor, threshold: float = 0.5) -> Tensor | None:
 
 
 def roi_align(features: Tensor, boxes: Tensor, size: int, stride: float) -> Tensor:
-    """RoIAlign (He et al., ICCV 2017, section 3) with one sample in each bin; zero outside the features.
+    """RoIAlign (He et al., ICCV 2017, section 3) with one sample per bin; zero outside the features.
 
-    The same as `torchvision.ops.roi_align(…, sampling_ratio=1, aligned=True)` inside the image, through `grid_sample`,
-    whose backward pass is several times faster on a CPU.
+    Equal to `torchvision.ops.roi_align(…, sampling_ratio=1, aligned=True)` inside the image. `grid_sample` makes its
+    backward pass several times faster on a CPU.
 
     Args:
         features: (B, C, H, W).
@@ -52,9 +52,9 @@ def roi_align(features: Tensor, boxes: Tensor, size: int, stride: float) -> Tens
 
 
 def roi_align_all(maps: Sequence[tuple[Tensor, float, int]], boxes: Tensor) -> list[Tensor]:
-    """`roi_align` of several maps of the same frames, each with its stride and size.
+    """`roi_align` on several maps of the same frames, given as (features, stride, size).
 
-    Where to sample is computed once for each size: on a processor that takes as long as to sample a small map.
+    Sampling positions are computed once per size: on a processor that takes as long as sampling a small map.
     """
     features, stride, _ = maps[0]
     extent = (features.shape[3] * stride, features.shape[2] * stride)
@@ -66,21 +66,21 @@ def roi_align_all(maps: Sequence[tuple[Tensor, float, int]], boxes: Tensor) -> l
 
 
 def _on_frame(boxes: Tensor, extent: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """First corner and sides of boxes (B, K, 4), (B, K, 2, 1), where a frame of this width and height is [-1, 1]²."""
+    """First corner and sides (B, K, 2, 1) of boxes (B, K, 4), in units in which the frame (width, height) is [-1, 1]²."""
     half = boxes.new_tensor([[extent[0] / 2], [extent[1] / 2]])
     near, far = boxes[..., None].split(2, -2)
     return near / half - 1, (far - near) / half
 
 
 def _places(near: Tensor, span: Tensor, size: int) -> Tensor:
-    """x and y (B, K·size, size, 2) of bins of boxes, as of `_on_frame`."""
+    """Bin centres (B, K·size, size, 2), x and y, of boxes given as in `_on_frame`."""
     bins = torch.arange(1, 2 * size, 2, device=near.device, dtype=near.dtype) / (2 * size)
     xs, ys = (near + span * bins).unbind(2)
     return torch.stack(torch.broadcast_tensors(xs[:, :, None], ys[..., None]), -1).flatten(1, 2)
 
 
 def _sampled(features: Tensor, places: Tensor, count: int) -> Tensor:
-    """Features (B, C, H, W) at the places (B, K·size, size, 2) of K = count boxes: (B, K, C, size, size)."""
+    """Sample features (B, C, H, W) at places (B, K·size, size, 2) of K = count boxes: (B, K, C, size, size)."""
     sampled = F.grid_sample(
         features, places.to(features.dtype), mode="bilinear", padding_mode="zeros", align_corners=False
     )
@@ -88,7 +88,7 @@ def _sampled(features: Tensor, places: Tensor, count: int) -> Tensor:
 
 
 def paste(crops: Tensor, boxes: Tensor, shape: tuple[int, int], stride: float = 1.0) -> Tensor:
-    """The inverse of `roi_align`: resample crops into the image, zero outside their boxes.
+    """Inverse of `roi_align`: resample crops into the image, zero outside their boxes.
 
     Args:
         crops: (K, C, S, S).

@@ -1,1 +1,1 @@
-"""Following parts through a video and joining their masks, frame by frame."""
+"""The online loop: objects and their parts from frame to frame."""

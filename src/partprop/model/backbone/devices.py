@@ -1,4 +1,4 @@
-"""Where a network computes, and how its weights and maps lie in memory there."""
+"""Compute devices, and the memory layout of weights and maps on them."""
 
 import torch
 from torch import Tensor, nn
@@ -6,15 +6,15 @@ from torch import Tensor, nn
 from partprop.base.errors import UserError
 
 CHANNELS_FIRST = ("mps",)
-"""Devices on which some versions of PyTorch, without a word, sample maps with channels last at wrong places, and
-convolve wrongly with weights that are not contiguous: https://github.com/pytorch/pytorch/issues/174339 and 192212."""
+"""Devices on which some PyTorch versions compute wrong results without an error: `grid_sample` on channels-last maps,
+and convolutions with non-contiguous weights (https://github.com/pytorch/pytorch/issues/174339 and 192212)."""
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is a CUDA device, else Apple's, else the processor; other names are torch's.
+    """The device of a name: `auto` prefers CUDA, then Apple's GPU, then the processor; other names are PyTorch's.
 
     Raises:
-        UserError: this machine, or this PyTorch, has no such device.
+        UserError: the device is not available on this machine or in this PyTorch build.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -28,15 +28,15 @@ def choose_device(name: str) -> torch.device:
 
 
 def layout(device: torch.device) -> torch.memory_format:
-    """The layout for a device."""
+    """The fastest correct memory layout on a device."""
     return torch.contiguous_format if device.type in CHANNELS_FIRST else torch.channels_last
 
 
 def laid_out(maps: Tensor) -> Tensor:
-    """Maps or weights (·, ·, h, w), contiguous in the layout for their device."""
+    """Maps or weights (·, ·, h, w), contiguous in their device's memory format."""
     return maps.contiguous(memory_format=layout(maps.device))
 
 
 def place(module: nn.Module, device: torch.device) -> None:
-    """Move a network to a device, in its layout."""
+    """Move a network to a device and into its memory format."""
     module.to(device).to(memory_format=layout(device))

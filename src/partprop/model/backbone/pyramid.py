@@ -1,4 +1,4 @@
-"""The feature pyramid: P2..P6 on a backbone's C2..C5 (Lin et al., CVPR 2017)."""
+"""Feature pyramid network: P2 to P6 from a backbone's C2 to C5 (Lin et al., CVPR 2017)."""
 
 from collections import OrderedDict
 from typing import cast
@@ -16,7 +16,7 @@ class Pyramid(nn.Module):
     """Backbone and FPN in one pass.
 
     Args:
-        backbone: as of `build_backbone`.
+        backbone: maps images to [C2, C3, C4, C5], see `build_backbone`.
         channels: of each pyramid level.
     """
 
@@ -30,13 +30,13 @@ class Pyramid(nn.Module):
         init_truncated_normal(self.fpn)
 
     def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":
-        """Map normalised images (B, 3, H, W) to levels "0".."3" (P2..P5, strides 4..32) and "pool" (P6)."""
+        """Map normalised images (B, 3, H, W) to levels "0" to "3" (P2 to P5, strides 4 to 32) and "pool" (P6)."""
         return self.top_down(self.backbone_levels(images))
 
     def levels(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """C2..C5 and P2..P5 of normalised images (B, 3, H, W), P2 without its last convolution, `finest`.
+        """[C2, …, C5] and [P2, …, P5] of normalised images (B, 3, H, W), P2 before its last convolution, `finest`.
 
-        That is a third of the pyramid's time, and less together with what comes after it: see `Reduction.after`.
+        That convolution takes a third of the pyramid's time; callers merge it with their own, see `Reduction.after`.
         """
         backbone_levels = self.backbone_levels(images)
         top_down: list[Tensor] = []
@@ -54,19 +54,19 @@ class Pyramid(nn.Module):
         return cast(nn.Conv2d, self.fpn.layer_blocks[0][0])
 
     def backbone_levels(self, images: Tensor) -> list[Tensor]:
-        """C2..C5 of normalised images (B, 3, H, W)."""
+        """[C2, C3, C4, C5] of normalised images (B, 3, H, W)."""
         return self.backbone(laid_out(images))
 
     def top_down(self, backbone_levels: list[Tensor]) -> "OrderedDict[str, Tensor]":
-        """The pyramid's levels, as of `forward`, from C2..C5."""
+        """The levels of `forward`, from [C2, C3, C4, C5]."""
         return self.fpn(OrderedDict((str(index), level) for index, level in enumerate(backbone_levels)))
 
 
 def init_truncated_normal(module: nn.Module, std: float | None = None) -> None:
-    """Initialise the convolutions and linear layers of new modules from a truncated normal, biases at 0.
+    """Initialise convolutions and linear layers from a truncated normal, their biases with 0.
 
     Args:
-        std: standard deviation; by default He's for each layer (He et al., ICCV 2015).
+        std: standard deviation; None is He's for each layer (He et al., ICCV 2015).
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):

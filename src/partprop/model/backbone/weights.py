@@ -1,4 +1,4 @@
-"""Weights of a module as safetensors files."""
+"""Read and write a module's weights as safetensors."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from partprop.base.files import atomic_write
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's weights as safetensors."""
+    """Write a module's weights; the file appears when it is complete."""
     content = save({key: value.cpu().contiguous() for key, value in module.state_dict().items()})
     with atomic_write(path) as temporary:
-        temporary.write_bytes(content)  # `save_file` to a full disk is not an OSError
+        temporary.write_bytes(content)  # on a full disk `save_file` raises no OSError
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a safetensors file into a module whose keys it must match.
+    """Load a safetensors file into a module with the same keys.
 
     Raises:
         UserError: the file is missing, damaged or of another network.
@@ -30,4 +30,4 @@ def load_weights(module: nn.Module, path: Path) -> None:
     except (SafetensorError, OSError):
         raise UserError(f"{path}: not a readable safetensors file; delete it and run its stage again") from None
     except RuntimeError:
-        raise UserError(f"{path}: weights of another network; the model section of params.yaml differs") from None
+        raise UserError(f"{path}: weights of another network; compare the model section of params.yaml") from None
