@@ -1,4 +1,4 @@
-"""Small data sets and archives written on the spot, and a host that serves them."""
+"""Small data sets, and an HTTP server for them on the loopback interface."""
 
 import re
 import threading
@@ -17,18 +17,28 @@ from partprop.data.labels import write_labels
 
 @dataclass
 class Host:
-    """What the loopback server serves and how it misbehaves; `requests` are (path, Range header) in order."""
+    """What the server serves, and how it fails.
+
+    Attributes:
+        url: of the server.
+        files: content by path.
+        requests: (path, Range header) of each request, in order.
+        cuts: number of bytes after which the next responses lose the connection.
+        failures: status codes of the next responses.
+        ranges: whether the server supports range requests.
+        version: ETag of all files.
+    """
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
-    cuts: list[int] = field(default_factory=list)  # bytes that each coming answer sends before the connection is cut
-    failures: list[int] = field(default_factory=list)  # statuses of the coming answers
+    cuts: list[int] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
     ranges: bool = True
     version: str = '"1"'
 
-    def ranges_asked(self) -> list[str | None]:
-        return [asked for _, asked in self.requests]
+    def requested_ranges(self) -> list[str | None]:
+        return [requested for _, requested in self.requests]
 
 
 @pytest.fixture
@@ -40,15 +50,15 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            host.requests.append((self.path, asked))
+            requested = self.headers.get("Range")
+            host.requests.append((self.path, requested))
             content = host.files.get(self.path)
             if host.failures or content is None:
                 self.send_error(host.failures.pop(0) if host.failures else 404)
                 return
             start = 0
-            if asked and host.ranges and self.headers.get("If-Range", host.version) == host.version:
-                start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+            if requested and host.ranges and self.headers.get("If-Range", host.version) == host.version:
+                start = int(re.fullmatch(r"bytes=(\d+)-", requested)[1])
             if start >= len(content):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -71,7 +81,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda request, address: None  # clients that refuse a file hang up on it
+    server.handle_error = lambda request, address: None  # clients close the connection when they refuse a file
     host = Host(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -1,3 +1,5 @@
+"""Images and instance masks in the layout of COCO."""
+
 import contextlib
 import copy
 import json
@@ -55,7 +57,7 @@ def write(root: Path, content: Any) -> Path:
     return file
 
 
-def test_images_in_order_of_their_ids(tmp_path: Path) -> None:
+def test_images_are_ordered_by_id(tmp_path: Path) -> None:
     file = write(tmp_path, CONTENT)
     data = open_coco(tmp_path, "val2017")
     assert (len(data), data.image_ids, data.annotation_file) == (2, (3, 7), file)
@@ -64,7 +66,7 @@ def test_images_in_order_of_their_ids(tmp_path: Path) -> None:
     assert data.instances(1) == []
 
 
-def test_categories_are_dense_in_order_of_their_ids(tmp_path: Path) -> None:
+def test_categories_are_dense_and_ordered_by_id(tmp_path: Path) -> None:
     write(tmp_path, CONTENT)
     data = open_coco(tmp_path, "val2017")
     assert data.categories == {1: "apple", 2: "zebra"}
@@ -88,7 +90,7 @@ def test_instances(tmp_path: Path) -> None:
     assert not crowd.mask[:, 1:].any()
 
 
-def test_masks_equal_those_of_pycocotools(tmp_path: Path) -> None:
+def test_masks_match_pycocotools(tmp_path: Path) -> None:
     content = copy.deepcopy(CONTENT)
     content["annotations"][0]["segmentation"] = [[1.5, 1.2, 9.7, 2.1, 6.3, 10.4], [12, 1, 18.5, 3, 15, 9]]
     reference = COCO(str(write(tmp_path, content)))
@@ -127,7 +129,7 @@ def _set(*path: Any) -> Any:
         (_set("annotations", 1, "not an object"), "annotations.1"),
     ],
 )
-def test_broken_annotations_are_one_line_when_opened(tmp_path: Path, change: Any, named: str) -> None:
+def test_broken_annotations_are_a_one_line_error_when_opened(tmp_path: Path, change: Any, named: str) -> None:
     content = copy.deepcopy(CONTENT)
     change(content)
     write(tmp_path, content)
@@ -138,7 +140,7 @@ def test_broken_annotations_are_one_line_when_opened(tmp_path: Path, change: Any
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
-def test_a_file_that_is_no_coco_json(tmp_path: Path, text: bytes) -> None:
+def test_a_file_that_is_not_coco_json(tmp_path: Path, text: bytes) -> None:
     write(tmp_path, CONTENT).write_bytes(text)
     with pytest.raises(UserError, match=r"instances_val2017\.json"):
         open_coco(tmp_path, "val2017")
@@ -178,14 +180,14 @@ def test_malformed_segmentation(tmp_path: Path, segmentation: Any) -> None:
         data.instances(0)
 
 
-def test_too_short_polygons_are_no_mask(tmp_path: Path) -> None:
+def test_polygons_with_too_few_corners_give_no_mask(tmp_path: Path) -> None:
     content = copy.deepcopy(CONTENT)
     content["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]  # pycocotools would take four numbers for a box
     write(tmp_path, content)
     assert open_coco(tmp_path, "val2017").instances(0)[0].mask is None
 
 
-def test_damaged_and_exchanged_images(tmp_path: Path) -> None:
+def test_damaged_and_replaced_images(tmp_path: Path) -> None:
     write(tmp_path, CONTENT)
     data = open_coco(tmp_path, "val2017")
     file = tmp_path / "val2017/000000000003.jpg"
@@ -202,7 +204,7 @@ VALUES = st.none() | st.booleans() | st.integers(-3, 99) | st.floats() | st.text
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), value=VALUES)
-def test_no_other_error_whatever_value_stands_where(tmp_path_factory, data: st.DataObject, value: Any) -> None:
+def test_invalid_values_raise_only_user_errors(tmp_path_factory, data: st.DataObject, value: Any) -> None:
     root = tmp_path_factory.mktemp("coco")
     content = copy.deepcopy(CONTENT)
     place: Any = content

@@ -1,3 +1,5 @@
+"""Videos in the layout of DAVIS, and image and mask files."""
+
 import contextlib
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def test_opens_a_split_sorted_by_name_with_gaps_in_the_frame_numbers(root: Path)
     np.testing.assert_array_equal(walk.labels(2), two_objects())
 
 
-def test_year_2016_unites_the_objects_and_keeps_void(root: Path) -> None:
+def test_year_2016_merges_the_objects_and_keeps_void(root: Path) -> None:
     [walk] = open_davis(root, "train", 2016)
     expected = two_objects()
     expected[expected == 2] = 1
@@ -117,7 +119,7 @@ def test_split_lists_of_the_2016_archive(root: Path) -> None:
         (lambda root: Image.new("L", (4, 4)).save(root / "JPEGImages/480p/bear/00000.png"), "00000.png"),
     ],
 )
-def test_a_broken_data_set_is_one_line_naming_the_culprit(root: Path, spoil, named: str) -> None:
+def test_a_broken_data_set_is_a_one_line_error_that_names_the_cause(root: Path, spoil, named: str) -> None:
     spoil(root)
     with pytest.raises(UserError, match=named) as caught:
         open_davis(root, "val", 2017)
@@ -153,7 +155,7 @@ def test_mask_encodings(tmp_path: Path) -> None:
     Image.fromarray(ids).save(path)
     np.testing.assert_array_equal(read_labels(path), ids)
     only_void = square * 255
-    write_labels(path, only_void)  # in a palette 255 is void even where no object is left
+    write_labels(path, only_void)  # in a palette, 255 is void even without any object
     np.testing.assert_array_equal(read_labels(path), only_void)
 
 
@@ -168,13 +170,13 @@ def test_mask_encodings(tmp_path: Path) -> None:
     ],
     ids=["rgba", "rgb", "grey with alpha", "16 bit", "soft edge"],
 )
-def test_masks_of_other_kinds_are_refused(tmp_path: Path, image: Image.Image) -> None:
+def test_masks_in_other_formats_are_refused(tmp_path: Path, image: Image.Image) -> None:
     image.save(tmp_path / "mask.png")
     with pytest.raises(UserError, match=r"mask\.png"):
         read_labels(tmp_path / "mask.png")
 
 
-def test_palette_is_that_of_davis() -> None:
+def test_the_palette_matches_davis() -> None:
     expected = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128], [128, 0, 128], [0, 128, 128]]
     assert davis_palette()[:7].tolist() == expected
     assert davis_palette()[[8, 22, 255]].tolist() == [[64, 0, 0], [0, 192, 128], [224, 224, 192]]
@@ -182,7 +184,7 @@ def test_palette_is_that_of_davis() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=20)))
-def test_labels_survive_writing_and_equal_labels_give_equal_bytes(tmp_path_factory, labels: np.ndarray) -> None:
+def test_labels_round_trip_and_equal_labels_give_equal_bytes(tmp_path_factory, labels: np.ndarray) -> None:
     folder = tmp_path_factory.mktemp("labels")
     write_labels(folder / "a.png", labels)
     write_labels(folder / "b.png", labels.copy(order="F"))
@@ -194,7 +196,7 @@ def test_labels_survive_writing_and_equal_labels_give_equal_bytes(tmp_path_facto
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["JPEG", "PNG"]), st.data())
-def test_damaged_image_files_never_raise_anything_else(tmp_path_factory, kind: str, data: st.DataObject) -> None:
+def test_damaged_images_raise_only_user_errors(tmp_path_factory, kind: str, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("damaged") / "image"
     pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, format=kind)
@@ -207,6 +209,6 @@ def test_damaged_image_files_never_raise_anything_else(tmp_path_factory, kind: s
 
 
 @pytest.mark.parametrize("size", [(6, 40), (1, 1), (64, 3)])
-def test_small_images_are_read_to_their_end_too(tmp_path: Path, size: tuple[int, int]):
+def test_size_of_small_images(tmp_path: Path, size: tuple[int, int]):
     Image.new("RGB", size).save(tmp_path / "small.jpg")
     assert decoded_size(tmp_path / "small.jpg") == size

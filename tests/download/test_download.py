@@ -1,3 +1,5 @@
+"""From a source to a data set on disk."""
+
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ from partprop.base.cache import cache_folder
 from partprop.base.errors import DiskFullError, UserError
 from partprop.download.checks import CocoCounts, DavisCounts, check_coco, check_davis
 from partprop.download.download import download, source_manifest
-from partprop.download.http import PATIENCE
+from partprop.download.http import MAX_FAILURES
 from partprop.download.layouts import COCO, DAVIS, Layout, RemoteFile
 from partprop.download.manifest import manifest
 
@@ -50,13 +52,15 @@ def test_coco_from_a_folder(tmp_path: Path, target: Path, make_coco: Callable[[P
     assert manifest(target) == manifest(source)
 
 
-def test_splits_with_other_categories_are_one_line(tmp_path: Path, make_coco: Callable[[Path], Path]) -> None:
+def test_splits_with_different_categories_are_a_one_line_error(
+    tmp_path: Path, make_coco: Callable[[Path], Path]
+) -> None:
     source = make_coco(tmp_path / "made")
     file = source / "annotations/instances_val2017.json"
     content = json.loads(file.read_text())
     content["categories"].append({"id": 4711, "name": "unicorn"})
     file.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"instances_val2017\.json: its categories are not those of instances_train"):
+    with pytest.raises(UserError, match=r"instances_val2017\.json: its categories differ from instances_train"):
         check_coco(source)
 
 
@@ -78,24 +82,24 @@ def test_a_relative_source_is_found_from_an_experiment_in_another_folder(
     assert target.exists()
 
 
-def test_a_mirror_cut_half_way(host, cache: Path, target: Path, archive: Path) -> None:
+def test_a_lost_connection_to_a_mirror(host, cache: Path, target: Path, archive: Path) -> None:
     host.files[f"/mirror/{NAME_2017}"] = archive.read_bytes()
     host.cuts = [500]
     download(f"{host.url}/mirror/", DAVIS[2017], target, CHECK_2017)
-    assert host.ranges_asked() == [None, "bytes=500-"]
+    assert host.requested_ranges() == [None, "bytes=500-"]
     assert not [file for file in cache.rglob("*") if file.is_file() and file.suffix != ".lock"]
 
 
 def test_a_stage_that_failed_resumes_its_download(host, target: Path, archive: Path) -> None:
     host.files[f"/{NAME_2017}"] = archive.read_bytes()
-    host.cuts = [700] + [0] * PATIENCE
+    host.cuts = [700] + [0] * MAX_FAILURES
     with pytest.raises(UserError, match="run again to resume"):
         download(host.url, DAVIS[2017], target, CHECK_2017)
     assert not target.exists()
     assert not leftovers(target)
     host.cuts.clear()
     download(host.url, DAVIS[2017], target, CHECK_2017)
-    assert host.ranges_asked()[-1] == "bytes=700-"
+    assert host.requested_ranges()[-1] == "bytes=700-"
 
 
 def test_coco_from_a_mirror_of_three_archives(
@@ -225,18 +229,18 @@ def test_a_changed_source_changes_its_manifest(tmp_path: Path, make_davis: Calla
     assert len({before, touched, source_manifest(str(tmp_path / "made"))}) == 3
 
 
-def test_manifest_of_an_archive_follows_its_date(archive: Path) -> None:
+def test_the_manifest_of_an_archive_depends_on_its_date(archive: Path) -> None:
     before = source_manifest(str(archive))
     os.utime(archive, (0, 0))
     assert before != source_manifest(str(archive))
 
 
 @pytest.mark.parametrize("source", ["synthetic", "official", "http://host/davis", "https://host"])
-def test_sources_elsewhere_have_no_manifest(source: str) -> None:
+def test_remote_sources_have_no_manifest(source: str) -> None:
     assert source_manifest(source) == ""
 
 
-def test_manifest_counts_and_tells_contents_and_names_apart(tmp_path: Path) -> None:
+def test_the_manifest_depends_on_contents_and_names(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/one").write_text("12")
     (tmp_path / "two").write_text("345")

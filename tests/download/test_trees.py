@@ -1,3 +1,5 @@
+"""Files of data sets in folders and archives."""
+
 import io
 import stat
 import tarfile
@@ -39,7 +41,7 @@ def copied(tree: Tree, folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tgz"])
 @pytest.mark.parametrize("prefix", ["", "DAVIS/", "download/DAVIS-2016/"])
-def test_archives_give_what_the_layout_takes(
+def test_the_files_of_a_layout_in_archives(
     tmp_path: Path, make_davis: Callable[[Path], Path], suffix: str, prefix: str
 ) -> None:
     source = make_davis(tmp_path / "source")
@@ -50,7 +52,7 @@ def test_archives_give_what_the_layout_takes(
 
 
 @pytest.mark.parametrize("above", ["", "DAVIS", "sets/DAVIS"])
-def test_folders_give_what_the_layout_takes(tmp_path: Path, make_davis: Callable[[Path], Path], above: str) -> None:
+def test_the_files_of_a_layout_in_folders(tmp_path: Path, make_davis: Callable[[Path], Path], above: str) -> None:
     source = make_davis(tmp_path / "source" / above)
     (source / "JPEGImages/480p/bear/._00000.jpg").write_bytes(b"")
     (source / "README.md").write_text("more")
@@ -85,7 +87,7 @@ EVIL = ["../evil", "DAVIS/../../evil", "/evil", "C:\\evil", "..\\evil", "\\\\hos
 
 @pytest.mark.parametrize("name", EVIL)
 @pytest.mark.parametrize("suffix", [".zip", ".tar"])
-def test_members_that_leave_the_folder_are_refused(tmp_path: Path, name: str, suffix: str) -> None:
+def test_members_outside_the_target_folder_are_refused(tmp_path: Path, name: str, suffix: str) -> None:
     archive = tmp_path / f"archive{suffix}"
     if suffix == ".zip":
         with zipfile.ZipFile(archive, "w") as opened:
@@ -117,7 +119,7 @@ def test_links_in_zips_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_no_room_for_the_copy(tmp_path: Path, make_davis: Callable[[Path], Path], monkeypatch) -> None:
+def test_a_disk_too_small_for_the_copy(tmp_path: Path, make_davis: Callable[[Path], Path], monkeypatch) -> None:
     tree = folder_tree(make_davis(tmp_path / "source"), DAVIS[2016])
     monkeypatch.setattr("partprop.base.disk.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     with pytest.raises(UserError, match="make room"):
@@ -133,7 +135,7 @@ SHARE = st.floats(0, 1, exclude_max=True)
     changes=st.lists(st.tuples(SHARE, st.integers(0, 255)), max_size=4),
     kept=st.just(1) | SHARE,
 )
-def test_damaged_archives_never_raise_anything_else(
+def test_damaged_archives_raise_only_user_errors(
     tmp_path_factory, suffix: str, changes: list[tuple[float, int]], kept: float
 ) -> None:
     root = tmp_path_factory.mktemp("damaged")

@@ -88,7 +88,7 @@ def read_csv(path: Path, columns: Sequence[str], remedy: str) -> Iterator[Iterat
             be converted.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             yield csv.DictReader(file)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None

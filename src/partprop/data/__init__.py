@@ -1,1 +1,1 @@
-"""Images and videos: where they come from and how training samples are made of them."""
+"""Readers and writers of data sets: images, label maps, videos, COCO annotations and box tracks."""

@@ -15,7 +15,7 @@ from pycocotools import mask as rle_codec
 from partprop.base.errors import UserError
 from partprop.data.images import read_rgb
 
-FAR = 10  # sides of the image beyond which no polygon that was meant reaches
+FAR = 10  # times the longer image side: polygons that reach further are errors
 _REQUIRED: dict[str, dict[str, type]] = {
     "images": {"id": int, "file_name": str, "width": int, "height": int},
     "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
@@ -28,10 +28,10 @@ class Instance:
     """One annotated object.
 
     Attributes:
-        box_xyxy: float32 (4,), left, top, right, bottom in pixels, inside the image, of positive area.
-        category: dense class number, 1 to K; the key of `CocoImages.categories`.
-        mask: uint8 (H, W) of 0 and 1; None if the annotation has a box and no polygon.
-        crowd: the region covers a group of objects.
+        box_xyxy: float32 (4,), left, top, right, bottom in pixels, inside the image, with positive area.
+        category: dense class number, 1 to K, as in `CocoImages.categories`.
+        mask: uint8 (H, W), 0 or 1; None if the annotation has only a box.
+        crowd: whether the region covers a group of objects.
         id: the annotation's id in the file.
     """
 
@@ -46,8 +46,8 @@ class CocoImages:
     """The images of one split and their instances; open with `open_coco`.
 
     Attributes:
-        image_ids: the images' ids in ascending order; `image(i)` and `instances(i)` go by position in it.
-        categories: class names by dense class number, 1 to K in the order of the file's category ids.
+        image_ids: ids of the images in ascending order; methods take a position in it.
+        categories: class names by dense class number, 1 to K, in the order of the file's category ids.
         category_ids: the file's category ids by dense class number.
         annotation_file: the JSON file.
     """
@@ -73,35 +73,35 @@ class CocoImages:
         return self._folder / self._images[self.image_ids[index]]["file_name"]
 
     def size(self, index: int) -> tuple[int, int]:
-        """(width, height) in pixels of the image at a position, as the annotations declare it."""
+        """(width, height) in pixels of the image at a position, as stated in the annotation file."""
         image = self._images[self.image_ids[index]]
         return image["width"], image["height"]
 
     def image(self, index: int) -> np.ndarray:
-        """The image at a position: uint8 (H, W, 3), RGB.
+        """Read the image at a position: uint8 (H, W, 3), RGB.
 
         Raises:
-            UserError: the file is missing or corrupt, or has another size than the annotations say.
+            UserError: the file is missing or corrupt, or its size differs from the annotation file.
         """
         pixels = read_rgb(self.file(index))
         self.check_size(index, (pixels.shape[1], pixels.shape[0]))
         return pixels
 
     def check_size(self, index: int, found: tuple[int, int]) -> None:
-        """Raise UserError unless `found`, a (width, height), is what the annotations say of the image."""
+        """Raise UserError if the (width, height) `found` differs from the annotation file."""
         if found != self.size(index):
             declared = "{}x{}".format(*self.size(index))
             raise UserError(
                 f"{self.file(index)}: {found[0]}x{found[1]} pixels, but {self.annotation_file.name} says {declared}; "
-                "use the image that was annotated"
+                "restore the annotated image"
             )
 
     def annotations(self, index: int) -> list[dict[str, Any]]:
-        """The file's own entries of the image at a position; `segmentation`, `iscrowd` and `area` may be missing."""
+        """The raw annotations of the image at a position; `segmentation`, `iscrowd` and `area` may be missing."""
         return self._annotations[self.image_ids[index]]
 
     def instances(self, index: int) -> list[Instance]:
-        """The instances of the image at a position, crowds included; boxes without area are left out.
+        """The instances of the image at a position, including crowds, without boxes of zero area.
 
         Raises:
             UserError: a segmentation is malformed.
@@ -112,7 +112,7 @@ class CocoImages:
             left, top, box_width, box_height = annotation["bbox"]
             box = np.array([left, top, left + box_width, top + box_height], dtype=np.float32)
             box = box.clip(0, [width, height, width, height]).astype(np.float32)
-            if box[2] <= box[0] or box[3] <= box[1]:  # a handful of COCO's own boxes have no area
+            if box[2] <= box[0] or box[3] <= box[1]:  # a few of COCO's own boxes have zero area
                 continue
             found.append(
                 Instance(
@@ -136,15 +136,15 @@ class CocoImages:
 
 
 def open_coco(root: Path, split: str) -> CocoImages:
-    """Open one split and check every reference in its annotations.
+    """Open one split and check every reference in its annotation file.
 
     Args:
-        root: the folder that holds annotations/ and the folders of images.
+        root: the folder that holds annotations/ and the image folders.
         split: "train2017" or "val2017".
 
     Raises:
-        UserError: a folder or file is missing, the annotations are no COCO instances file, two entries share an id,
-            or an annotation names an absent image or category.
+        UserError: a folder or file is missing, the annotation file is not in COCO's instances format, two entries share
+            an id, or an annotation refers to a missing image or category.
     """
     annotation_file = root / "annotations" / f"instances_{split}.json"
     folder = root / split
@@ -155,7 +155,7 @@ def open_coco(root: Path, split: str) -> CocoImages:
 
 
 def valid_polygons(polygons: list[list[float]]) -> list[list[float]]:
-    """Those with three corners or more; some of COCO's own have fewer."""
+    """The polygons with at least three corners; some of COCO's own have fewer."""
     return [polygon for polygon in polygons if len(polygon) >= 6]
 
 
@@ -163,16 +163,16 @@ def _read(file: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         content = json.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{file}: no such file; expected COCO's layout (annotations/ and images)") from None
+        raise UserError(f"{file}: no such file; expected COCO's layout (annotations/ and image folders)") from None
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not valid JSON ({error}); fetch the file again") from None
     for key in _REQUIRED:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise UserError(f"{file}: no COCO instances file, the list {key!r} is missing; use instances_*.json")
+            raise UserError(f"{file}: not a COCO instances file, the list {key!r} is missing; use instances_*.json")
     if not content["images"]:
-        raise UserError(f"{file}: lists no images; use a split that has some")
+        raise UserError(f"{file}: lists no images; use a split with images")
     return content
 
 
@@ -184,7 +184,9 @@ def _check_entries(file: Path, content: Mapping[str, list[dict[str, Any]]]) -> N
                 if not isinstance(entry, dict) or not isinstance(entry.get(field), kind):
                     raise UserError(f"{file}: {key}[{position}] has no {field!r} of type {kind.__name__}; correct it")
             if entry["id"] in ids:
-                raise UserError(f"{file}: {key}[{position}] has the id {entry['id']} of another entry; renumber it")
+                raise UserError(
+                    f"{file}: {key}[{position}] has the same id {entry['id']} as another entry; renumber it"
+                )
             ids.add(entry["id"])
     for image in content["images"]:
         if image["width"] < 1 or image["height"] < 1:
@@ -219,7 +221,7 @@ def _is_box(box: list[Any]) -> bool:
 
 def _check_files(file: Path, content: Mapping[str, list[dict[str, Any]]], folder: Path) -> None:
     try:
-        present = set(os.listdir(folder))  # one listing: 118,000 single look-ups take minutes on a network disk
+        present = set(os.listdir(folder))  # one listing: 118,000 separate checks take minutes on a network disk
     except OSError:
         raise UserError(f"{folder}: no such folder; {file.name} needs its images there") from None
     for image in content["images"]:
@@ -228,7 +230,7 @@ def _check_files(file: Path, content: Mapping[str, list[dict[str, Any]]], folder
 
 
 def _decode(segmentation: Any, width: int, height: int) -> np.ndarray | None:
-    """uint8 (height, width) from polygons or a run-length code; None if there is neither."""
+    """Decode polygons or a run-length encoding to uint8 (height, width); None if there is neither."""
     if isinstance(segmentation, dict):
         if list(segmentation["size"]) != [height, width]:
             raise ValueError(f"its size is not {[height, width]}")
@@ -238,7 +240,7 @@ def _decode(segmentation: Any, width: int, height: int) -> np.ndarray | None:
                 raise ValueError("its run lengths do not fill the image")
             segmentation = rle_codec.frPyObjects(segmentation, height, width)
         mask = rle_codec.decode(segmentation)
-        if mask.sum(dtype=np.int64) != rle_codec.area(segmentation):  # too short a code leaves memory undefined
+        if mask.sum(dtype=np.int64) != rle_codec.area(segmentation):  # a short encoding leaves pixels undefined
             raise ValueError("its run lengths do not fill the image")
         return mask
     if any(len(polygon) % 2 for polygon in segmentation):
@@ -247,6 +249,8 @@ def _decode(segmentation: Any, width: int, height: int) -> np.ndarray | None:
     if not polygons:
         return None
     far = FAR * max(width, height)
-    if not all(-far <= value <= far for polygon in polygons for value in polygon):  # nor is a number that is none
-        raise ValueError("a polygon reaches far beyond the image")  # pycocotools would need memory for all of its edge
+    if not all(-far <= value <= far for polygon in polygons for value in polygon):  # also false for NaN
+        raise ValueError(
+            "a polygon reaches far beyond the image"
+        )  # pycocotools would allocate memory for the whole edge
     return rle_codec.decode(rle_codec.merge(rle_codec.frPyObjects(polygons, height, width)))

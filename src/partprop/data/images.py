@@ -1,7 +1,7 @@
-"""Reading image files: the one place where a missing or broken image becomes a one-line error.
+"""Reading image files. A missing or broken image becomes a one-line error here and nowhere else.
 
-Pillow, not OpenCV: OpenCV fills the missing part of a truncated JPEG with grey and reports success, and it turns
-pictures by their EXIF tag, which the annotations of COCO and DAVIS do not follow.
+Pillow, not OpenCV: OpenCV fills the missing part of a truncated JPEG with grey and reports success, and it rotates
+images by their EXIF tag, which the annotations of COCO and DAVIS ignore.
 """
 
 import struct
@@ -15,7 +15,7 @@ from PIL import Image
 
 from partprop.base.errors import UserError
 
-# What Pillow's decoders raise on files that are cut or overwritten.
+# Raised by Pillow's decoders on truncated or overwritten files.
 _DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -34,16 +34,17 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     """Open an image file with Pillow; the pixels are decoded on first use inside the block.
 
     Raises:
-        UserError: the file is missing, no image, truncated or corrupt, or cannot be read.
+        UserError: the file is missing, not an image, truncated, corrupt or unreadable, also if that shows inside the
+            block.
     """
     try:
         with Image.open(path) as image:
             yield image
     except FileNotFoundError:
-        raise UserError(f"{path}: no such image; restore it, or remove what names it") from None
+        raise UserError(f"{path}: no such image; restore it, or remove the reference to it") from None
     except _DECODE_ERRORS as error:
-        if isinstance(error, OSError) and error.strerror:  # of the operating system; Pillow's own have none
-            raise UserError(f"{path}: cannot be read ({error.strerror}); see to it and run again") from None
+        if isinstance(error, OSError) and error.strerror:  # from the operating system; Pillow's own errors have none
+            raise UserError(f"{path}: cannot be read ({error.strerror}); correct this and run again") from None
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: not a readable image ({reason}); replace the file") from None
 
@@ -52,17 +53,17 @@ def read_rgb(path: Path) -> np.ndarray:
     """Decode an image to uint8 (H, W, 3), RGB.
 
     Raises:
-        UserError: the file is missing, no image, truncated or corrupt.
+        UserError: the file is missing, not an image, truncated or corrupt.
     """
     with open_image(path) as image:
         return np.array(image.convert("RGB"))
 
 
 def decoded_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels of an image that was read to its end; JPEGs at an eighth of their size, for speed.
+    """(width, height) in pixels, after decoding the whole file; JPEGs are decoded at 1/8 of their size, for speed.
 
     Raises:
-        UserError: the file is missing, no image, truncated or corrupt.
+        UserError: the file is missing, not an image, truncated or corrupt.
     """
     with open_image(path) as image:
         width, height = image.size
@@ -75,7 +76,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels from the file's header, without decoding the pixels.
 
     Raises:
-        UserError: the file is missing or no image.
+        UserError: the file is missing or not an image.
     """
     with open_image(path) as image:
         return image.size

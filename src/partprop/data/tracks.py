@@ -1,4 +1,4 @@
-"""tracks.csv: the boxes of objects and of their parts, a row for each box in each frame."""
+"""tracks.csv: boxes of objects and their parts, one row per box and frame."""
 
 import csv
 from collections import defaultdict
@@ -18,19 +18,21 @@ Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 along pixel edges: pixel (x, y) is the box x, y, x + 1, y + 1."""
 
 ObjectBoxes = Mapping[tuple[str, int], np.ndarray]
-"""Box (4,) of a whole object by (frame name, object id); no entry where the object is lost."""
+"""Box of each whole object, float (4,), by (frame name, object id); no entry for frames in which it is lost."""
 
 WriteTracks = Callable[[str, Iterable["PartBox"], Iterable[int]], None]
-"""Writes the boxes in a frame, and the ids of the objects that are lost in it."""
+"""Takes a frame name, the boxes in the frame, and the ids of the objects lost in it."""
 
 
 @dataclass(frozen=True)
 class PartBox:
-    """A part in a frame; part 0 is the whole object.
+    """The box of a part in a frame; part 0 is the whole object.
 
     Attributes:
+        object_id: 1 to 254.
+        part: 0 for the whole object, parts from 1.
         box: in pixels of the input frame.
-        score: in [0, 1]. Of a whole object: the confidence in it. Of a part: its presence times the similarity to its
+        score: in [0, 1]; for a whole object, its confidence; for a part, its presence times the similarity to its
             template.
     """
 
@@ -41,18 +43,24 @@ class PartBox:
 
 
 def object_boxes(frame: str, boxes: Iterable[PartBox]) -> dict[tuple[str, int], np.ndarray]:
-    """The boxes of the whole objects in a frame."""
+    """The boxes of the whole objects in a frame, by (frame name, object id)."""
     return {(frame, part.object_id): np.array(part.box) for part in boxes if part.part == 0}
 
 
 @contextmanager
 def tracks_writer(path: Path) -> Iterator[WriteTracks]:
-    """Write a table of boxes; it appears under its name when the block ends without an error.
+    """Write a table of boxes; the file appears when the block ends without an error.
 
-    A lost object has a row of part 0 with an empty box and score 0. Coordinates are rounded to 0.01 pixels, scores to
+    A lost object gets a row with part 0, an empty box and score 0. Coordinates are rounded to 0.01 pixels, scores to
     0.0001.
+
+    Yields:
+        A function to call once per frame, in order.
+
+    Raises:
+        UserError: the file cannot be written.
     """
-    # frame names are file names, which need not be valid UTF-8
+    # frame names are file names, which may not be valid UTF-8
     with atomic_write(path) as temporary, temporary.open("w", -1, "utf-8", "surrogateescape", "") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(COLUMNS)
@@ -67,10 +75,10 @@ def tracks_writer(path: Path) -> Iterator[WriteTracks]:
 
 
 def read_object_boxes(path: Path) -> ObjectBoxes:
-    """The boxes of the whole objects in a tracks.csv.
+    """Read the boxes of the whole objects in a tracks.csv.
 
     Raises:
-        UserError: the file is missing or unreadable, or lacks a column of numbers.
+        UserError: the file is missing or unreadable, lacks a column, or has a value that is not a number.
     """
     return {
         (frame, part.object_id): np.array(part.box)
@@ -81,7 +89,7 @@ def read_object_boxes(path: Path) -> ObjectBoxes:
 
 
 def read_part_boxes(path: Path) -> Mapping[str, list[PartBox]]:
-    """All boxes in a tracks.csv, by frame name; rows of lost objects are left out.
+    """Read all boxes in a tracks.csv, by frame name; rows of lost objects are omitted.
 
     Raises:
         UserError: as for `read_object_boxes`.

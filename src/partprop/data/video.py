@@ -1,10 +1,10 @@
-"""Videos with masks in the layout of DAVIS: frames, label maps and splits.
+"""Videos with annotated masks in the layout of DAVIS: frames, label maps and splits.
 
     JPEGImages/480p/<sequence>/00000.jpg    or  JPEGImages/<sequence>/00000.jpg
     Annotations/480p/<sequence>/00000.png   or  Annotations/<sequence>/00000.png
     ImageSets/<year>/<split>.txt
 
-Other sets in this style (YouTube-VOS: several objects, annotations on some frames only) read through the same class.
+Other data sets in this style can be read, too, such as YouTube-VOS with its sparsely annotated frames.
 """
 
 import re
@@ -19,19 +19,19 @@ from partprop.data.images import image_size, read_rgb
 from partprop.data.labels import VOID, read_labels
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
-MIN_ANNOTATED_FRAMES = 3  # frames with masks of a sequence: the first and the last do not count
+MIN_ANNOTATED_FRAMES = 3  # per sequence, since metrics exclude the first and the last
 
 
 @dataclass(frozen=True)
 class Video:
-    """One video, read from disk frame by frame.
+    """A video ("sequence" in DAVIS), read from disk frame by frame.
 
     Attributes:
         name: the folder's name.
-        frame_names: the frames' names without suffix, in order; their numbers may have gaps.
+        frame_names: file stems of the frames, in order; their numbers may have gaps.
         frames: the image files.
-        masks: the mask file of each frame; None where the frame is not annotated.
-        single_object: read all objects as one with id 1 (DAVIS 2016).
+        masks: the mask file of each frame; None for a frame without annotation.
+        single_object: read all objects as one, with id 1 (DAVIS 2016).
     """
 
     name: str
@@ -44,7 +44,7 @@ class Video:
         return len(self.frames)
 
     def select(self, indices: Iterable[int]) -> "Video":
-        """The frames at some positions, as a sequence of the same name."""
+        """The frames at the given positions, as a video of the same name."""
         chosen = list(indices)
         return replace(
             self,
@@ -54,7 +54,7 @@ class Video:
         )
 
     def image(self, index: int) -> np.ndarray:
-        """The frame at a position: uint8 (H, W, 3), RGB.
+        """Read the frame at a position: uint8 (H, W, 3), RGB.
 
         Raises:
             UserError: the file is missing or corrupt.
@@ -62,7 +62,7 @@ class Video:
         return read_rgb(self.frames[index])
 
     def labels(self, index: int) -> np.ndarray | None:
-        """The label map at a position: uint8 (H, W), 0 background, object ids, 255 void; None if not annotated.
+        """Read the label map at a position: uint8 (H, W), 0 background, object ids, 255 void; None if not annotated.
 
         Raises:
             UserError: the file is missing or corrupt, or its size differs from the frame's.
@@ -75,7 +75,7 @@ class Video:
         if labels.shape != (height, width):
             raise UserError(
                 f"{mask}: mask of {labels.shape[1]}x{labels.shape[0]} pixels on a frame of {width}x{height} "
-                f"({self.frames[index]}); make them equal"
+                f"({self.frames[index]}); resize one of them"
             )
         if self.single_object and labels.max() > 1:
             labels[(labels != 0) & (labels != VOID)] = 1
@@ -83,7 +83,7 @@ class Video:
 
 
 def natural_sort_key(name: str) -> list[tuple[int, str]]:
-    """Sorts names of frames by the numbers in them, whatever the leading zeros: img_2 before img_10."""
+    """Sort key that orders names by the numbers in them, with or without leading zeros: img_2 before img_10."""
     pieces = re.split(r"(\d+)", name)
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces] + [(-1, name)]
 
@@ -117,12 +117,12 @@ def open_sequences(root: Path, names: Iterable[str], year: int) -> list[Video]:
 
 
 def split_names(root: Path, split: str, year: int) -> list[str]:
-    """The sequence names of a split file, in its order.
+    """Read the sequence names of a split file, in its order.
 
     The archive of DAVIS 2016 lists frames in ImageSets/480p instead ("/JPEGImages/480p/bear/00000.jpg …").
 
     Raises:
-        UserError: the file is missing, empty or no text.
+        UserError: the file is missing, empty or not text, or names a sequence that does not exist.
     """
     file = root / "ImageSets" / str(year) / f"{split}.txt"
     frame_list = root / "ImageSets" / "480p" / f"{split}.txt"
@@ -171,7 +171,7 @@ def _check_first_mask(sequence: Video) -> None:
     index, mask = next((index, mask) for index, mask in enumerate(sequence.masks) if mask is not None)
     labels = sequence.labels(index)
     if labels is None or not ((labels != 0) & (labels != VOID)).any():
-        raise UserError(f"{mask}: the first mask of {sequence.name} holds no object; draw one or remove the sequence")
+        raise UserError(f"{mask}: the first mask of {sequence.name} shows no object; draw one or remove the sequence")
 
 
 def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
@@ -181,7 +181,7 @@ def _files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in suffixes and _visible(file):
             if file.stem in files:
-                raise UserError(f"{file}: the same frame as {files[file.stem].name}; keep one of them")
+                raise UserError(f"{file}: has the same name as {files[file.stem].name}; keep one of them")
             files[file.stem] = file
     return files
 
@@ -191,11 +191,11 @@ def _images_folder(root: Path) -> Path:
 
 
 def _resolution_folder(folder: Path) -> Path:
-    """The folder of sequences: DAVIS has a level for the resolution, others do not."""
+    """The folder of sequences; DAVIS adds a level for the resolution."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected the layout of DAVIS (JPEGImages and Annotations)")
     return folder / "480p" if (folder / "480p").is_dir() else folder
 
 
 def _visible(path: Path) -> bool:
-    return not path.name.startswith(".")  # .DS_Store and ._00000.jpg come with archives made on macOS
+    return not path.name.startswith(".")  # archives made on macOS contain .DS_Store and ._00000.jpg

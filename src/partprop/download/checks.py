@@ -1,4 +1,4 @@
-"""Reading a data set to its end before anything trains on it, so that a broken file stops the first stage."""
+"""Checks that read a whole data set, so that a broken file fails the download stage and not the training."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 
 @dataclass(frozen=True)
 class CocoCounts:
-    """Images of both splits, and their instances, crowds included."""
+    """Number of images in both splits, and of their instances, including crowds."""
 
     images: int
     instances: int
@@ -21,7 +21,7 @@ class CocoCounts:
 
 @dataclass(frozen=True)
 class DavisCounts:
-    """Sequences of both splits, and their frames."""
+    """Number of sequences in both splits, and of their frames."""
 
     sequences: int
     frames: int
@@ -31,14 +31,13 @@ def check_coco(root: Path) -> CocoCounts:
     """Read every image and every mask of train2017 and val2017.
 
     Raises:
-        UserError: what is missing, corrupt or inconsistent, or the two have other categories.
+        UserError: something is missing, corrupt or inconsistent, or the splits have different categories.
     """
     splits = [open_coco(root, split) for split in ("train2017", "val2017")]
     first, second = splits
     if (first.category_ids, first.categories) != (second.category_ids, second.categories):
         raise UserError(
-            f"{second.annotation_file}: its categories are not those of {first.annotation_file.name}; "
-            "make the lists equal"
+            f"{second.annotation_file}: its categories differ from {first.annotation_file.name}; make the lists equal"
         )
     images = instances = 0
     for data in splits:
@@ -52,12 +51,12 @@ def check_davis(root: Path, year: int) -> DavisCounts:
     """Read every frame and every mask of the splits train and val.
 
     Raises:
-        UserError: what is missing, corrupt or inconsistent, or a sequence that is in both.
+        UserError: something is missing, corrupt or inconsistent, or a sequence is in both splits.
     """
     train, val = (open_davis(root, split, year) for split in ("train", "val"))
     both = sorted({sequence.name for sequence in train} & {sequence.name for sequence in val})
     if both:
-        raise UserError(f"{root}: {', '.join(both)} in train.txt and in val.txt; take it out of one of them")
+        raise UserError(f"{root}: {', '.join(both)} in both train.txt and val.txt; remove it from one of them")
     sequences = train + val
     with ThreadPoolExecutor() as pool:
         frames = sum(pool.map(_check_sequence, sequences))
@@ -74,7 +73,8 @@ def _check_sequence(sequence: Video) -> int:
     for index, frame in enumerate(sequence.frames):
         if (size := decoded_size(frame)) != first:
             raise UserError(
-                f"{frame}: {size[0]}x{size[1]} pixels in a sequence of {first[0]}x{first[1]}; make its frames equal"
+                f"{frame}: {size[0]}x{size[1]} pixels in a sequence of {first[0]}x{first[1]}; resize all its frames to "
+                "one size"
             )
         sequence.labels(index)
     _check_annotations(sequence)
@@ -82,10 +82,10 @@ def _check_sequence(sequence: Video) -> int:
 
 
 def _check_annotations(sequence: Video) -> None:
-    """Inference starts from the first frame's mask; training and the protocol need three annotated frames."""
+    """Inference starts from the first frame's mask; training and metrics need three annotated frames."""
     if sequence.masks[0] is None:
         raise UserError(
-            f"{sequence.frames[0]}: first frame without mask; add it, or remove the frames before the first"
+            f"{sequence.frames[0]}: first frame without mask; add the mask, or remove the frames before the first mask"
         )
     annotated = sum(mask is not None for mask in sequence.masks)
     if annotated < MIN_ANNOTATED_FRAMES:

@@ -1,6 +1,6 @@
 """From `data.<name>.source` to a complete data set on disk: official hosts, mirrors, archives and folders.
 
-Downloads go to the cache folder, where a killed stage finds them again, and are deleted when the data set is in place.
+Downloads go to the cache folder, so that a killed stage can resume them, and are deleted once the data set is complete.
 """
 
 import hashlib
@@ -26,41 +26,41 @@ T = TypeVar("T")
 
 
 def download(source: str, layout: Layout, target: Path, check: Callable[[Path], T]) -> T:
-    """Put a data set into `target`, which appears only when it is complete and has passed the check.
+    """Put a data set into `target`, which is replaced only once the data set is complete and has passed the check.
 
-    Official files are verified by the length and SHA-256 that `layouts` knows. The files of a mirror are held to the
-    same if they have the official length; else they are taken for a selection that the mirror's owner made, and
-    verified by the announced length and the checksums inside the archive, as a local archive is.
+    Official files are verified by the length and SHA-256 in `layouts`. Files of a mirror are verified by the same
+    SHA-256 if they have the official length. Otherwise they are assumed to be a subset made by the mirror's owner, and
+    verified like a local archive, by their announced length and the checksums inside the archive.
 
     Args:
-        source: "official", the base URL of a mirror with the official file names, an archive or a folder. The data
-            set may lie up to two folders deep.
-        layout: what to look for and to take.
+        source: "official", the base URL of a mirror with the official file names, an archive, or a folder. The data
+            set may be up to two folders deep.
+        layout: the data set and its files.
         target: the folder to replace.
-        check: opens the data set and returns a summary, or raises UserError.
+        check: opens the data set in a folder and returns a summary, or raises UserError.
 
     Returns:
-        What `check` returned.
+        The summary from `check`.
 
     Raises:
-        UserError: no such source, a broken download, archive or data set, or a full disk.
+        UserError: the source does not exist, a download, archive or data set is broken, or the disk is full.
     """
-    with os_errors_as_user_errors(target.parent), atomic_folder(target) as folder, _opened(source, layout) as tree:
+    with os_errors_as_user_errors(target.parent), atomic_folder(target) as folder, _open_source(source, layout) as tree:
         tree.copy(layout, folder)
         try:
             return check(folder)
-        except UserError as error:  # the temporary folder is gone when the user reads this: name the source
+        except UserError as error:  # name the source: the temporary folder is deleted
             origin = str(Path(tree.where) / tree.root(layout))
             raise UserError(str(error).replace(str(folder), origin)) from None
 
 
 def source_manifest(source: str) -> str:
-    """A hash that changes when a local source does, from paths, sizes and dates; "" for a source that is not local.
+    """A SHA-256 over paths, sizes and dates of a local source, to detect changes; "" for a source that is not local.
 
     Raises:
-        UserError: there is no such folder or archive.
+        UserError: the folder or archive does not exist.
     """
-    if source == "synthetic" or _urls(source, COCO):
+    if source == "synthetic" or _remote_urls(source, COCO):
         return ""
     path = local_source(source)
     if path.is_file():
@@ -72,7 +72,7 @@ def source_manifest(source: str) -> str:
 
 
 def stamp(files: Iterable[tuple[str, Path]]) -> str:
-    """A hash of the names, sizes and dates of files; the names are given beside them."""
+    """A SHA-256 over (name, file) pairs: names, sizes and modification times."""
     digest = hashlib.sha256()
     for name, file in files:
         status = file.stat()
@@ -81,22 +81,22 @@ def stamp(files: Iterable[tuple[str, Path]]) -> str:
 
 
 def local_source(source: str) -> Path:
-    """The folder or archive that a source names, relative to the main repository wherever the stage runs.
+    """The path of a local source. Relative paths start at the main checkout, also in a DVC experiment's copy.
 
     Raises:
-        UserError: there is none.
+        UserError: the path does not exist, or is neither a folder nor a supported archive.
     """
     path = in_main_checkout(source)
     if path.is_dir() or (path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES)):
         return path
     if path.exists():
-        raise UserError(f"{path}: not an archive that can be read; use one of {', '.join(ARCHIVE_SUFFIXES)}")
+        raise UserError(f"{path}: not a supported archive; use one of {', '.join(ARCHIVE_SUFFIXES)}")
     raise UserError(f"{path}: no such folder or archive; correct the source in params.yaml")
 
 
 @contextmanager
-def _opened(source: str, layout: Layout) -> Iterator[Tree]:
-    if _urls(source, layout):
+def _open_source(source: str, layout: Layout) -> Iterator[Tree]:
+    if _remote_urls(source, layout):
         with _downloaded(source, layout) as archives, archive_tree(*archives) as tree:
             yield tree
     elif (path := local_source(source)).is_dir():
@@ -106,8 +106,8 @@ def _opened(source: str, layout: Layout) -> Iterator[Tree]:
             yield tree
 
 
-def _urls(source: str, layout: Layout) -> list[str]:
-    """The addresses of a remote source's files; none for a local source."""
+def _remote_urls(source: str, layout: Layout) -> list[str]:
+    """The URLs of a remote source's files; empty for a local source."""
     if source == "official":
         return [file.url for file in layout.official]
     if source.startswith(("http://", "https://")):
@@ -117,12 +117,12 @@ def _urls(source: str, layout: Layout) -> list[str]:
 
 @contextmanager
 def _downloaded(source: str, layout: Layout) -> Iterator[list[Path]]:
-    """The archives of a remote source, deleted when the block is through with them.
+    """Download the archives of a remote source; delete them when the block ends.
 
-    They are kept if this process is killed or the disk is full. Those that turn out broken are deleted, so that the
-    next run does not meet them again.
+    They are kept if the process is killed or the disk is full. Broken archives are deleted, so that the next run
+    downloads them again.
     """
-    urls = _urls(source, layout)
+    urls = _remote_urls(source, layout)
     folder = cache_folder() / "downloads" / hashlib.sha256(" ".join(urls).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):  # two pipelines may share the cache

@@ -1,4 +1,4 @@
-"""The data sets as their hosts publish them: official files, and which of their members the pipeline takes."""
+"""The data sets as published: official archives, and the files of them that the pipeline uses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from partprop.base.errors import UserError
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """An official archive. `size` in bytes and `sha256` are None where nobody publishes them reliably."""
+    """An official archive; `size` in bytes and `sha256` are None if no reliable value is published."""
 
     url: str
     size: int | None
@@ -17,19 +17,19 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """The file's name, which mirrors keep."""
+        """The file name, which mirrors share."""
         return self.url.rsplit("/", 1)[1]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A data set.
+    """The layout of a data set.
 
     Attributes:
-        name: what messages call it.
-        marker: the folder by which the data set's root is recognised.
-        patterns: the files to take, relative to the root; * stands for one part of the path.
-        official: the archives that make up the data set.
+        name: name in messages.
+        marker: the folder that identifies the root of the data set.
+        patterns: the files to use, relative to the root; * matches one path component.
+        official: the archives of the data set.
     """
 
     name: str
@@ -38,14 +38,18 @@ class Layout:
     official: tuple[RemoteFile, ...]
 
     def takes(self, path: PurePosixPath) -> bool:
-        """Whether the pipeline needs the file at a path relative to the root."""
+        """Whether the pipeline uses the file at a path relative to the root."""
         return any(path.match(pattern) and pattern.count("/") == len(path.parts) - 1 for pattern in self.patterns)
 
     def root(self, files: Iterable[PurePosixPath], where: str) -> PurePosixPath:
-        """The data set's root among files listed relative to a source: its top or up to two folders deeper.
+        """Find the data set's root: the top of a source, or up to two folders below.
+
+        Args:
+            files: paths relative to the source.
+            where: name of the source in errors.
 
         Raises:
-            UserError: there is none, or more than one.
+            UserError: there is no root, or more than one.
         """
         roots = {
             PurePosixPath(*file.parts[:depth])
@@ -54,14 +58,14 @@ class Layout:
             if file.parts[depth] == self.marker
         }
         if not roots:
-            raise UserError(f"{where}: holds no {self.name} (no folder {self.marker}); name the right source")
+            raise UserError(f"{where}: holds no {self.name} (no folder {self.marker}); correct the source")
         if len(roots) > 1:
             names = ", ".join(sorted(map(str, roots)))
-            raise UserError(f"{where}: holds several data sets ({names}); name one of them as the source")
+            raise UserError(f"{where}: holds several data sets ({names}); use one of them as the source")
         return roots.pop()
 
 
-# Sizes and SHA-256 of COCO and DAVIS 2017: the checksums that TensorFlow Datasets keeps of the official files.
+# Sizes and SHA-256 of COCO and DAVIS 2017 are those of the official files in TensorFlow Datasets.
 _COCO_HOST = "http://images.cocodataset.org"
 COCO = Layout(
     name="COCO 2017",
@@ -98,8 +102,8 @@ _DAVIS_PATTERNS = (
     "Annotations/*/*",
     "ImageSets/*/*.txt",
 )
-# The host has replaced this file more than once: the publishers' own download scripts name three different MD5 sums, so
-# none is kept. The download's length and the checksums inside the archive are what is verified.
+# The host has replaced this file more than once, and the publishers' download scripts name three different MD5 sums, so
+# none is used here. Only the announced length and the checksums inside the archive are verified.
 _DAVIS_2016_ARCHIVE = RemoteFile("https://graphics.ethz.ch/Downloads/Data/Davis/DAVIS-data.zip", None, None)
 _DAVIS_2017_ARCHIVE = RemoteFile(
     "https://data.vision.ee.ethz.ch/csergi/share/davis/DAVIS-2017-trainval-480p.zip",

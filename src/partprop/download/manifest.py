@@ -1,4 +1,4 @@
-"""What a folder of data holds, in one hash: of the content for the record, of dates and sizes to notice changes."""
+"""A hash of the content of a data set, logged with each run."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Manifest:
-    """Number of files, their bytes, and a SHA-256 over their sorted relative paths and contents."""
+    """Number of files, their total bytes, and a SHA-256 over their sorted relative paths and contents."""
 
     files: int
     bytes: int
@@ -16,7 +16,7 @@ class Manifest:
 
 
 def manifest(root: Path) -> Manifest:
-    """The manifest of all files below a folder."""
+    """Compute the manifest of all files below a folder."""
     digest = hashlib.sha256()
     files = sorted(file for file in root.rglob("*") if file.is_file())
     size = 0

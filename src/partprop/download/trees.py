@@ -1,4 +1,4 @@
-"""A data set's files in a folder, or in one or more archives, seen alike: listed, then copied to a folder."""
+"""The files of a data set in a folder or in archives, behind one interface: list them, then copy them to a folder."""
 
 import errno
 import shutil
@@ -21,7 +21,7 @@ from partprop.download.layouts import Layout
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
-# What zipfile and tarfile raise on archives that are cut, overwritten, encrypted or packed in an unknown way.
+# Raised by zipfile and tarfile on archives that are truncated, overwritten, encrypted or of an unknown kind.
 _ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -37,12 +37,19 @@ _ARCHIVE_ERRORS = (
 
 
 class CorruptArchiveError(UserError):
-    """An archive cannot be read to its end."""
+    """An archive is corrupt or cannot be read completely."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file of a source: its path relative to the source, its size in bytes, where it comes from, how to open it."""
+    """A file of a source.
+
+    Attributes:
+        path: relative to the source.
+        size: in bytes.
+        origin: the archive that holds it, or the file itself.
+        open: opens it for reading.
+    """
 
     path: PurePosixPath
     size: int
@@ -55,18 +62,18 @@ class Tree:
     """The files of a source.
 
     Attributes:
-        where: the source, as messages name it.
-        members: its files, in the order in which they are read fastest.
+        where: name of the source in messages.
+        members: its files, in the order of fastest reading.
     """
 
     where: str
     members: tuple[Member, ...]
 
     def copy(self, layout: Layout, folder: Path) -> None:
-        """Copy what a layout takes into an existing folder, the data set's root becoming that folder.
+        """Copy the files of a layout into an existing folder, which becomes the root of the data set.
 
         Raises:
-            UserError: the source holds no such data set, an archive is corrupt, or there is no room on the disk.
+            UserError: the source does not hold the data set, an archive is corrupt, or the disk is too small.
         """
         root = self.root(layout)
         chosen = [
@@ -85,16 +92,16 @@ class Tree:
                 advance(member.size)
 
     def root(self, layout: Layout) -> PurePosixPath:
-        """Where the data set lies in the source.
+        """The path of the data set's root in the source.
 
         Raises:
-            UserError: nowhere, or at several places.
+            UserError: there is no root, or more than one.
         """
         return layout.root((member.path for member in self.members), self.where)
 
 
 def folder_tree(folder: Path, layout: Layout) -> Tree:
-    """The files that a layout takes from a folder, at its top or up to two folders deeper. Links are followed."""
+    """The files of a layout in a folder, at its top or up to two folders below. Links are followed."""
     found = {
         file for depth in ("", "*/", "*/*/") for pattern in layout.patterns for file in folder.glob(depth + pattern)
     }
@@ -112,10 +119,10 @@ def _open_file(file: Path) -> IO[bytes]:
 
 @contextmanager
 def archive_tree(*archives: Path) -> Iterator[Tree]:
-    """The files of archives that are parts of one data set, open while the block runs.
+    """Open archives that together hold a data set.
 
     Raises:
-        UserError: an archive is corrupt, or a member is a link, a device or leaves the target folder.
+        UserError: an archive is corrupt, or a member is a link, a device or has a path outside the target folder.
     """
     with ExitStack() as stack:
         members: list[Member] = []
@@ -132,7 +139,9 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
     for info in opened.infolist():
         path = _inside(archive, info.filename)
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise UserError(f"{archive}: refused, its member {info.filename} is a link; use an archive of plain files")
+            raise UserError(
+                f"{archive}: refused, its member {info.filename} is a link; use an archive of regular files"
+            )
         if not info.is_dir():
             yield Member(path, info.file_size, archive, partial(opened.open, info))
 
@@ -142,7 +151,7 @@ def _tar_members(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:
         path = _inside(archive, info.name)
         if not (info.isfile() or info.isdir()):
             raise UserError(
-                f"{archive}: refused, its member {info.name} is no plain file; use an archive of plain files"
+                f"{archive}: refused, its member {info.name} is not a regular file; use an archive of regular files"
             )
         if info.isfile():
             yield Member(path, info.size, archive, partial(_open_tar_member, opened, info))
@@ -150,21 +159,21 @@ def _tar_members(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:
 
 def _open_tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     reader = opened.extractfile(info)
-    assert reader is not None  # it is a plain file
+    assert reader is not None  # None only for members that are not regular files
     return reader
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:
-    windows = PureWindowsPath(name)  # knows both kinds of slashes, and drives
+    windows = PureWindowsPath(name)  # handles both kinds of slashes, and drives
     if windows.anchor or ".." in windows.parts:
         raise UserError(
-            f"{archive}: refused, its member {name} leaves the target folder; use an archive without such names"
+            f"{archive}: refused, its member {name} is outside the target folder; use an archive without such names"
         )
     return PurePosixPath(name)
 
 
 def _visible(path: PurePosixPath) -> bool:
-    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)  # leavings of macOS
+    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)  # added by macOS
 
 
 @contextmanager
@@ -172,7 +181,10 @@ def _archive_errors(archive: Path) -> Iterator[None]:
     try:
         yield
     except (*_ARCHIVE_ERRORS, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk; EINVAL: a wild offset
+        if isinstance(error, OSError) and error.errno not in (
+            None,
+            errno.EINVAL,
+        ):  # EINVAL: an invalid offset in the archive; other errors come from the disk
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CorruptArchiveError(f"{archive}: corrupt archive ({reason}); fetch it again") from None
