@@ -1,5 +1,6 @@
-# Schedules the stages of dvc.yaml. DVC says which are stale, runs them and keeps their outputs; Snakemake runs what does
-# not wait for each other side by side, here or on a cluster. A stage's state is a stamp file, not its outputs: DVC owns these.
+# Schedules the stages of dvc.yaml. DVC decides which are stale, runs them and stores their outputs; Snakemake runs
+# independent stages in parallel, here or on a cluster. The files that Snakemake tracks are empty stamps, one per stage,
+# not the outputs, which belong to DVC.
 import sys
 from pathlib import Path
 

@@ -28,10 +28,9 @@ from partprop.base import paths
 from partprop.base.code_version import code_version
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
-from partprop.base.paths import PARAMS
+from partprop.base.paths import PARAMS, SOURCES
 from partprop.params import Ablations, Params, load_params
 from partprop.pipeline.runs import pipeline_state
-from partprop.pipeline.sources import SOURCES
 
 ROOT = Path()
 TABLE = paths.REPORTS / "ablations.csv"

@@ -10,7 +10,7 @@ __all__ = ["Segmenter", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Segmenter` is loaded, with torch, when it is asked for: all else starts at once."""
+    """Import `Segmenter`, and PyTorch with it, on first use, so that everything else starts at once."""
     if name != "Segmenter":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from partprop.pretrained import Segmenter

@@ -1,4 +1,4 @@
-"""Typed models of params.yaml. Every bad value is one clear line with the key's path."""
+"""The parameters of params.yaml: types, ranges and meaning. An invalid value is reported on one line with its key."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from partprop.base.errors import UserError
 
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**44)]  # a million times as much, and more, goes into PyTorch's 64 bits
+Seed = Annotated[int, Field(ge=0, lt=2**44)]  # stages multiply it by up to a million, and PyTorch takes 64 bits
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Source = Annotated[str, Field(min_length=1)]
@@ -19,26 +19,35 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 class Section(BaseModel):
-    """A mapping of params.yaml: no unknown keys, no silent conversion of types, read-only."""
+    """A section of params.yaml. Read-only; unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class CocoData(Section):
-    """COCO instance segmentation. `source`: synthetic, official, a folder, an archive or a mirror's base URL."""
+    """COCO instance segmentation.
+
+    source: synthetic, official, a folder, an archive, or the base URL of a mirror.
+    """
 
     source: Source
 
 
 class DavisData(Section):
-    """DAVIS videos. `source` as for COCO; `year` picks the split files and, for 2016, one object per video."""
+    """DAVIS videos.
+
+    source: as for COCO. year: selects the split files; 2016 merges all objects of a video into one.
+    """
 
     source: Source
     year: Literal[2016, 2017]
 
 
 class SyntheticData(Section):
-    """What the generator renders where a source is `synthetic`. Lengths in pixels and frames."""
+    """Data to render if a source is `synthetic`.
+
+    width, height: pixels. frames: per video. train_*, val_*: numbers of images and videos in each split.
+    """
 
     seed: Seed
     width: Annotated[int, Field(ge=64)]
@@ -51,7 +60,7 @@ class SyntheticData(Section):
 
 
 class Data(Section):
-    """Where images and videos come from."""
+    """The data sets."""
 
     coco: CocoData
     davis: DavisData
@@ -59,17 +68,25 @@ class Data(Section):
 
 
 class Backbone(Section):
-    """Where the network starts from."""
+    """The pre-trained backbone.
 
-    weights: Source = Field(description="imagenet, or a file of backbone weights")
+    weights: `imagenet`, or a file of backbone weights.
+    """
+
+    weights: Source
 
 
 class Model(Section):
-    """The network's sizes; the same for every stage that builds it.
+    """The network, the same in every stage that builds it.
 
-    fpn_channels, key_channels, value_channels: of the pyramid, of the keys by which pixels are compared, and of what is
-    remembered beside a mask. roi_size, training_roi_size: cells a side of a part's RoIAlign, in use and in training.
-    The switches are those of `partprop.model.network.Network`.
+    backbone: EfficientNet-Lite0 or ResNet-50-v2.
+    fpn_channels: channels of the feature pyramid.
+    key_channels, value_channels: of the keys by which pixels are matched, and of the values remembered with a mask.
+    roi_size, training_roi_size: side of a part's RoIAlign in cells, at inference and in training.
+    learnt_keys: match pixels by trained keys; false: by backbone features alone, better with few training videos.
+    pixel_correlation: match pixels; false (ablation): parts only correct the previous mask in place.
+    correlation_filter: fit a filter to the reference frame; false (ablation): read the reference by attention only.
+    previous_frame: also compare with the previous frame; false (ablation): with the reference frame only.
     """
 
     backbone: Literal["lite0", "resnet50v2"]
@@ -85,11 +102,16 @@ class Model(Section):
 
 
 class PretrainFpn(Section):
-    """Mask R-CNN pre-training of the feature pyramid on COCO.
+    """Pre-training of the feature pyramid on COCO with Mask R-CNN.
 
-    steps: 0 leaves the pyramid random above the backbone. batch: images a step. image_size: pixels of an image's longer
-    side. lr: peak of the learning rate, reached after warmup_steps; the backbone's is backbone_lr_scale times that, and
-    0 freezes it. log_every, checkpoint_every: steps.
+    steps: number of updates; 0 leaves the pyramid above the backbone at its random initial weights.
+    batch: images per step.
+    image_size: longer side of an image in pixels.
+    lr: peak learning rate, reached after warmup_steps; then cosine decay to 1 %.
+    backbone_lr_scale: the backbone's learning rate as a fraction of lr; 0 freezes the backbone.
+    weight_decay: of AdamW; not on biases and normalisation layers.
+    log_every, checkpoint_every: in steps.
+    threads: of PyTorch; results differ between counts in the last digits.
     """
 
     steps: Whole
@@ -105,14 +127,18 @@ class PretrainFpn(Section):
 
 
 class TrainTracking(Section):
-    """Training of part tracking, pixel correlation and mask propagation on clips.
+    """Training of part tracking, pixel correlation and mask propagation on clips of four frames.
 
-    held_out: training sequences that are measured on, never trained on. steps, lr, warmup_steps, backbone_lr_scale: as
-    for the pyramid. batch: clips of four frames a step. crop: pixels a side. still_share: of clips of still images.
-    paste_share: of video clips that get another ground, and of those that get an occluder. max_gap: annotated frames
-    between reference and next frame, at the end of the curriculum. parts: of each clip's object, beside the whole.
-    ema_decay: of the moving average of the weights, which is what is validated and kept. validate_every: steps, on the
-    first validate_frames frames of each held-out sequence.
+    held_out: training sequences to measure on instead of training on them.
+    batch: clips per step.
+    crop: side of a clip's frames in pixels.
+    still_share: fraction of clips made from still images instead of videos.
+    paste_share: fraction of video clips with a pasted background, and of those with a pasted occluder.
+    max_gap: largest distance between reference and second frame, in annotated frames, reached halfway through training.
+    parts: per object, besides the whole object.
+    ema_decay: of the moving average of the weights; the averaged weights are validated and saved.
+    validate_every: steps between validations on the first validate_frames frames of each held-out sequence.
+    steps, lr, warmup_steps, backbone_lr_scale, weight_decay, log_every, checkpoint_every, threads: as in pretrain_fpn.
     """
 
     held_out: Annotated[list[Name], Field(min_length=1)]
@@ -137,14 +163,17 @@ class TrainTracking(Section):
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
         if len(set(self.held_out)) < len(self.held_out):
-            raise ValueError("held_out names a sequence twice")
+            raise ValueError("held_out lists a sequence twice")
         return self
 
 
 class Segmentation(Section):
-    """The online loop over a video: the same settings in validation during training and in inference.
+    """Online segmentation of a video; see `partprop.tracking.settings.Settings`.
 
-    The keys are those of `partprop.tracking.settings.Settings`.
+    short_side: shorter side of the resized frames in pixels; frames are enlarged by a factor of two at most.
+    parts: maximum number besides the whole object. Several objects share them, with at least two for each.
+    lost_score: confidence in [0, 1] below which an object counts as lost.
+    memory_every: add a recent frame to the memory every N frames, replacing the last one; 0: first frame only.
     """
 
     short_side: Annotated[int, Field(ge=64)]
@@ -154,7 +183,10 @@ class Segmentation(Section):
 
 
 class Infer(Section):
-    """Inference over the dataset's validation split, in shards."""
+    """Inference on the validation split.
+
+    shards: 0, 1, …: one stage infer@K for each, which segments every len(shards)-th sequence. threads: of each shard.
+    """
 
     shards: Annotated[list[Whole], Field(min_length=1)]
     threads: Count
@@ -162,16 +194,17 @@ class Infer(Section):
     @model_validator(mode="after")
     def _numbered(self) -> Self:
         if self.shards != list(range(len(self.shards))):
-            raise ValueError("shards must be the list 0, 1, … without gaps")
+            raise ValueError("shards must be 0, 1, … without gaps, such as [0, 1]")
         return self
 
 
 class Baselines(Section):
-    """Label propagation with ImageNet's features: the strongest baseline's settings (Vondrick et al. 2018).
+    """Label propagation with ImageNet features, the strongest baseline (Vondrick et al., ECCV 2018).
 
-    short_side: pixels of the shorter side of resized frames. context_frames: previous frames beside the first that
-    labels come from. radius: reach in cells of the features. neighbours: best matches that vote, weighed by a softmax
-    of this temperature.
+    short_side: shorter side of the resized frames in pixels.
+    context_frames: previous frames that labels are taken from, besides the first frame.
+    radius: largest displacement in feature cells (8 pixels), along each axis.
+    neighbours: most similar cells that vote, weighted by a softmax with this temperature.
     """
 
     short_side: Annotated[int, Field(ge=64)]
@@ -183,7 +216,10 @@ class Baselines(Section):
 
 
 class Ablations(Section):
-    """The short schedule of scripts/ablations.py, jobs variants at once, each with threads; no stage reads it."""
+    """The short schedule of scripts/ablations.py, which no stage reads.
+
+    steps, held_out, threads: replace those of train_tracking. jobs: variants that run in parallel.
+    """
 
     steps: Count
     held_out: Annotated[list[Name], Field(min_length=1)]
@@ -192,7 +228,10 @@ class Ablations(Section):
 
 
 class Params(Section):
-    """All of params.yaml."""
+    """All parameters.
+
+    preset: the name that reports show. seed: of training; the data have their own, data.synthetic.seed.
+    """
 
     preset: Name
     seed: Seed
@@ -211,41 +250,41 @@ def load_params(path: Path) -> Params:
     """Read and validate a params.yaml.
 
     Raises:
-        UserError: the file is missing or no YAML mapping, or a key is unknown, missing or impossible.
+        UserError: the file is missing or not a YAML mapping, or a key is unknown, missing or invalid.
     """
     return parse_params(read_yaml(path), path)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """Read a YAML file that holds a mapping.
 
     Raises:
-        UserError: the file is missing, unreadable, not YAML or not a mapping, or says a key twice.
+        UserError: the file is missing, unreadable, not YAML or not a mapping, or a key appears twice.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; start from one of presets/, e.g. cp presets/mini.yaml {path}") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); correct that") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); fix this") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is no text in UTF-8; save it as such") from None
+        raise UserError(f"{path}: not valid UTF-8; re-save it as UTF-8") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "unreadable"
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path}: not valid YAML{place}; correct it there") from None
-    except ValueError as error:  # such as a date that is none
-        raise UserError(f"{path}: holds a value that YAML cannot read ({error}); correct it") from None
+        raise UserError(f"{path}: not valid YAML{place} ({problem}); fix it there") from None
+    except ValueError as error:  # an impossible date, for example
+        raise UserError(f"{path}: contains a value that YAML cannot parse ({error}); fix it") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: must be a mapping of keys to values; begin again from the one in Git")
+        raise UserError(f"{path}: must be a mapping of keys to values; restore it with `git checkout {path}`")
     return content
 
 
 def parse_params(content: Mapping[str, Any], path: Path) -> Params:
-    """Validate the content of a params.yaml that came from `path`.
+    """Validate the content of a params.yaml that was read from `path`.
 
     Raises:
-        UserError: naming every bad key, joined in one line.
+        UserError: at least one key is invalid; the line names them all.
     """
     try:
         return Params.model_validate(content)
@@ -265,13 +304,14 @@ def _describe(problem: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that a mapping has twice, as DVC does, where PyYAML takes the last."""
+    """Rejects duplicate keys, as DVC does; PyYAML alone would take the last."""
 
-    MERGE = "tag:yaml.org,2002:merge"  # of <<, which may be there twice
+    MERGE = "tag:yaml.org,2002:merge"  # of <<, the only key that may appear twice
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != self.MERGE]
+        nodes = [key for key, _ in node.value if key.tag != self.MERGE]
+        keys = [self.construct_object(key, deep=True) for key in nodes]
         for index, key in enumerate(keys):
             if key in keys[:index]:
-                raise ValueError(f"{key} twice in one mapping, from line {node.start_mark.line + 1} on")
+                raise yaml.MarkedYAMLError(problem=f"key {key} appears twice", problem_mark=nodes[index].start_mark)
         return super().construct_mapping(node, deep)

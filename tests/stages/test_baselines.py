@@ -62,6 +62,6 @@ def test_every_baseline_writes_every_frame(repository: Path, recorder: Any) -> N
 
 def test_first_frame_without_mask_is_refused(repository: Path, recorder: Any) -> None:
     (paths.DAVIS / "Annotations" / "480p" / "bear" / "00000.png").unlink()
-    with pytest.raises(UserError, match=r"bear/00000\.jpg: first frame without mask"):
+    with pytest.raises(UserError, match=r"bear/00000\.jpg: the first frame has no mask"):
         baselines.run(PARAMS, recorder)
     assert not (paths.BASELINES / "first_mask" / "bear").exists()

@@ -1,1 +1,1 @@
-"""One module per stage of dvc.yaml: read parameters, call the packages, write outputs."""
+"""The stages of dvc.yaml, one module each: read parameters, call the packages, write outputs."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(params: Params, log: Run) -> None:
-    """Write models/backbone.safetensors."""
+    """Write models/backbone.safetensors; log its source and checksum."""
     weights = imagenet_weights(params.model.backbone, params.backbone.weights)
     save_weights(initialise_backbone(params.model.backbone, weights), paths.BACKBONE)
     checksum = hashlib.sha256(paths.BACKBONE.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Segment the validation videos with the three baselines."""
+"""Segment the validation videos with the three baselines: first mask, optical flow, label propagation."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def run(params: Params, log: Run) -> None:
 
 
 def segment(sequence: Video, method: Baseline, folder: Path) -> None:
-    """Write a method's label map of each frame to `<folder>/<frame>.png`.
+    """Write the label maps that a method predicts for all frames to `<folder>/<frame>.png`.
 
     Raises:
-        UserError: the first frame is not annotated, or a file is missing or corrupt.
+        UserError: the first frame has no mask, or a file is missing or corrupt.
     """
     first_labels = sequence.labels(0)
     if first_labels is None:
-        raise UserError(f"{sequence.frames[0]}: first frame without mask; baselines need one")
+        raise UserError(f"{sequence.frames[0]}: the first frame has no mask, which the baselines need; add it")
     frames = (sequence.image(index) for index in range(len(sequence)))
     predictions = method(frames, np.where(first_labels == VOID, 0, first_labels))
     for frame, labels in zip(sequence.frame_names, predictions, strict=True):

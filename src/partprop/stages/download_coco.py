@@ -1,4 +1,4 @@
-"""Put COCO, or its synthetic stand-in, into data/coco."""
+"""Download COCO, or render a synthetic data set instead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(params: Params, log: Run) -> None:
-    """Write data/coco in COCO layout; log its images, instances, bytes and manifest hash."""
+    """Write data/coco in COCO layout; log the numbers of images, instances and bytes, and the manifest hash."""
     source = params.data.coco.source
     if source == "synthetic":
         with os_errors_as_user_errors(paths.COCO.parent), atomic_folder(paths.COCO) as folder:

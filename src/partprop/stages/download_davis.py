@@ -1,4 +1,4 @@
-"""Put DAVIS, or its synthetic stand-in, into data/davis."""
+"""Download DAVIS, or render a synthetic data set instead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(params: Params, log: Run) -> None:
-    """Write data/davis in DAVIS layout; log its sequences, frames and manifest hash."""
+    """Write data/davis in DAVIS layout; log the numbers of sequences and frames, and the manifest hash."""
     source, year = params.data.davis.source, params.data.davis.year
     check = partial(check_davis, year=year)
     if source == "synthetic":
