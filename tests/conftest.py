@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are imported: tests run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and PyTorch are imported, since tests run in parallel
 
 import shutil
 from collections import defaultdict
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass
 class Recorder:
-    """Takes the place of `partprop.pipeline.runs.Run` and keeps what a stage logs."""
+    """Stands in for `partprop.pipeline.runs.Run` and keeps what a stage logs."""
 
     logged: dict[str, list[tuple[int | None, float]]] = field(default_factory=lambda: defaultdict(list))
     tagged: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Recorder:
         self.tagged.update(values)
 
     def artifact(self, path: Path) -> None:
-        assert path.exists(), f"{path} is logged, but not there"
+        assert path.exists(), f"{path} is logged but does not exist"
         self.artifacts.append(path)
 
     def require_same_inputs(self) -> None:
@@ -52,7 +52,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def mini_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """params.yaml of the mini preset in a folder of its own, which becomes the working directory."""
+    """A copy of the mini preset as params.yaml in an empty folder, which becomes the working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.delenv("DVC_STAGE", raising=False)

@@ -1,6 +1,7 @@
-"""The package's layout: imports go one way, and the first look at the package shows the architecture."""
+"""The layout of the package: imports go one way, files are short, few modules are at the top."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -9,16 +10,16 @@ import pytest
 from loaded_modules import imported_modules
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src/partprop"
-# A package imports only those after it.
+# Each imports only those after it.
 ORDER = [
     *("__main__", "cli", "stages", "pipeline"),
     *("demo", "segment", "report", "training", "evaluation", "baselines", "pretrained"),
     *("tracking", "metrics", "media", "download", "synthetic"),
     *("model", "data", "params", "process", "base"),
 ]
-ABOVE_PARAMETERS = {"cli", "stages", "pipeline"}  # see params and pipeline; no other package does
-LONGEST = 350  # lines of a file
-DOORSTEP = 6  # modules directly in the package
+ABOVE_PARAMETERS = {"cli", "stages", "pipeline"}  # the only ones that import params and pipeline
+LONGEST = 350  # lines of a file, at most
+TOP_MODULES = 6  # modules directly in src/partprop, at most
 
 
 def modules() -> dict[str, Path]:
@@ -26,8 +27,9 @@ def modules() -> dict[str, Path]:
     return {".".join(("partprop", *parts)).removesuffix(".__init__"): path for path, parts in files.items()}
 
 
+@cache
 def graph() -> dict[str, set[str]]:
-    """The modules that each module imports anywhere but for type checking; the package's own door left out."""
+    """The modules that each module imports, except for type checking; without partprop/__init__.py."""
     known = modules()
     found = {
         name: {other for other in imported_modules(ast.parse(path.read_text(encoding="utf-8"))) if other in known}
@@ -39,6 +41,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def folder(module: str) -> str:
+    """The folder or top module of a module: `model` of partprop.model.boxes."""
     return module.split(".")[1]
 
 
@@ -54,18 +57,18 @@ def test_imports_go_one_way(above: str) -> None:
     assert not wrong
 
 
-def test_every_package_has_its_place() -> None:
+def test_every_folder_is_in_the_order() -> None:
     assert {folder(name) for name in graph()} == set(ORDER)
 
 
-def test_no_import_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     TopologicalSorter(graph()).prepare()
 
 
 @pytest.mark.parametrize("hidden", ["params", "pipeline"])
-def test_parameters_are_seen_by_stages_and_pipeline_alone(hidden: str) -> None:
-    seen_by = {folder(name) for name, others in graph().items() if hidden in map(folder, others)}
-    assert seen_by - {hidden} <= ABOVE_PARAMETERS
+def test_only_stages_pipeline_and_cli_import_parameters(hidden: str) -> None:
+    importers = {folder(name) for name, others in graph().items() if hidden in map(folder, others)}
+    assert importers - {hidden} <= ABOVE_PARAMETERS
 
 
 def test_files_are_short() -> None:
@@ -73,5 +76,5 @@ def test_files_are_short() -> None:
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
-def test_the_doorstep_is_small() -> None:
-    assert len(list(PACKAGE.glob("*.py"))) <= DOORSTEP
+def test_few_modules_are_at_the_top() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= TOP_MODULES

@@ -1,4 +1,4 @@
-"""Commands, exit codes, and the script with which dvc.yaml starts stages."""
+"""Commands, help texts, exit codes, and the script that starts the stages of dvc.yaml."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ def run(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_check_names_what_it_looked_at(mini_params: Path) -> None:
+def test_check_lists_what_it_checked(mini_params: Path) -> None:
     done = run("check", folder=mini_params.parent)
     assert done.returncode == 0, done.stderr
     for found in ("preset mini, 2 shards", "data.coco.source: synthetic", "environment: ", "disk: "):
@@ -38,7 +38,7 @@ def test_check_names_what_it_looked_at(mini_params: Path) -> None:
         ("weights: imagenet #", "weights: ~/not/there.pth #", "backbone.weights: ~/not/there.pth: no such file"),
     ],
 )
-def test_check_ends_with_one_line(mini_params: Path, old: str, new: str, line: str) -> None:
+def test_check_reports_an_error_on_one_line(mini_params: Path, old: str, new: str, line: str) -> None:
     (mini_params.parent / "empty").mkdir()
     mini_params.write_text(mini_params.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     done = run("check", folder=mini_params.parent)
@@ -56,14 +56,14 @@ def test_check_ends_with_one_line(mini_params: Path, old: str, new: str, line: s
         (KeyboardInterrupt(), 130, ""),
     ],
 )
-def test_errors_of_the_user_are_one_line(
+def test_user_errors_are_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # that of the tests is left alone
+    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # it would change the test process
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -73,7 +73,7 @@ def test_errors_of_the_user_are_one_line(
     assert printed.err.count("\n") <= 1
 
 
-def test_one_file_for_two_tables_is_refused(tmp_path: Path) -> None:
+def test_one_file_for_two_tables_is_an_error(tmp_path: Path) -> None:
     done = run("evaluate", "masks", "masks", "--json", "a.json", "--csv", "./a.json", folder=tmp_path)
     assert (done.returncode, done.stderr) == (2, "--json, --csv: both are a.json; name two files\n")
 
@@ -83,7 +83,7 @@ def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         raise PermissionError(errno.EACCES, "Permission denied", "a")
 
     monkeypatch.setattr("partprop.pipeline.runner.run_stage", fail)
-    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # that of the tests is left alone
+    monkeypatch.setattr(cli, "keep_freed_pages", lambda: None)  # it would change the test process
     monkeypatch.setattr(sys, "argv", ["partprop", "stage", "infer"])
     with pytest.raises(PermissionError):
         cli.main()
@@ -93,10 +93,8 @@ FOUND_BY = ["VIRTUAL_ENV", "DVC_ROOT", "working directory", "CONDA_PREFIX", "PAT
 
 
 @pytest.mark.parametrize("found_by", [*FOUND_BY, "working directory, another project's activated"])
-def test_the_stage_script_runs_this_folders_code_in_an_environment_that_is_not_activated(
-    tmp_path: Path, found_by: str
-) -> None:
-    """As under `dvc exp run --temp`, where another checkout of the package is the one installed."""
+def test_the_stage_script_finds_an_environment_and_runs_this_folders_code(tmp_path: Path, found_by: str) -> None:
+    """As under `dvc exp run --temp`, where the installed package is that of another checkout."""
     snapshot, programs = tmp_path / "snapshot", tmp_path / "env/bin"
     (snapshot / "src/partprop").mkdir(parents=True)
     (snapshot / "scripts").mkdir()
@@ -160,12 +158,12 @@ def help_of(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-def test_help_needs_nothing_heavy() -> None:
+def test_help_loads_no_heavy_library() -> None:
     code = "import sys, partprop.cli; print([m for m in ('numpy', 'pydantic', 'mlflow', 'dvc') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_names_its_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "tune", lambda: None)  # it would re-exec the test run
     monkeypatch.setitem(sys.modules, "gradio", None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "partprop.demo.page", raising=False)

@@ -1,4 +1,4 @@
-"""Every bad params.yaml is one line that names the key."""
+"""Every invalid params.yaml is reported on one line that names the key."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Replace the one match of a regular expression."""
+    """Replace the only match of a regular expression."""
     text, count = re.subn(old, new, path.read_text(encoding="utf-8"))
     assert count == 1, f"{old!r} must occur once"
     path.write_text(text, encoding="utf-8")
@@ -47,7 +47,7 @@ def test_presets_are_valid(preset: Path) -> None:
         (r"(held_out: .*\n  steps: )\d+", r"\1null", "train_tracking.steps: "),
     ],
 )
-def test_bad_values_are_one_line_with_the_key(mini_params: Path, old: str, new: str, named: str) -> None:
+def test_an_invalid_value_is_one_line_with_its_key(mini_params: Path, old: str, new: str, named: str) -> None:
     edit(mini_params, old, new)
     with pytest.raises(UserError) as caught:
         load_params(mini_params)
@@ -56,7 +56,7 @@ def test_bad_values_are_one_line_with_the_key(mini_params: Path, old: str, new: 
     assert "\n" not in message
 
 
-def test_all_bad_keys_are_named_at_once(mini_params: Path) -> None:
+def test_all_invalid_keys_are_named_at_once(mini_params: Path) -> None:
     edit(mini_params, r"crop: \d+", "crop: -1")
     edit(mini_params, "seed: 1\n\n", "sed: 1\n\n")
     with pytest.raises(UserError) as caught:
@@ -67,7 +67,7 @@ def test_all_bad_keys_are_named_at_once(mini_params: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["a: [1", "\tseed: 1", "- 1\n- 2\n", "", "just words", "a: b: c", "\x00", "seed: 2026-13-45"]
 )
-def test_what_is_no_mapping_in_yaml_is_one_line(mini_params: Path, text: str) -> None:
+def test_a_file_that_is_not_a_yaml_mapping_is_one_line(mini_params: Path, text: str) -> None:
     mini_params.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"params\.yaml: ") as caught:
         load_params(mini_params)
@@ -75,8 +75,8 @@ def test_what_is_no_mapping_in_yaml_is_one_line(mini_params: Path, text: str) ->
 
 
 @pytest.mark.parametrize("line", ["seed: 1\n", "infer: {shards: 1, shards: 2}\n"])
-def test_a_key_that_is_there_twice_is_named(mini_params: Path, line: str) -> None:
-    """DVC refuses it, and PyYAML would take the last."""
+def test_a_duplicate_key_is_named(mini_params: Path, line: str) -> None:
+    """DVC rejects it; PyYAML would take the last value."""
     with mini_params.open("a", encoding="utf-8") as file:
         file.write(line)
     with pytest.raises(
@@ -86,18 +86,18 @@ def test_a_key_that_is_there_twice_is_named(mini_params: Path, line: str) -> Non
         load_params(mini_params)
 
 
-def test_a_seed_that_no_generator_takes(mini_params: Path) -> None:
+def test_a_seed_too_large_for_the_generators_is_an_error(mini_params: Path) -> None:
     edit(mini_params, r"(?m)^seed: \d+", "seed: 11111111111111111111111")
     with pytest.raises(UserError, match=r"params\.yaml: seed: .*less than 17592186044416"):
         load_params(mini_params)
 
 
-def test_a_missing_file_says_where_to_start(tmp_path: Path) -> None:
+def test_a_missing_file_suggests_a_preset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file; start from one of presets/"):
         load_params(tmp_path / "params.yaml")
 
 
-def test_more_shards_than_sequences_are_refused(mini_params: Path) -> None:
+def test_more_shards_than_sequences_are_an_error(mini_params: Path) -> None:
     edit(mini_params, r"shards: \[.*\]", "shards: [0, 1, 2, 3, 4, 5, 6, 7]")
     require_sequences(load_params(mini_params))
     edit(mini_params, r"val_videos: \d+", "val_videos: 7")
@@ -105,20 +105,20 @@ def test_more_shards_than_sequences_are_refused(mini_params: Path) -> None:
         require_sequences(load_params(mini_params))
 
 
-def test_something_must_be_left_to_train_on(mini_params: Path) -> None:
+def test_holding_out_all_sequences_is_an_error(mini_params: Path) -> None:
     edit(mini_params, r"train_videos: \d+", "train_videos: 6")
     with pytest.raises(UserError, match=r"held_out: all training sequences"):
         require_sequences(load_params(mini_params))
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_rendered_sequences_have_the_generators_names(mini_params: Path, split: str) -> None:
+def test_synthetic_sequences_have_the_generators_names(mini_params: Path, split: str) -> None:
     params = load_params(mini_params)
     assert sequence_names(params, split) == [name for name, _ in video_scripts(params.data.synthetic, split)]
 
 
 @pytest.mark.parametrize("level", ["", "downloads/DAVIS"])
-def test_sequences_of_a_folder_are_those_of_its_splits(mini_params: Path, tmp_path: Path, level: str) -> None:
+def test_the_sequences_of_a_folder_are_read_from_its_split_files(mini_params: Path, tmp_path: Path, level: str) -> None:
     root = tmp_path / "videos" / level
     for split, names in (("train", ["bear", "boat"]), ("val", ["camel"])):
         file = root / f"ImageSets/2016/{split}.txt"

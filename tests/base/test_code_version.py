@@ -1,3 +1,5 @@
+"""The commit of a checkout, and whether its code differs from it."""
+
 import subprocess
 
 import pytest
@@ -21,7 +23,7 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_only_changes_of_the_code_count_as_modified(checkout):
+def test_only_changed_code_counts_as_modified(checkout):
     version = code_version()
     assert len(version.commit) == 40
     assert not version.modified
@@ -31,7 +33,7 @@ def test_only_changes_of_the_code_count_as_modified(checkout):
     assert code_version().modified
 
 
-def test_folder_without_git_has_no_version(tmp_path, monkeypatch):
+def test_a_folder_without_git_has_no_version(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.chdir(tmp_path)
     assert code_version() is None

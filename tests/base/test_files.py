@@ -1,4 +1,4 @@
-"""Files and folders appear complete or not at all, and what a killed process left is cleared."""
+"""Files and folders are written atomically; leftovers of a killed process are removed."""
 
 import errno
 from pathlib import Path
@@ -9,7 +9,7 @@ from partprop.base.errors import DiskFullError, UserError
 from partprop.base.files import atomic_folder, atomic_write, read_csv, write_csv, write_json
 
 
-def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "a.csv") as temporary:
         temporary.write_text("1")
         assert not (tmp_path / "a.csv").exists()
@@ -27,7 +27,7 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_full_disk_names_the_file_that_was_wanted(tmp_path: Path) -> None:
+def test_a_full_disk_names_the_target_file(tmp_path: Path) -> None:
     def fill(temporary: Path) -> None:
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device", str(temporary))
@@ -40,7 +40,7 @@ def test_a_full_disk_names_the_file_that_was_wanted(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.json").mkdir()
     for path in (tmp_path / "file" / "a.json", tmp_path / "folder.json", tmp_path / f"{'long' * 63}.json"):
@@ -66,7 +66,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
         (None, "cannot be read"),
     ],
 )
-def test_an_unusable_table_is_one_line_that_names_it(tmp_path: Path, content: str | None, message: str) -> None:
+def test_an_invalid_table_is_named_on_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "a.csv").write_text(content)
     with (
@@ -83,7 +83,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
 
 
-def test_leavings_of_a_killed_process_are_cleared(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     for name in ("out", "a.csv"):
         with atomic_folder(tmp_path / name) if name == "out" else atomic_write(tmp_path / name) as temporary:
             left = temporary

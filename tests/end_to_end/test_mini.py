@@ -1,4 +1,4 @@
-"""Every stage of dvc.yaml runs, one after the other, on a few seconds of synthetic video."""
+"""Run every stage of dvc.yaml in turn on a few seconds of synthetic video."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import yaml
 from plot_columns import columns_by_file, missing_columns
 
 ROOT = Path(__file__).resolve().parents[2]
-ABLATIONS = "reports/ablations.csv"  # no stage writes it
+ABLATIONS = "reports/ablations.csv"  # an input of the report that no stage writes
 TINY = {
     "data": {
         "synthetic": {
@@ -50,7 +50,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this checkout without what git ignores, with parameters cut down to seconds."""
+    """A copy of the files in Git, with parameters for a run of seconds."""
     folder = tmp_path_factory.mktemp("checkout")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
@@ -64,7 +64,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def merged(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with some of them changed, section by section."""
+    """The parameters with some values replaced, section by section."""
     return params | {
         key: merged(params[key], value) if isinstance(value, dict) else value for key, value in changes.items()
     }
@@ -87,7 +87,7 @@ def test_every_stage_writes_what_it_declares(checkout: Path) -> None:
 
 
 def runs(stages: dict[str, Any]) -> Iterator[tuple[list[str], list[str]]]:
-    """The command and the outputs of each stage and shard. dvc.yaml names stages after those that they read from."""
+    """The command and outputs of each stage and shard, in the order of dvc.yaml, where inputs come first."""
     shards = [0, 1]
     for entry in stages.values():
         for shard in shards if "foreach" in entry else [None]:

@@ -1,4 +1,4 @@
-"""What a stage is about to run on, while another stage's end is being written to dvc.lock."""
+"""The inputs of a stage that is about to run, while another stage is being recorded in dvc.lock."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_waits_for_whoever_writes_the_lock_file(checkout: Path) -> None:
+def test_planning_waits_while_dvc_lock_is_being_written(checkout: Path) -> None:
     expected = planned_entry("copy")
     assert expected["deps"][0]["path"] == "a"
     (checkout / "dvc.lock").write_text("stages:\n", encoding="utf-8")  # half-written: DVC would call it invalid
@@ -39,6 +39,6 @@ def test_it_waits_for_whoever_writes_the_lock_file(checkout: Path) -> None:
     writer.join()
 
 
-def test_outside_a_repository_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_a_repository_there_is_no_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert planned_entry("copy") == {}

@@ -1,4 +1,4 @@
-"""Networks in MLflow have a signature, and load without running code that came with them."""
+"""Networks logged to MLflow have a signature, and load without running foreign code."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from partprop.pipeline.runs import Runs, start_run
 
 
 class Correlation(torch.nn.Module):
-    """Two inputs, two outputs."""
+    """A network with two inputs and two outputs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A stage runs with its declared parameters, its threads and its run, and leaves its line when it fails."""
+"""A stage runs with its declared parameters, thread count and MLflow run; a failed stage leaves its error line."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ stages:
 
 @pytest.fixture
 def stages(mini_params: Path, monkeypatch: pytest.MonkeyPatch, recorder: Any) -> Callable[..., None]:
-    """Takes the function that a stage of the given name runs; nothing reaches MLflow."""
+    """Define what a stage of a given name runs. Nothing is logged to MLflow."""
     (mini_params.parent / "dvc.yaml").write_text(DVC_YAML, encoding="utf-8")
 
     @contextmanager
@@ -72,14 +72,14 @@ def test_a_stage_gets_its_parameters_shard_threads_and_run(stages: Callable[...,
     assert recorder.logged["frames_per_second"] == [(None, 3.0)]
 
 
-def test_threads_are_the_stages_own_parameter(stages: Callable[..., None]) -> None:
+def test_the_thread_count_is_a_parameter_of_the_stage(stages: Callable[..., None]) -> None:
     counts = []
     stages("baselines", lambda params, log: counts.append(os.environ["OMP_NUM_THREADS"]))
     runner.run_stage("baselines")
     assert counts == ["2"]
 
 
-def test_failures_leave_their_line_until_the_stage_runs_again(stages: Callable[..., None]) -> None:
+def test_an_error_line_is_kept_until_the_stage_runs_again(stages: Callable[..., None]) -> None:
     def full(params: Any, log: Any) -> None:
         raise OSError(28, "No space left on device", "results/a.png")
 
@@ -116,7 +116,9 @@ def test_failures_leave_their_line_until_the_stage_runs_again(stages: Callable[.
         ("baselines", 0, "--shard 0: stage baselines has no shards"),
     ],
 )
-def test_what_does_not_exist_is_one_line(stages: Callable[..., None], name: str, shard: int | None, line: str) -> None:
+def test_an_unknown_stage_or_shard_is_one_line(
+    stages: Callable[..., None], name: str, shard: int | None, line: str
+) -> None:
     with pytest.raises(UserError, match=line):
         runner.run_stage(name, shard)
 
@@ -176,7 +178,7 @@ finally:
 
 
 @pytest.mark.parametrize("shell", [False, True], ids=["child", "behind a shell"])
-def test_a_stage_ends_in_good_order_when_its_parent_is_killed(tmp_path: Path, shell: bool) -> None:
+def test_a_stage_exits_cleanly_when_its_parent_is_killed(tmp_path: Path, shell: bool) -> None:
     (tmp_path / "stage.py").write_text(STAGE, encoding="utf-8")
     command = f"{sys.executable} stage.py; true" if shell else f"exec {sys.executable} stage.py"
     parent = subprocess.Popen(
@@ -208,7 +210,7 @@ print("ERROR: failed to reproduce", file=sys.stderr)
 @pytest.mark.parametrize(
     ("above", "last"), [("make", "a.png: is corrupt"), ("snakemake", "ERROR: failed to reproduce")]
 )
-def test_the_stages_line_is_the_last_one_below_dvc(tmp_path: Path, above: str, last: str) -> None:
+def test_the_error_line_of_the_stage_follows_dvcs_own(tmp_path: Path, above: str, last: str) -> None:
     (tmp_path / "stage.py").write_text(FAILING, encoding="utf-8")
     (tmp_path / "dvc").write_text(DVC, encoding="utf-8")
     (tmp_path / above).write_text("import subprocess, sys; subprocess.run([sys.executable, 'dvc'])", encoding="utf-8")

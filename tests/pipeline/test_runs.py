@@ -1,4 +1,4 @@
-"""What MLflow knows after stages ran: parents by state, children by stage, and who made what DVC restored."""
+"""MLflow runs: parents by pipeline state, children by stage, links to the runs that made restored outputs."""
 
 import shutil
 import sqlite3
@@ -65,7 +65,7 @@ def set_parts(checkout: Path, old: int, new: int) -> None:
     path.write_text(f"{before}\n  parts: {new}{after}", encoding="utf-8")
 
 
-def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) -> None:
+def test_a_stage_logs_to_a_child_run_of_the_pipeline_state(checkout: Path) -> None:
     (checkout / "table").mkdir()
     (checkout / "table/a.csv").write_text("step\n", encoding="utf-8")
     with start_run("first@0", {"seed": 1}) as log:
@@ -90,7 +90,7 @@ def test_a_stage_is_a_child_of_the_state_and_keeps_what_it_logs(checkout: Path) 
     assert (checkout / "mlruns" / first.info.run_id / "artifacts/table/a.csv").exists()
 
 
-def test_a_database_that_is_none_is_one_line(checkout: Path) -> None:
+def test_a_damaged_database_is_one_line(checkout: Path) -> None:
     (checkout / "mlflow.db").write_bytes(bytes(range(256)) * 20)
     with pytest.raises(UserError, match=r"mlflow\.db: cannot be read \(.*\); move it away"):
         Runs(checkout)
@@ -102,7 +102,7 @@ def test_a_database_that_is_none_is_one_line(checkout: Path) -> None:
 
 def test_a_database_of_another_mlflow_is_one_line(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     Runs(checkout)
-    other = tmp_path_factory.mktemp("other")  # MLflow has looked at that of the first already
+    other = tmp_path_factory.mktemp("other")  # MLflow caches the state of the first database
     shutil.copy(checkout / "mlflow.db", other)
     with closing(sqlite3.connect(other / "mlflow.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = 'another'")
@@ -111,8 +111,8 @@ def test_a_database_of_another_mlflow_is_one_line(checkout: Path, tmp_path_facto
         Runs(other)
 
 
-def test_what_changes_while_a_stage_runs_is_found_out(checkout: Path) -> None:
-    """DVC would record what was made of the old input as made of the new one."""
+def test_an_input_that_changes_while_a_stage_runs_is_an_error(checkout: Path) -> None:
+    """DVC would record outputs of the old input as outputs of the new one."""
     (checkout / "first.txt").write_text("1", encoding="utf-8")
     with start_run("second", {}) as log:
         log.require_same_inputs()
@@ -130,7 +130,7 @@ def test_what_changes_while_a_stage_runs_is_found_out(checkout: Path) -> None:
     assert (first, changed, last) == ("FINISHED", "FAILED", "FINISHED")
 
 
-def test_the_pipelines_run_is_as_good_as_its_worst_stage(checkout: Path) -> None:
+def test_the_parent_run_has_the_worst_status_of_its_stages(checkout: Path) -> None:
     def parent_status() -> str:
         [parent] = runs.find({STATE_TAG: pipeline_state(checkout)})
         return parent.info.status
@@ -140,13 +140,13 @@ def test_the_pipelines_run_is_as_good_as_its_worst_stage(checkout: Path) -> None
     with start_run("second", {}):
         pass
     runs = Runs(checkout)
-    assert parent_status() == "FAILED", "a stage beside it ended later, and well"
+    assert parent_status() == "FAILED", "although another stage finished later"
     with start_run("first@0", {}):
         pass
     assert parent_status() == "FINISHED"
 
 
-def test_a_run_whose_process_had_no_time_to_end_it_is_ended_by_the_next(checkout: Path) -> None:
+def test_the_open_run_of_a_killed_process_is_ended_by_the_next_run(checkout: Path) -> None:
     killed = "import os, sys; from partprop.pipeline.runs import start_run\nwith start_run('second', {}): os._exit(9)"
     subprocess.run([sys.executable, "-c", killed], cwd=checkout, check=False)
     runs = Runs(checkout)
@@ -156,9 +156,7 @@ def test_a_run_whose_process_had_no_time_to_end_it_is_ended_by_the_next(checkout
     assert [run.info.status for run in runs.find({"stage": "second"})] == ["FINISHED", "KILLED"]
 
 
-def test_extra_processes_of_a_training_on_several_gpus_log_nothing(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_extra_processes_of_multi_gpu_training_log_nothing(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     with start_run("first@0", {"seed": 1}) as log:
         log.metrics({"J&F": 0.5}, step=3)
@@ -167,7 +165,7 @@ def test_extra_processes_of_a_training_on_several_gpus_log_nothing(
     assert not (checkout / "mlflow.db").exists()
 
 
-def test_first_writers_at_once_share_one_parent(checkout: Path) -> None:
+def test_simultaneous_first_writers_share_one_parent(checkout: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, stage], cwd=checkout)
         for stage in ("first@0", "first@0", "second")
@@ -182,7 +180,7 @@ def test_first_writers_at_once_share_one_parent(checkout: Path) -> None:
 
 def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) -> None:
     link_restored_outputs()
-    assert not (checkout / "mlflow.db").exists(), "nothing was logged: there is nothing to say"
+    assert not (checkout / "mlflow.db").exists(), "nothing was logged, so there is nothing to link"
     with start_run("first@0", {}):
         subprocess.run("echo 1 > first.txt", shell=True, check=True)
     with start_run("second", {}):
@@ -195,8 +193,8 @@ def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) 
     assert len(parent.data.tags["dvc.lock"]) == 64
     link_restored_outputs()
     [again] = runs.find({STATE_TAG: pipeline_state(checkout)})
-    assert again.info.end_time == parent.info.end_time, "a look at it later does not make it longer"
-    assert not [tag for tag in parent.data.tags if tag.startswith("restored")], "its own runs made all"
+    assert again.info.end_time == parent.info.end_time, "linking again does not change the end time"
+    assert not [tag for tag in parent.data.tags if tag.startswith("restored")], "all outputs are from its own runs"
 
     set_parts(checkout, 6, 7)
     link_restored_outputs()
@@ -210,7 +208,7 @@ def test_restored_outputs_are_linked_to_the_runs_that_made_them(checkout: Path) 
     assert later.info.status == "FINISHED"
 
 
-def test_inputs_tell_runs_apart(checkout: Path) -> None:
+def test_runs_are_distinguished_by_their_inputs(checkout: Path) -> None:
     reproduce()
     with start_run("second", {}):
         pass
@@ -224,7 +222,7 @@ def test_inputs_tell_runs_apart(checkout: Path) -> None:
     assert newest == oldest != middle
 
 
-def test_the_state_is_code_pipeline_and_parameters(checkout: Path) -> None:
+def test_the_pipeline_state_covers_code_dvc_yaml_and_parameters(checkout: Path) -> None:
     states = [pipeline_state(checkout)]
     for name in ("src/partprop/new.py", "dvc.yaml", "params.yaml"):
         path = checkout / name
@@ -240,7 +238,7 @@ def test_the_state_is_code_pipeline_and_parameters(checkout: Path) -> None:
     assert pipeline_state(checkout) == states[-1]
 
 
-def test_experiments_in_another_folder_log_to_the_main_checkout(
+def test_an_experiment_in_another_folder_logs_to_the_main_checkout(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(checkout))

@@ -1,4 +1,4 @@
-"""Snakemake and DVC agree on what is left to do, with our Snakefile over a pipeline of trivial stages."""
+"""Snakemake and DVC agree on what is left to do: our Snakefile with a pipeline of trivial stages."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ stages:
 
 
 class Checkout:
-    """A git and DVC repository with our Snakefile and the trivial stages."""
+    """A Git and DVC repository with our Snakefile and the trivial stages."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,7 +53,7 @@ class Checkout:
         self._git("commit", "-q", "-m", "start")
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
-        """Start a program of our environment, which is not activated."""
+        """Start a program of this environment without activating it."""
         unset = ("VIRTUAL_ENV", "DVC_ROOT", "DVC_STAGE", "PYTHONPATH", "SNAKEMAKE_PROFILE")
         environment = {name: value for name, value in os.environ.items() if name not in unset}
         environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
@@ -68,7 +68,7 @@ class Checkout:
         )
 
     def call(self, *command: str, code: int = 0) -> str:
-        """Run a program and return all that it prints."""
+        """Run a program and return everything it prints."""
         process = self.start(*command)
         output, _ = process.communicate(timeout=120)
         assert process.returncode == code, output
@@ -102,7 +102,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def test_both_tools_agree_after_either_ran(checkout: Checkout) -> None:
+def test_both_tools_agree_after_either_has_run(checkout: Checkout) -> None:
     checkout.call("snakemake")
     assert checkout.ran() == ["first", "infer@0", "infer@1", "score"]
     checkout.assert_nothing_to_do()
@@ -112,14 +112,14 @@ def test_both_tools_agree_after_either_ran(checkout: Checkout) -> None:
     assert checkout.ran() == ["infer@0", "infer@1", "score"]
     checkout.assert_nothing_to_do()
 
-    checkout.change("seed: 1", "seed: 2")  # makes `first` stale, whose output stays the same
+    checkout.change("seed: 1", "seed: 2")  # makes `first` stale without changing its output
     checkout.call("snakemake", "--cores", "1")
     assert checkout.ran() == ["first"]
     checkout.assert_nothing_to_do()
 
     checkout.change("  parts: 7", "  parts: 6")
     checkout.call("snakemake")
-    assert checkout.ran() == [], "all is restored from DVC's cache"
+    assert checkout.ran() == [], "everything is restored from DVC's cache"
     assert (checkout.folder / "reports/score.txt").read_text(encoding="utf-8") == "6\n6\n"
     checkout.assert_nothing_to_do()
 
@@ -127,7 +127,7 @@ def test_both_tools_agree_after_either_ran(checkout: Checkout) -> None:
     checkout.assert_nothing_to_do()
 
 
-def test_a_stage_added_and_reproduced_by_dvc_is_known_to_snakemake(checkout: Checkout) -> None:
+def test_snakemake_accepts_a_stage_that_dvc_added_and_reproduced(checkout: Checkout) -> None:
     checkout.call("snakemake")
     with (checkout.folder / "dvc.yaml").open("a", encoding="utf-8") as file:
         file.write("  last:\n    cmd: cp reports/score.txt results/last.txt\n")
@@ -137,7 +137,7 @@ def test_a_stage_added_and_reproduced_by_dvc_is_known_to_snakemake(checkout: Che
     checkout.assert_nothing_to_do()
 
 
-def test_a_lost_output_is_restored(checkout: Checkout) -> None:
+def test_a_deleted_output_is_restored(checkout: Checkout) -> None:
     checkout.call("snakemake")
     checkout.ran()
     (checkout.folder / "results/1.txt").unlink()
@@ -155,7 +155,7 @@ def test_a_lost_output_is_restored(checkout: Checkout) -> None:
         ("seed: 1", "seed: [1", "not valid YAML at line"),
     ],
 )
-def test_bad_parameters_are_the_last_line(checkout: Checkout, old: str, new: str, line: str) -> None:
+def test_the_last_line_names_the_invalid_parameter(checkout: Checkout, old: str, new: str, line: str) -> None:
     checkout.change(old, new)
     for command in (("snakemake",), ("snakemake", "-n")):
         last = checkout.call(*command, code=1).splitlines()[-1]
@@ -164,7 +164,7 @@ def test_bad_parameters_are_the_last_line(checkout: Checkout, old: str, new: str
     assert checkout.ran() == []
 
 
-def test_the_line_of_a_failed_stage_is_the_last_one(checkout: Checkout) -> None:
+def test_the_last_line_is_the_error_of_the_failed_stage(checkout: Checkout) -> None:
     failing = "mkdir -p .snakemake/failures; echo coco is broken | tee .snakemake/failures/first; exit 2"
     dvc_yaml = checkout.folder / "dvc.yaml"
     dvc_yaml.write_text(STAGES.replace("cp seed.txt data/first.txt", f"({failing})"), encoding="utf-8")
@@ -173,7 +173,7 @@ def test_the_line_of_a_failed_stage_is_the_last_one(checkout: Checkout) -> None:
     assert "coco is broken" not in checkout.call("snakemake")
 
 
-def test_looking_while_it_runs_is_one_line_and_a_killed_run_starts_again(checkout: Checkout) -> None:
+def test_a_dry_run_meanwhile_is_one_line_and_a_killed_run_can_be_restarted(checkout: Checkout) -> None:
     slow = checkout.folder / "slow"
     slow.touch()
     running = checkout.start("snakemake", "--cores", "2")
@@ -193,7 +193,7 @@ def test_looking_while_it_runs_is_one_line_and_a_killed_run_starts_again(checkou
     assert messages[0].startswith("the pipeline is running, PID ")
     slow.unlink()
     deadline = time.monotonic() + 30
-    while checkout.start("snakemake", "--unlock").wait() != 0:  # what was killed may hold DVC's lock a moment longer
+    while checkout.start("snakemake", "--unlock").wait() != 0:  # a killed process may hold DVC's lock a moment longer
         assert time.monotonic() < deadline
         time.sleep(0.2)
     checkout.ran()

@@ -1,4 +1,4 @@
-"""sources.yaml changes when what a local source holds does."""
+"""sources.yaml changes when the content of a local source changes."""
 
 import os
 from pathlib import Path
@@ -12,34 +12,34 @@ from partprop.params import load_params
 from partprop.pipeline.sources import NOT_LOCAL, update_sources
 
 
-def noted() -> dict[str, str]:
+def updated() -> dict[str, str]:
     params = load_params(Path("params.yaml"))
     update_sources(params)
     return yaml.safe_load(SOURCES.read_text())
 
 
-def test_what_is_not_local_is_said_to_be(mini_params: Path):
-    assert noted() == dict.fromkeys(("backbone", "coco", "davis"), NOT_LOCAL)
+def test_sources_that_are_not_local_are_recorded_as_such(mini_params: Path):
+    assert updated() == dict.fromkeys(("backbone", "coco", "davis"), NOT_LOCAL)
 
 
-def test_a_changed_weights_file_is_seen(mini_params: Path):
+def test_a_changed_weights_file_changes_its_hash(mini_params: Path):
     weights = mini_params.parent / "mine.pth"
     weights.write_bytes(b"weights")
     content = mini_params.read_text()
     mini_params.write_text(content.replace("weights: imagenet", "weights: mine.pth"))
-    first = noted()["backbone"]
+    first = updated()["backbone"]
     assert first not in (NOT_LOCAL, "")
-    assert noted()["backbone"] == first
+    assert updated()["backbone"] == first
     os.utime(weights, (1, 1))
-    assert noted()["backbone"] != first
-    seen = noted()["backbone"]
-    weights.unlink()  # what was made of them may be in DVC's cache
-    assert noted()["backbone"] == seen
+    assert updated()["backbone"] != first
+    last = updated()["backbone"]
+    weights.unlink()  # outputs made from it may be in DVC's cache
+    assert updated()["backbone"] == last
 
 
 @pytest.mark.parametrize("source", ["data", "data/davis", "./data/davis/DAVIS", "x/../data"])
-def test_data_where_the_pipeline_writes_its_copy_are_refused(mini_params: Path, source: str) -> None:
-    """DVC deletes a stage's outputs before it runs: they would be lost."""
+def test_a_source_inside_the_pipelines_data_folder_is_an_error(mini_params: Path, source: str) -> None:
+    """DVC deletes a stage's outputs before it runs, and the source with them."""
     content = mini_params.read_text()
     mini_params.write_text(content.replace("    source: synthetic\n    year", f"    source: {source}\n    year"))
     with pytest.raises(UserError, match=r"data\.davis\.source: .* is inside data/.*move the data elsewhere"):

@@ -1,4 +1,4 @@
-"""What `partprop benchmark` adds up, and the scene that it segments."""
+"""`partprop benchmark`: its timing and its scene."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,7 +49,7 @@ def test_time_in_an_inner_call_counts_once(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(("distance", "whole"), [(APART, OBJECTS), (TOGETHER, 1)])
-def test_the_objects_stay_in_the_picture_and_cover_each_other_only_if_close(distance: int, whole: int):
+def test_the_objects_stay_in_the_frame_and_overlap_only_if_close(distance: int, whole: int):
     for number in (0, FRAMES - 1):
         image, labels = render_disks(number, OBJECTS, distance)
         assert image.shape == (*SIZE, 3)

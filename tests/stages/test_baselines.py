@@ -1,4 +1,4 @@
-"""The stage `baselines` on a tiny video with a backbone of random weights."""
+"""The stage `baselines` on a tiny video, with random backbone weights."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,7 +60,7 @@ def test_every_baseline_writes_every_frame(repository: Path, recorder: Any) -> N
     np.testing.assert_array_equal(read_labels(paths.BASELINES / "flow/bear/00004.png")[16:48, 32:64], 1)
 
 
-def test_first_frame_without_mask_is_refused(repository: Path, recorder: Any) -> None:
+def test_a_first_frame_without_mask_is_an_error(repository: Path, recorder: Any) -> None:
     (paths.DAVIS / "Annotations" / "480p" / "bear" / "00000.png").unlink()
     with pytest.raises(UserError, match=r"bear/00000\.jpg: the first frame has no mask"):
         baselines.run(PARAMS, recorder)

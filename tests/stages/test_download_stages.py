@@ -35,7 +35,7 @@ def params_with(path: Path, source: str) -> Params:
     return load_params(path)
 
 
-def test_synthetic_data_then_the_same_from_a_folder(mini_params: Path, tmp_path: Path, recorder) -> None:
+def test_synthetic_data_are_equal_when_read_from_a_folder(mini_params: Path, tmp_path: Path, recorder) -> None:
     synthetic = params_with(mini_params, "synthetic")
     download_coco.run(synthetic, recorder)
     coco = dict(recorder.logged), recorder.tagged["manifest"]
@@ -57,7 +57,7 @@ def test_synthetic_data_then_the_same_from_a_folder(mini_params: Path, tmp_path:
     assert recorder.tagged["manifest"] == davis
 
 
-def test_a_source_that_is_not_there(mini_params: Path, recorder) -> None:
+def test_a_missing_source_is_an_error(mini_params: Path, recorder) -> None:
     params = params_with(mini_params, "absent")
     for stage in (download_coco, download_davis):
         with pytest.raises(UserError, match="absent: no such folder or archive"):

@@ -1,4 +1,4 @@
-"""The synthetic data is as hard as it promises, exact, and the same for the same seed."""
+"""Synthetic data: difficulty, exact annotations, and equal bytes for equal seeds."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -51,12 +51,12 @@ def videos() -> list[Video]:
 
 
 def target_alone(script: Script, frame: int) -> np.ndarray:
-    """The target's mask as if nothing stood before it."""
+    """The target's mask without occlusion."""
     actors = tuple(actor for actor in script.scene.actors if actor.label == TARGET)
     return render(replace(script.scene, actors=actors), frame)[1] == TARGET
 
 
-def test_copying_the_first_mask_fails(videos: list[Video]) -> None:
+def test_copying_the_first_mask_scores_low(videos: list[Video]) -> None:
     scores = []
     for video in videos:
         first, truths = video.target[0], video.target[1:-1]
@@ -64,7 +64,7 @@ def test_copying_the_first_mask_fails(videos: list[Video]) -> None:
     assert np.mean(scores) <= 0.45
 
 
-def test_target_is_whole_in_the_first_frame(videos: list[Video]) -> None:
+def test_target_is_completely_visible_in_the_first_frame(videos: list[Video]) -> None:
     for video in videos:
         first = video.target[0]
         assert 0.04 <= first.mean() <= 0.15, video.name
@@ -77,7 +77,7 @@ def test_target_stays_partly_in_the_frame(videos: list[Video]) -> None:
         assert all(target_alone(video.script, frame).any() for frame in range(MINI.frames)), video.name
 
 
-def test_a_quarter_hides_the_target_and_brings_it_back(videos: list[Video]) -> None:
+def test_a_quarter_of_the_videos_hide_the_target_and_show_it_again(videos: list[Video]) -> None:
     hiding = [video for video in videos if video.script.hidden is not None]
     assert len(hiding) >= len(videos) / 4
     for video in hiding:
@@ -88,7 +88,7 @@ def test_a_quarter_hides_the_target_and_brings_it_back(videos: list[Video]) -> N
         assert visible[hidden.stop :].sum() >= 5, video.name
 
 
-def test_half_hold_a_look_alike_that_can_be_told_apart(videos: list[Video]) -> None:
+def test_half_of_the_videos_have_a_distinguishable_look_alike(videos: list[Video]) -> None:
     holding = [video for video in videos if video.script.look_alike]
     assert len(holding) >= len(videos) / 2
     for video in holding:
@@ -104,7 +104,7 @@ def test_half_hold_a_look_alike_that_can_be_told_apart(videos: list[Video]) -> N
         assert np.minimum(*shares).sum() < 0.9, video.name
 
 
-def test_everything_deforms_and_the_camera_moves(videos: list[Video]) -> None:
+def test_all_objects_deform_and_the_camera_moves(videos: list[Video]) -> None:
     for video in videos:
         for actor in video.script.scene.actors:
             if actor.label:
@@ -121,13 +121,13 @@ def test_several_objects_are_in_the_first_frame(videos: list[Video]) -> None:
         assert labels == set(np.unique(video.labels[0])) - {0}, video.name
 
 
-def test_training_videos_are_as_hard() -> None:
+def test_training_videos_are_equally_difficult() -> None:
     scripts = [script for _, script in video_scripts(replace(MINI, train_videos=8), "train")]
     assert sum(script.hidden is not None for script in scripts) >= 2
     assert sum(script.look_alike for script in scripts) >= 4
 
 
-def test_short_videos_hide_nothing() -> None:
+def test_short_videos_have_no_occlusion() -> None:
     assert all(script.hidden is None for _, script in video_scripts(TINY, "train"))
 
 
@@ -142,7 +142,7 @@ def written(folder: Path, settings: RenderSettings) -> dict[str, str]:
     return digest(folder)
 
 
-def test_same_seed_same_bytes(tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_bytes(tmp_path: Path) -> None:
     threads = cv2.getNumThreads()
     first = written(tmp_path / "first", TINY)
     cv2.setNumThreads(1)
@@ -152,7 +152,7 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
         cv2.setNumThreads(threads)
 
 
-def test_other_seed_other_pictures(tmp_path: Path) -> None:
+def test_different_seeds_give_different_images(tmp_path: Path) -> None:
     first = written(tmp_path / "first", TINY)
     other = written(tmp_path / "other", replace(TINY, seed=4))
     assert first.keys() == other.keys()
@@ -165,7 +165,7 @@ def test_splits_differ(tmp_path: Path) -> None:
     assert len(set(frames)) == len(frames)
 
 
-def test_davis_2016_marks_the_target_alone(tmp_path: Path) -> None:
+def test_davis_2016_annotates_only_the_target(tmp_path: Path) -> None:
     write_davis(tmp_path, TINY, 2016)
     scripts = dict(video_scripts(TINY, "train"))
     sequences = open_davis(tmp_path, "train", 2016)
@@ -181,7 +181,7 @@ def test_davis_2016_marks_the_target_alone(tmp_path: Path) -> None:
             assert np.abs(sequence.image(frame).astype(float) - image).mean() < 8  # JPEG
 
 
-def test_davis_2017_marks_all_objects(tmp_path: Path) -> None:
+def test_davis_2017_annotates_all_objects(tmp_path: Path) -> None:
     write_davis(tmp_path, TINY, 2017)
     scripts = dict(video_scripts(TINY, "val"))
     (sequence,) = open_davis(tmp_path, "val", 2017)
@@ -227,5 +227,5 @@ def test_polygons_cover_the_mask(discs: list[tuple[int, int, int, bool]]) -> Non
     assert jaccard(decoded.astype(bool), mask.astype(bool)) > 0.95
 
 
-def test_polygons_of_nothing() -> None:
+def test_polygons_of_an_empty_mask() -> None:
     assert polygons(np.zeros((8, 8), bool)) == []

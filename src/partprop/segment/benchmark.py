@@ -1,4 +1,4 @@
-"""`partprop benchmark`: how fast this machine segments, and where the time goes."""
+"""`partprop benchmark`: the speed of segmentation on this machine, and the time of each part of the network."""
 
 import time
 from collections import defaultdict
@@ -13,12 +13,12 @@ from partprop.model.network import Network
 from partprop.pretrained import Segmenter
 from partprop.process.allocator import peak_memory_mb
 
-SIZE = (480, 854)  # height and width: that of DAVIS
+SIZE = (480, 854)  # height and width of DAVIS
 FRAMES = 44
-TURN = 4  # frames in a row of a segmenter, before another has its turn; the first are not timed
+TURN = 4  # frames that each segmenter processes in turn; the first turn is not timed
 OBJECTS = 3
-SIDE = 150  # pixels of an object
-APART, TOGETHER = 250, 100  # pixels from one object to the next: most of the frame is encoded, or little of it
+SIDE = 150  # diameter of an object, in pixels
+APART, TOGETHER = 250, 100  # pixels between objects: most of the frame is encoded, or little of it
 PARTS = {
     "encode": "frame: backbone to keys",
     "tracker": "part tracker",
@@ -29,23 +29,26 @@ PARTS = {
     "decode": "mask decoder",
     "guide": "guidance of parts",
 }
-"""Methods of the network that are timed, by what they are to the reader."""
+"""Descriptions of the timed methods of the network."""
 
 
 class Scene(NamedTuple):
-    """So many disks, so many pixels from one to the next."""
+    """The number of disks, and the distance between neighbours in pixels."""
 
     objects: int
     distance: int
 
 
 class Benchmark(TypedDict):
-    """What was measured, at SIZE.
+    """Measurements on frames of SIZE.
 
-    frames_per_second: with one object. further_apart, further_together: time that each further object adds, over that
-    of one, where the objects lie apart and where they cover each other in part. encoding_apart, encoding_together: what
-    of that is for encoding more of the frame. milliseconds: of a frame with one object, by part of the network, and the
-    rest. peak_memory_mb: of the process.
+    Attributes:
+        frames_per_second: with one object.
+        further_apart: time added by each further object relative to the time of one, for objects that lie apart.
+        further_together: the same for overlapping objects.
+        encoding_apart, encoding_together: the share of that added for encoding more of the frame.
+        milliseconds: time of a frame with one object, by part of the network, and the rest.
+        peak_memory_mb: peak memory of the process, in MB.
     """
 
     frames_per_second: float
@@ -58,19 +61,22 @@ class Benchmark(TypedDict):
 
 
 def run_benchmark(device: str) -> Benchmark:
-    """Segment rendered frames with the weights that come with the package.
+    """Segment rendered frames with the weights of the package, and measure time and memory.
+
+    Args:
+        device: auto, cpu, cuda or mps.
 
     Raises:
-        UserError: there are none, or the device cannot be used.
+        UserError: the weights are missing, or the device cannot be used.
     """
     cv2.setNumThreads(1)
     scenes = [Scene(1, APART), Scene(OBJECTS, APART), Scene(OBJECTS, TOGETHER)]
     segmenters = {scene: Segmenter(device=device) for scene in scenes}
-    names = [list(PARTS), ["encode"], ["encode"]]  # what is done for several objects at once is not to be told apart
-    watches = [Stopwatch(each.network, timed) for each, timed in zip(segmenters.values(), names, strict=True)]
-    one, apart, together = _seconds(segmenters, watches)
-    encoding, encoding_apart, encoding_together = (watch.spent["encode"] / (FRAMES - TURN) for watch in watches)
-    milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - TURN) for name, spent in watches[0].spent.items()}
+    names = [list(PARTS), ["encode"], ["encode"]]  # work done for several objects at once cannot be attributed
+    stopwatches = [Stopwatch(each.network, timed) for each, timed in zip(segmenters.values(), names, strict=True)]
+    one, apart, together = _seconds(segmenters, stopwatches)
+    encoding, encoding_apart, encoding_together = (watch.spent["encode"] / (FRAMES - TURN) for watch in stopwatches)
+    milliseconds = {PARTS[name]: 1000 * spent / (FRAMES - TURN) for name, spent in stopwatches[0].spent.items()}
     milliseconds["the rest"] = 1000 * one - sum(milliseconds.values())
 
     def further(several: float, alone: float) -> float:
@@ -88,31 +94,34 @@ def run_benchmark(device: str) -> Benchmark:
 
 
 def describe(measured: Benchmark) -> str:
-    """The measures as a table."""
+    """The measurements as a table."""
     frame = 1000 / measured["frames_per_second"]
     rows = [f"{name:24s} {spent:7.1f} ms  {spent / frame:4.0%}" for name, spent in measured["milliseconds"].items()]
     return "\n".join(
         [
             *rows,
             f"{'a frame':24s} {frame:7.1f} ms  {measured['frames_per_second']:.1f} frames per second with one object",
-            f"each further object adds {measured['further_together']:.0%} if they overlap, "
+            f"each further object adds {measured['further_together']:.0%} if objects overlap, "
             f"{measured['further_apart']:.0%} if they lie apart",
-            f"of which encoding more of the frame takes {measured['encoding_together']:.0%} and "
+            f"of this, encoding more of the frame takes {measured['encoding_together']:.0%} and "
             f"{measured['encoding_apart']:.0%}",
-            f"memory at most {measured['peak_memory_mb']:.0f} MB",
+            f"peak memory {measured['peak_memory_mb']:.0f} MB",
         ]
     )
 
 
 class Stopwatch:
-    """Adds up the seconds in methods of a network, by their names in PARTS.
+    """Adds up the seconds spent in methods of a network.
 
-    Time in one that another calls is its own alone.
+    If a timed method calls another, the inner time counts for the inner method only.
+
+    Attributes:
+        spent: seconds by method name, as in PARTS.
     """
 
     def __init__(self, network: Network, names: Iterable[str]) -> None:
         self.spent: dict[str, float] = defaultdict(float)
-        self._running: list[float] = []  # seconds of inner calls, one entry for each call that runs
+        self._running: list[float] = []  # seconds of inner calls, for each running call
         self._device = next(network.parameters()).device
         for name in names:
             owner, method = (network.tracker, "forward") if name == "tracker" else (network, name)
@@ -120,11 +129,11 @@ class Stopwatch:
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **options: Any) -> Any:
-            self._await_device()
+            self._synchronize()
             start = time.perf_counter()
             self._running.append(0.0)
             result = function(*arguments, **options)
-            self._await_device()
+            self._synchronize()
             seconds = time.perf_counter() - start
             self.spent[name] += seconds - self._running.pop()
             if self._running:
@@ -133,16 +142,16 @@ class Stopwatch:
 
         return timed
 
-    def _await_device(self) -> None:
-        """Let it finish what it was ordered, or that would count for those that wait for it."""
+    def _synchronize(self) -> None:
+        """Wait for queued work, whose time would otherwise count for a later method."""
         if self._device.type != "cpu":
             torch.accelerator.synchronize(self._device)
 
 
-def _seconds(segmenters: Mapping[Scene, Segmenter], watches: Iterable[Stopwatch]) -> list[float]:
-    """Seconds for a frame on average, of segmenters by their scene.
+def _seconds(segmenters: Mapping[Scene, Segmenter], stopwatches: Iterable[Stopwatch]) -> list[float]:
+    """The mean seconds per frame of each segmenter.
 
-    They take turns: whatever else the machine does slows all alike.
+    Segmenters take turns, so that other load on the machine slows all of them equally.
     """
     spent = dict.fromkeys(segmenters, 0.0)
     for first in range(0, FRAMES, TURN):
@@ -154,17 +163,21 @@ def _seconds(segmenters: Mapping[Scene, Segmenter], watches: Iterable[Stopwatch]
                 spent[scene] += time.perf_counter() - start
         if first == 0:
             spent = dict.fromkeys(segmenters, 0.0)
-            for watch in watches:
+            for watch in stopwatches:
                 watch.spent.clear()
     return [seconds / (FRAMES - TURN) for seconds in spent.values()]
 
 
 def render_disks(number: int, objects: int, distance: int = APART) -> tuple[np.ndarray, np.ndarray]:
-    """A frame, uint8 (H, W, 3), of patterned disks that move over a patterned ground, and its label map (H, W).
+    """Render patterned disks that move over a patterned background.
 
     Args:
         number: of the frame, from 0.
-        objects: disks. distance: pixels from one to the next.
+        objects: number of disks.
+        distance: between neighbouring disks, in pixels.
+
+    Returns:
+        The frame, uint8 (H, W, 3), RGB, and its label map, uint8 (H, W).
     """
     image, labels = _pattern(0, SIZE), np.zeros(SIZE, np.uint8)
     for object_id in range(1, objects + 1):

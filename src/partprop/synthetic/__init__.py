@@ -1,4 +1,4 @@
-"""Synthetic stand-ins for COCO and DAVIS, rendered from a seed: equal settings give equal bytes."""
+"""Synthetic replacements for COCO and DAVIS, rendered from a seed: equal settings give equal bytes."""
 
 from partprop.synthetic.write import RenderSettings, write_coco, write_davis
 

@@ -1,7 +1,7 @@
-"""Bodies: textured lobes with rippling outlines, hung on each other by swinging joints.
+"""Bodies: textured lobes with rippling outlines, connected by swinging joints.
 
-Body coordinates: x to the right, y down; a body is about one unit in radius.
-Time is in frames; every motion is periodic, so a body can be posed at any time.
+Body coordinates: x to the right, y down; the radius of a body is about one unit. Time is in frames. Every motion is
+periodic, so a body has a pose at any time.
 """
 
 from dataclasses import dataclass, replace
@@ -29,24 +29,35 @@ class Wave:
 
 @dataclass(frozen=True)
 class Lobe:
-    """A star-shaped region that turns about a joint of its parent."""
+    """A star-shaped region that rotates about a joint of its parent.
 
-    texture: np.ndarray  # RGB, uint8
-    radii: np.ndarray  # (ANGLES,): outline at rest, as distance from the lobe's centre
-    ripples: tuple[tuple[int, Wave], ...] = ()  # (harmonic, share of the radius over time)
-    parent: int = -1  # index of the lobe that it hangs on; -1: the body itself
-    joint: tuple[float, float] = (0.0, 0.0)  # in the parent's coordinates
-    reach: float = 0.0  # from the joint to the lobe's centre
-    angle: float = 0.0  # at rest, relative to the parent
-    swing: Wave | None = None  # added to the angle
+    Attributes:
+        texture: uint8 (any, any, 3), RGB.
+        radii: (ANGLES,), distance of the outline at rest from the lobe's centre.
+        ripples: (harmonic, wave) pairs; each wave is a share of the radius over time.
+        parent: index of the lobe it is connected to; -1 for the body itself.
+        joint: (x, y) in the parent's coordinates.
+        reach: distance from the joint to the lobe's centre.
+        angle: at rest, relative to the parent, in radians.
+        swing: added to the angle over time, in radians.
+    """
+
+    texture: np.ndarray
+    radii: np.ndarray
+    ripples: tuple[tuple[int, Wave], ...] = ()
+    parent: int = -1
+    joint: tuple[float, float] = (0.0, 0.0)
+    reach: float = 0.0
+    angle: float = 0.0
+    swing: Wave | None = None
 
     def outline(self, time: float) -> np.ndarray:
-        """Radii of the outline at `time`: (ANGLES,)."""
+        """The radii of the outline at a time: (ANGLES,)."""
         ripple = sum(wave(time) * np.cos(harmonic * (THETA + wave.phase)) for harmonic, wave in self.ripples)
         return self.radii * (1 + ripple)
 
     def placement(self, time: float) -> np.ndarray:
-        """Transform from the lobe's to the parent's coordinates: (3, 3)."""
+        """The transform from the lobe's to the parent's coordinates at a time: (3, 3)."""
         angle = self.angle + (self.swing(time) if self.swing else 0.0)
         cos, sin = np.cos(angle), np.sin(angle)
         x, y = self.joint
@@ -55,13 +66,13 @@ class Lobe:
 
 @dataclass(frozen=True)
 class Body:
-    """Lobes, parents first; the first is drawn in front."""
+    """Connected lobes, parents first; the first lobe is drawn in front of the others."""
 
     kind: str
     lobes: tuple[Lobe, ...]
 
     def placements(self, time: float) -> list[np.ndarray]:
-        """Transform from each lobe's to the body's coordinates."""
+        """The transform from each lobe's to the body's coordinates at a time: (3, 3) each."""
         found: list[np.ndarray] = []
         for lobe in self.lobes:
             own = lobe.placement(time)
@@ -69,18 +80,18 @@ class Body:
         return found
 
     def outlines(self, time: float) -> list[np.ndarray]:
-        """Outline of each lobe in the body's coordinates: (ANGLES, 2)."""
+        """The outline of each lobe in the body's coordinates at a time: (ANGLES, 2) each."""
         return [
             lobe.outline(time)[:, None] * DIRECTIONS @ placement[:2, :2].T + placement[:2, 2]
             for lobe, placement in zip(self.lobes, self.placements(time), strict=True)
         ]
 
     def extent(self, frames: int) -> float:
-        """The largest distance of an outline from the body's origin over the given frames."""
+        """The largest distance of an outline from the body's origin in the first `frames` frames."""
         return max(float(np.hypot(*np.concatenate(self.outlines(time)).T).max()) for time in range(frames))
 
     def area(self) -> float:
-        """Area of the lobes' union at time 0, in square units."""
+        """The area of the union of the lobes at time 0, in square units."""
         unit = 64
         canvas = np.zeros((8 * unit, 8 * unit), np.uint8)
         for outline in self.outlines(0):
@@ -89,7 +100,7 @@ class Body:
 
 
 def draw_body(rng: np.random.Generator, kind: str, skin: np.ndarray, second_skin: np.ndarray) -> Body:
-    """A random body of a kind; what hangs on its trunk may wear the second texture."""
+    """A random body of a kind; lobes connected to its trunk may have the second texture."""
     build = {"blob": _blob, "star": _star, "walker": _walker, "worm": _worm}[kind]
     lobes = build(rng, skin, second_skin)
     middle = np.concatenate(Body(kind, lobes).outlines(0)).mean(axis=0)
@@ -99,7 +110,7 @@ def draw_body(rng: np.random.Generator, kind: str, skin: np.ndarray, second_skin
 
 
 def column(texture: np.ndarray, height: float) -> Body:
-    """Scenery that stands from top to bottom: a bar, 2 units wide and 2 * `height` units high."""
+    """Scenery: a vertical bar, 2 units wide and 2 * `height` units high."""
     with np.errstate(divide="ignore"):
         radii = np.minimum(1 / np.abs(np.cos(THETA)), height / np.abs(np.sin(THETA)))
     return Body("column", (Lobe(texture, radii),))
@@ -161,7 +172,7 @@ def _worm(rng: np.random.Generator, skin: np.ndarray, second_skin: np.ndarray) -
     lobes = [Lobe(second_skin, _ellipse(0.5, 0.46), angle=rng.uniform(-0.3, 0.3))]
     for index in range(length - 1):
         size = 0.5 - 0.05 * index
-        # The first ring points backwards from the head, and each further one goes on in its direction.
+        # The first segment points backwards from the head; each further one continues in its direction.
         joint, angle = ((0.2, 0.0), 0.0) if index else ((-0.2, 0.0), np.pi)
         turn = replace(swing, phase=swing.phase - 0.15 * index)
         outline = _ellipse(1.05 * size, size)

@@ -1,4 +1,4 @@
-"""Motion: how bodies and the camera move through a video. Times in frames, places in pixels."""
+"""Motion of bodies and camera through a video. Times are in frames, positions in pixels."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -6,15 +6,15 @@ from itertools import pairwise
 import numpy as np
 
 SWELL = 1.15  # largest scale of a body relative to frame 0
-SQUASH = 1.08  # largest stretch along an axis, as if the body turned in depth
+SQUASH = 1.08  # largest stretch along an axis, as if the body rotated in depth
 MAX_GROWTH = SWELL * SQUASH
-BACKGROUND = 1.5  # size of the background relative to the frame: room for the camera to move
+BACKGROUND = 1.5  # size of the background relative to the frame, to leave the camera room to move
 
 Accept = Callable[[int, np.ndarray], bool]
 
 
 def zone(size: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
-    """The frame less a margin, as lowest and highest point; its middle where nothing is left."""
+    """The frame without a margin: its top left and bottom right corners, (2,) each; the centre if nothing is left."""
     low = np.minimum(margin, size / 2)
     return low, size - low
 
@@ -28,19 +28,19 @@ def roam(
     leg: int,
     accept: Accept,
 ) -> np.ndarray:
-    """A path that passes the given stops and goes on to others.
+    """A random path through given stops and further ones.
 
     Args:
         rng: source of the added stops.
-        stops: places (2,) to pass, by frame; holds frame 0.
-        size: the frame's width and height.
-        margin: least distance of an added stop to the frame's border.
+        stops: positions (2,) to pass, by frame; frame 0 is required.
+        size: width and height of the frame.
+        margin: least distance of an added stop from the border of the frame.
         frames: length of the path.
-        leg: frames from one added stop to the next.
-        accept: whether an added stop may be at a place at a time; where none is found, the last one drawn stands.
+        leg: frames between added stops.
+        accept: whether an added stop may be at a position in a frame; if no try is accepted, the last one is used.
 
     Returns:
-        Places: (frames, 2).
+        Positions: (frames, 2).
     """
     low, high = zone(size, margin)
     given = sorted(stops)
@@ -55,7 +55,7 @@ def roam(
 
 
 def _ease(stops: dict[int, np.ndarray], frames: int) -> np.ndarray:
-    """Go from stop to stop, slower near them."""
+    """Interpolate between stops, moving slower near them: (frames, 2)."""
     times = np.array(sorted(stops))
     places = np.stack([stops[time] for time in sorted(stops)])
     now = np.arange(frames)
@@ -66,13 +66,13 @@ def _ease(stops: dict[int, np.ndarray], frames: int) -> np.ndarray:
 
 
 def tumble(rng: np.random.Generator, path: np.ndarray, scale: float, upright: bool) -> np.ndarray:
-    """Turn, swell and squash a body along its path.
+    """Rotate, scale and stretch a body along its path.
 
     Args:
         rng: source of the angles, sizes and periods.
-        path: places of the body's origin, (frames, 2).
-        scale: pixels per unit of the body at frame 0.
-        upright: whether the body keeps about the same side up.
+        path: positions of the body's origin, (frames, 2).
+        scale: pixels per unit of the body in frame 0.
+        upright: whether the body stays roughly upright.
 
     Returns:
         Transforms from the body's coordinates to pixels: (frames, 3, 3).
@@ -110,7 +110,7 @@ def move_camera(rng: np.random.Generator, size: np.ndarray, frames: int) -> tupl
 
 
 def change_light(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """Gain per frame and colour: (frames, 3)."""
+    """A varying gain per frame and colour: (frames, 3)."""
     time = np.arange(frames)
     gain = 1 + rng.uniform(0.05, 0.2) * _swing(rng, time, period=(16, 50))
     tint = np.stack([_swing(rng, time, period=(16, 50)) for _ in range(3)], axis=1)
@@ -118,5 +118,5 @@ def change_light(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _swing(rng: np.random.Generator, time: np.ndarray, period: tuple[float, float] = (20, 50)) -> np.ndarray:
-    """A sine of random period and phase, -1 to 1."""
+    """A sine with random period and phase, from -1 to 1, at each time."""
     return np.sin(2 * np.pi * (time / rng.uniform(*period) + rng.uniform()))

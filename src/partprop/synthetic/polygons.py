@@ -1,20 +1,20 @@
-"""Outlines of masks as COCO polygons."""
+"""Mask outlines as COCO polygons."""
 
 import cv2
 import numpy as np
 
 
 def polygons(mask: np.ndarray) -> list[list[float]]:
-    """Trace a mask along the borders of its pixels.
+    """Trace the outline of a mask along pixel edges.
 
     Args:
         mask: bool or uint8 (H, W); holes are allowed.
 
     Returns:
-        COCO polygons [x1, y1, x2, y2, …] in pixels, where pixel (0, 0) spans from 0 to 1. COCO's polygons have no
-        holes, so a region with a hole is cut in two through the hole.
+        COCO polygons [x1, y1, x2, y2, …] in pixels; pixel (0, 0) spans from 0 to 1. COCO polygons cannot have holes, so
+        a region with a hole is cut in two through the hole.
     """
-    # In the doubled mask every pixel has its own corners: contour points, which are pixel centres, tell border sides.
+    # In the doubled mask, contour points (pixel centres) show on which side of a border they are.
     doubled = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1).astype(np.uint8)
     contours, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     holes = (

@@ -1,4 +1,4 @@
-"""Scenes: a background under a moving camera with bodies in front of it, rendered to an image and exact labels."""
+"""Scenes: bodies in front of a background seen by a moving camera, rendered to an image and an exact label map."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,40 @@ TEXTURE_UNIT = 32  # texture pixels per unit of a body
 
 @dataclass(frozen=True)
 class Actor:
-    """A body on its way through the frame."""
+    """A body and its motion.
+
+    Attributes:
+        body: the body.
+        track: (frames, 3, 3), transforms from the body's coordinates to pixels.
+        label: its id in the label map; 0 for scenery, which occludes objects but is not one.
+    """
 
     body: Body
-    track: np.ndarray  # (frames, 3, 3): from the body's coordinates to pixels
-    label: int  # object id in the labels; 0: scenery, which hides others but is no object
+    track: np.ndarray
+    label: int
 
 
 @dataclass(frozen=True)
 class Scene:
-    """All that is to be seen, frame by frame."""
+    """The complete content of a video.
+
+    Attributes:
+        width, height: of the frames, in pixels.
+        background: uint8 (any, any, 3), RGB, larger than the frame.
+        camera: (frames, 2, 3), transforms from the frame's to the background's pixels.
+        actors: from back to front.
+        light: (frames, 3), gain per colour.
+        noise: standard deviation of the sensor noise, in grey levels.
+        noise_seed: of the sensor noise.
+    """
 
     width: int
     height: int
-    background: np.ndarray  # RGB, uint8, larger than the frame
-    camera: np.ndarray  # (frames, 2, 3): from the frame's pixels to the background's
-    actors: tuple[Actor, ...]  # from back to front
-    light: np.ndarray  # (frames, 3): gain per colour
-    noise: float  # standard deviation of the sensor's noise, in grey levels
+    background: np.ndarray
+    camera: np.ndarray
+    actors: tuple[Actor, ...]
+    light: np.ndarray
+    noise: float
     noise_seed: int
 
 
@@ -37,8 +53,8 @@ def render(scene: Scene, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """Render one frame.
 
     Returns:
-        The image, RGB uint8 (H, W, 3), and the labels of what is visible, uint8 (H, W): the object whose
-        outline holds the pixel's centre, 0 for background and scenery.
+        The image, uint8 (H, W, 3), RGB, and the label map, uint8 (H, W): the front object whose outline contains the
+        pixel's centre, 0 for background and scenery.
     """
     canvas = cv2.warpAffine(
         scene.background,
@@ -69,7 +85,7 @@ def _draw(
     label: int,
     blur: np.ndarray | None,
 ) -> None:
-    """Draw a lobe onto the canvas and its label onto the labels, in place."""
+    """Draw a lobe on the canvas and its label on the label map, in place."""
     radii = lobe.outline(time)
     outline = radii[:, None] * DIRECTIONS @ transform[:2, :2].T + transform[:2, 2]
     margin = 2 if blur is None else 2 + len(blur) // 2
@@ -100,7 +116,7 @@ def _draw(
 
 
 def _lookup(table: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Linear interpolation in a periodic table at float32 positions, in entries."""
+    """Interpolate a periodic table linearly at float32 positions, in table entries."""
     closed = np.append(table, table[0]).astype(np.float32)
     position = position % ANGLES
     below = np.minimum(position.astype(np.int32), ANGLES - 1)
@@ -108,7 +124,7 @@ def _lookup(table: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def _texture(lobe: Lobe, u: np.ndarray, v: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """The lobe's colours where (u, v) lies now: the texture stretches with the outline."""
+    """The lobe's colours at (u, v), float32 (h, w, 3); the texture stretches with the outline."""
     height, width = lobe.texture.shape[:2]
     stretch = stretch * np.float32(TEXTURE_UNIT)
     colours = cv2.remap(
@@ -118,12 +134,12 @@ def _texture(lobe: Lobe, u: np.ndarray, v: np.ndarray, stretch: np.ndarray) -> n
 
 
 def _shading(depth: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Darker towards the outline and to one side, as round things are."""
+    """A gain per pixel: darker towards the outline and to one side, as on a round object."""
     return 1.08 - 0.35 * np.minimum(depth, 1) ** 4 - 0.08 * np.clip(u, -1, 1)
 
 
 def _motion_kernel(step: np.ndarray) -> np.ndarray | None:
-    """Blur along a body's motion during half a frame, or None if it is too small to be seen."""
+    """A kernel that blurs along a body's motion during half a frame; None if the motion is too small."""
     x, y = step[:2, 2] / 2
     length = float(np.hypot(x, y))
     if length < 2:

@@ -1,4 +1,4 @@
-"""Scripts: who is in a video or a picture, where everyone goes, and what makes the video hard."""
+"""Scripts: the objects of a video or image, their paths, and what makes the video difficult."""
 
 from dataclasses import dataclass, replace
 
@@ -7,54 +7,79 @@ import numpy as np
 from partprop.synthetic.body import KINDS, Body, column, draw_body
 from partprop.synthetic.motion import BACKGROUND, MAX_GROWTH, change_light, move_camera, roam, tumble, zone
 from partprop.synthetic.scene import TEXTURE_UNIT, Actor, Scene
-from partprop.synthetic.texture import Look, blend, draw_look, paint, resembling
+from partprop.synthetic.texture import Look, blend, draw_look, paint, similar_look
 
 TARGET = 1
-MIN_FRAMES_TO_HIDE = 24  # a shorter video is too short for hiding and coming back
+MIN_FRAMES_TO_HIDE = 24  # shorter videos are too short for an occlusion and a return
 
-# Frames from one stop of a body's way to the next: from, and below.
+# Range of frames between two stops of a path, [low, high).
 PACE = (10, 20)
 FAST_PACE = (7, 10)
 
 
 @dataclass(frozen=True)
 class Script:
-    """A scene and what was planned for its target, the object with label 1."""
+    """A scene and the difficulties planned for its target, the object with label 1.
+
+    Attributes:
+        scene: what to render.
+        hidden: frames in which scenery hides the target completely; None if there are none.
+        look_alike: whether object 2 has the shape class and pattern of the target, in other colours and sizes.
+    """
 
     scene: Scene
-    hidden: range | None  # frames in which scenery hides all of the target
-    look_alike: bool  # whether object 2 has the target's shape class and pattern, in other colours and detail
+    hidden: range | None
+    look_alike: bool
 
 
 @dataclass(frozen=True)
 class _Role:
-    """A body and how large it is."""
+    """A body and its size.
+
+    Attributes:
+        body: the body.
+        scale: pixels per unit in frame 0.
+        radius: in frame 0, in pixels.
+        reach: radius that contains the body at all times, in pixels.
+    """
 
     body: Body
-    scale: float  # pixels per unit at frame 0
-    radius: float  # pixels, at frame 0
-    reach: float  # radius in pixels that holds the body at all times
+    scale: float
+    radius: float
+    reach: float
 
 
 @dataclass(frozen=True)
 class _Bar:
-    """Scenery from top to bottom that moves with the background. Places in pixels."""
+    """Scenery: a vertical bar that moves with the background.
 
-    x: np.ndarray  # (frames,): its middle
+    Attributes:
+        x: (frames,), its centre in pixels.
+        half_width: in pixels.
+        texture: uint8 (any, any, 3), RGB.
+    """
+
+    x: np.ndarray
     half_width: float
     texture: np.ndarray
 
     def gap(self, frame: int, x: float) -> float:
-        """Distance of a place to the bar, negative behind it."""
+        """Distance in pixels from `x` to the bar, negative behind it."""
         return abs(x - self.x[frame]) - self.half_width
 
 
 def script_video(seed: tuple[int, ...], index: int, width: int, height: int, frames: int) -> Script:
-    """Plan the video that `seed` stands for.
+    """Plan a video.
 
-    Its `index` in the split deals out the difficulties: every third video hides its target completely for a while (if
-    it has at least 24 frames), every second one holds a look-alike; all have deformation, camera motion and another
-    object. The target is wholly visible in frame 0, on 4 to 15 % of a frame that is broader than high.
+    All videos have deformation, camera motion and a second object. Every third video with at least 24 frames hides its
+    target completely for some frames, and every second one has a look-alike. In frame 0 the target is completely
+    visible and covers 4 to 15 % of a frame in landscape format.
+
+    Args:
+        seed: of all random choices.
+        index: of the video in its split; it determines the difficulties.
+        width, height: of the frames, in pixels.
+        frames: length of the video.
     """
     rng = np.random.default_rng(seed)
     size = np.array([width, height])
@@ -81,7 +106,7 @@ def script_video(seed: tuple[int, ...], index: int, width: int, height: int, fra
 
 
 def script_image(seed: tuple[int, ...], width: int, height: int) -> Scene:
-    """Plan a still picture, a scene of one frame, with one to five objects that may hide each other."""
+    """Plan a still image, a scene of one frame, with one to five objects that may occlude each other."""
     rng = np.random.default_rng(seed)
     size = np.array([width, height])
     actors = []
@@ -104,23 +129,23 @@ def _leg(rng: np.random.Generator, pace: tuple[int, int]) -> int:
 
 
 def _video_roles(rng: np.random.Generator, size: np.ndarray, frames: int, look_alike: bool, hides: bool) -> list[_Role]:
-    """The target, its look-alike if there is one, and an object of another kind."""
+    """The target, its look-alike if wanted, and an object of another kind."""
     first, other = rng.choice(KINDS, 2, replace=False)
     look = _object_look(rng)
     widest = 0.42 * size.min()
-    # A target that is to hide needs a bar as broad as itself, and room beside it.
+    # A target that will be hidden needs a bar as wide as itself, and room beside it.
     target_area = size.prod() * (rng.uniform(0.05, 0.07) if hides else rng.uniform(0.055, 0.1))
     target_widest = min(0.3 * size.min(), 0.17 * size[0]) if hides else widest
     roles = [_role(rng, first, look, target_area, target_widest, frames)]
     if look_alike:
         area = target_area * rng.uniform(0.8, 1.2)
-        roles.append(_role(rng, first, resembling(rng, look), area, widest, frames))
+        roles.append(_role(rng, first, similar_look(rng, look), area, widest, frames))
     roles.append(_role(rng, other, _object_look(rng), size.prod() * rng.uniform(0.03, 0.07), widest, frames))
     return roles
 
 
 def _role(rng: np.random.Generator, kind: str, look: Look, area: float, widest: float, frames: int) -> _Role:
-    """Cast a body of a kind that covers `area` pixels, or fewer where its radius would exceed `widest`."""
+    """A body of a kind that covers `area` pixels, or fewer if its radius would exceed `widest` pixels."""
     side = 4 * TEXTURE_UNIT
     second_look = replace(look, hues=(look.hues[2], *look.hues[1:]), wavelength=0.8 * look.wavelength)
     body = draw_body(rng, kind, paint(rng, look, side, side), paint(rng, second_look, side, side))
@@ -138,7 +163,7 @@ def _object_look(rng: np.random.Generator) -> Look:
 
 
 def _bar(rng: np.random.Generator, size: np.ndarray, pan: np.ndarray, target: _Role, hides: bool) -> _Bar | None:
-    """A bar broad enough to hide the target; else, in every second video, a thin one that it may pass."""
+    """A bar wide enough to hide the target if `hides`; else a thin bar or, with probability 0.5, none."""
     if not hides and rng.uniform() < 0.5:
         return None
     half_width = 1.02 * target.reach if hides else rng.uniform(0.15, 0.3) * target.radius
@@ -157,7 +182,7 @@ def _bar_actor(bar: _Bar, height: int) -> Actor:
 def _start(
     rng: np.random.Generator, size: np.ndarray, role: _Role, taken: list[tuple[np.ndarray, _Role]], bar: _Bar | None
 ) -> np.ndarray:
-    """A place in the frame that is free of others and of the bar, or the freest that can be found."""
+    """The position in the frame, out of 60 random ones, with the least overlap with other bodies and the bar."""
 
     def clearance(place: np.ndarray) -> float:
         gaps = [np.hypot(*(place - other)) - other_role.radius for other, other_role in taken]
@@ -178,7 +203,7 @@ def _target_path(
     bar: _Bar | None,
     hidden: range | None,
 ) -> np.ndarray:
-    """The target's way, away from where it started: (frames, 2). If it hides, it returns to the side it came from."""
+    """The target's path away from its start: (frames, 2). After an occlusion it returns to the side it came from."""
 
     def far(place: np.ndarray) -> bool:
         return bool(np.hypot(*(place - start)) > 1.3 * role.radius)

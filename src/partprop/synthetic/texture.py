@@ -1,4 +1,4 @@
-"""Procedural colour textures: what makes one object, or one place, look different from another."""
+"""Procedural colour textures that make objects and backgrounds distinguishable."""
 
 import colorsys
 from dataclasses import dataclass, replace
@@ -11,18 +11,27 @@ PATTERNS = ("stripes", "checks", "spots", "patches", "cells")
 
 @dataclass(frozen=True)
 class Look:
-    """What a texture is painted from: close looks give textures that resemble each other."""
+    """The parameters of a texture; similar looks give similar textures.
+
+    Attributes:
+        pattern: one of PATTERNS.
+        hues: of ground, pattern and accent, in turns of the colour circle.
+        saturation: 0 to 1.
+        values: brightness of the same three, 0 to 1.
+        wavelength: of the pattern, in texture pixels.
+        angle: of the pattern, in radians.
+    """
 
     pattern: str
-    hues: tuple[float, float, float]  # ground, pattern, accent; in turns of the colour circle
+    hues: tuple[float, float, float]
     saturation: float
-    values: tuple[float, float, float]  # brightness of the same three, 0 to 1
-    wavelength: float  # of the pattern, in texture pixels
-    angle: float  # of the pattern, in radians
+    values: tuple[float, float, float]
+    wavelength: float
+    angle: float
 
 
 def draw_look(rng: np.random.Generator, saturation: tuple[float, float], wavelength: tuple[float, float]) -> Look:
-    """A random look, with light and dark colours far enough apart for the pattern to be seen."""
+    """A random look whose light and dark colours differ enough for the pattern to be visible."""
     hue = rng.uniform()
     light, dark = rng.uniform(0.6, 1.0), rng.uniform(0.15, 0.45)
     ground, pattern = (light, dark) if rng.uniform() < 0.5 else (dark, light)
@@ -36,8 +45,8 @@ def draw_look(rng: np.random.Generator, saturation: tuple[float, float], wavelen
     )
 
 
-def resembling(rng: np.random.Generator, look: Look) -> Look:
-    """The same pattern in neighbouring colours, of another size and direction."""
+def similar_look(rng: np.random.Generator, look: Look) -> Look:
+    """A look with the same pattern in neighbouring colours, at another size and angle."""
     shift = rng.uniform(0.08, 0.14) * rng.choice((-1, 1))
     ground, pattern, accent = look.hues
     return replace(
@@ -49,7 +58,7 @@ def resembling(rng: np.random.Generator, look: Look) -> Look:
 
 
 def paint(rng: np.random.Generator, look: Look, width: int, height: int) -> np.ndarray:
-    """Paint a texture: RGB, uint8 (height, width, 3)."""
+    """Paint a texture: uint8 (height, width, 3), RGB."""
     ground, pattern, accent = (
         255 * np.array(colorsys.hsv_to_rgb(hue % 1, look.saturation, value), np.float32)
         for hue, value in zip(look.hues, look.values, strict=True)
@@ -63,14 +72,14 @@ def paint(rng: np.random.Generator, look: Look, width: int, height: int) -> np.n
 
 
 def blend(rng: np.random.Generator, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Lay patches of the second texture over the first, as ground cover lies: same shape and type."""
+    """Blend patches of the second texture into the first; shape and type stay the same."""
     height, width = first.shape[:2]
     share = np.clip(0.5 + 4 * _noise(rng, width, height, height / 2), 0, 1)[..., None]
     return (first + share * (second.astype(np.float32) - first)).astype(np.uint8)
 
 
 def _field(rng: np.random.Generator, look: Look, width: int, height: int) -> np.ndarray:
-    """The pattern's strength per pixel, about -1 to 1, with bends so that no two places are alike."""
+    """The pattern per pixel, about -1 to 1, distorted so that no two places are alike: (height, width)."""
     if look.pattern == "patches":
         return _noise(rng, width, height, look.wavelength)
     if look.pattern == "cells":
@@ -86,7 +95,7 @@ def _field(rng: np.random.Generator, look: Look, width: int, height: int) -> np.
 
 
 def _noise(rng: np.random.Generator, width: int, height: int, wavelength: float) -> np.ndarray:
-    """Smooth noise of two octaves with zero mean and unit variance: float32 (height, width)."""
+    """Smooth noise of two octaves, with zero mean and unit variance: float32 (height, width)."""
     total = np.zeros((height, width), np.float32)
     for octave, weight in ((1, 1.0), (2, 0.5)):
         cell = max(wavelength / 2 / octave, 1)
@@ -96,7 +105,7 @@ def _noise(rng: np.random.Generator, width: int, height: int, wavelength: float)
 
 
 def _cells(rng: np.random.Generator, width: int, height: int, wavelength: float) -> np.ndarray:
-    """Voronoi cells, each of one random strength: float32 (height, width)."""
+    """Voronoi cells with one random value each: float32 (height, width)."""
     count = max(int(2 * width * height / wavelength**2), 4)
     free = np.full((height, width), 255, np.uint8)
     free[rng.integers(height, size=count), rng.integers(width, size=count)] = 0

@@ -1,4 +1,4 @@
-"""Writing rendered scenes in the layouts of COCO and DAVIS."""
+"""Rendered scenes, written in the layouts of COCO and DAVIS."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class RenderSettings:
 
 
 def video_scripts(settings: RenderSettings, split: str) -> Iterator[tuple[str, Script]]:
-    """Name and script of each video of a split, in order."""
+    """Yield the name and script of each video of a split (train or val), in order."""
     count = {"train": settings.train_videos, "val": settings.val_videos}[split]
     for index in range(count):
         seed = (settings.seed, VIDEOS, SPLITS.index(split), index)
@@ -52,17 +52,17 @@ def video_scripts(settings: RenderSettings, split: str) -> Iterator[tuple[str, S
 
 
 def image_scenes(settings: RenderSettings, split: str) -> Iterator[Scene]:
-    """The scene of each still image of a split, in order."""
+    """Yield the scene of each still image of a split (train or val), in order."""
     count = {"train": settings.train_images, "val": settings.val_images}[split]
     for index in range(count):
         yield script_image((settings.seed, IMAGES, SPLITS.index(split), index), settings.width, settings.height)
 
 
 def write_davis(folder: Path, settings: RenderSettings, year: int) -> None:
-    """Render videos into `folder`, which holds no videos yet, in DAVIS layout.
+    """Render the videos of both splits into an empty folder, in the layout of DAVIS.
 
-    For 2016 the masks are 0 and 255 and show one object, the target; the others are unmarked. For 2017 they are
-    palette PNGs of all two or three objects, and the target has id 1.
+    For 2016, masks are 0 and 255 and show only the target. For 2017, they are palette PNGs of all two or three objects,
+    and the target has id 1.
     """
     for split in SPLITS:
         names = []
@@ -84,9 +84,9 @@ def write_davis(folder: Path, settings: RenderSettings, year: int) -> None:
 
 
 def write_coco(folder: Path, settings: RenderSettings) -> None:
-    """Render images into `folder`, which holds no images yet, in COCO layout.
+    """Render the images of both splits into an empty folder, in the layout of COCO.
 
-    Each object has the polygons of what is visible of it; the categories are the shape classes.
+    Each object is annotated with the polygons of its visible part; the categories are the shape classes.
     """
     image_id = 0
     for split in SPLITS:
