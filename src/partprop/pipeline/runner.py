@@ -1,8 +1,6 @@
 """Runs one stage as dvc.yaml declares it: with its parameters, its thread count and its MLflow run."""
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 from partprop.base.disk import full_disk_as_user_error
 from partprop.base.errors import UserError
@@ -48,15 +46,15 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     _require_shard(name, shard, declared, params)
     if declared.reads_sources:
         update_sources(params)  # for plain dvc, which cannot check a source before it starts the stage
-    values = declared_values(params, declared.keys)
-    set_thread_variables(threads_of(values))
+    view = DeclaredParams(params, name, declared.keys)
+    set_thread_variables(declared.threads(view))
 
     # Imported here: NumPy and PyTorch read the thread count when they are imported.
     from partprop.pipeline.runs import start_run
 
     arguments = [] if shard is None else [shard]
-    with start_run(stage, values) as log:
-        import_module(f"partprop.stages.{name}").run(DeclaredParams(params, name, declared.keys), log, *arguments)
+    with start_run(stage, declared_values(params, declared.keys)) as log:
+        import_module(f"partprop.stages.{name}").run(view, log, *arguments)
 
 
 def _require_shard(name: str, shard: int | None, declared: Declaration, params: Params) -> None:
@@ -66,12 +64,3 @@ def _require_shard(name: str, shard: int | None, declared: Declaration, params: 
     if shards is not None and shard not in shards:
         given = "--shard: missing" if shard is None else f"--shard {shard}: no such shard"
         raise UserError(f"{given}; stage {name} has the shards {', '.join(map(str, shards))}, choose one of them")
-
-
-def threads_of(values: Mapping[str, Any]) -> int:
-    """The declared `threads` parameter of a stage; 1 if it declares none.
-
-    Args:
-        values: by dotted key, see `declared_values`.
-    """
-    return next((int(value) for key, value in values.items() if key.endswith(".threads")), 1)
