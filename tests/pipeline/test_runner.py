@@ -25,6 +25,7 @@ stages:
   baselines:
     cmd: scripts/stage baselines
     params: [seed, data.davis.year, baselines, {sources.yaml: [davis]}]
+    meta: {threads: "${baselines.threads}"}
   infer:
     foreach: [0, 1]
     do:
@@ -121,6 +122,15 @@ def test_an_unknown_stage_or_shard_is_one_line(
 ) -> None:
     with pytest.raises(UserError, match=line):
         runner.run_stage(name, shard)
+
+
+def test_a_thread_count_that_is_not_declared_is_an_error(stages: Callable[..., None], mini_params: Path) -> None:
+    """The result depends on it: DVC must rerun the stage when it changes."""
+    dvc_yaml = mini_params.parent / "dvc.yaml"
+    dvc_yaml.write_text(DVC_YAML.replace("${baselines.threads}", "${train_tracking.threads}"), encoding="utf-8")
+    stages("baselines", lambda params, log: None)
+    with pytest.raises(LookupError, match=r"stage baselines reads train_tracking: add it"):
+        runner.run_stage("baselines")
 
 
 def test_only_declared_parameters_can_be_read(mini_params: Path) -> None:

@@ -26,18 +26,21 @@ class Declaration:
         keys: dotted keys of params.yaml under `params`.
         reads_sources: whether `params` also lists keys of sources.yaml.
         foreach: of a foreach stage, its list or `${key}` of one in params.yaml; None for other stages.
+        meta_threads: `meta.threads`, a number or `${key}` of one in params.yaml; Snakemake reserves as many cores.
     """
 
     keys: tuple[str, ...]
     reads_sources: bool
     foreach: str | Sequence[int] | None
+    meta_threads: str | int
 
     def shards(self, params: Params) -> list[int] | None:
         """The shards of a foreach stage; None for other stages."""
-        if self.foreach is None:
-            return None
-        key = re.fullmatch(r"\$\{(.+)\}", self.foreach) if isinstance(self.foreach, str) else None
-        return list(_value(params, key[1]) if key else self.foreach)
+        return None if self.foreach is None else list(_resolve(params, self.foreach))
+
+    def threads(self, params: "Params | DeclaredParams") -> int:
+        """The number of threads that the stage computes with."""
+        return int(_resolve(params, self.meta_threads))
 
 
 def read_declaration(stage: str, path: Path) -> Declaration:
@@ -59,6 +62,7 @@ def read_declaration(stage: str, path: Path) -> Declaration:
         keys=tuple(key for key in listed if isinstance(key, str)),
         reads_sources=any(isinstance(key, dict) and str(SOURCES) in key for key in listed),
         foreach=stages[stage].get("foreach"),
+        meta_threads=entry.get("meta", {}).get("threads", 1),
     )
 
 
@@ -96,6 +100,12 @@ def declared_values(params: BaseModel, keys: Iterable[str]) -> dict[str, Any]:
     for dotted in keys:
         values |= dict(_leaves(dotted, _value(params, dotted)))
     return values
+
+
+def _resolve(params: Any, value: Any) -> Any:
+    """A value of dvc.yaml, with `${key}` replaced by that parameter."""
+    key = re.fullmatch(r"\$\{(.+)\}", value) if isinstance(value, str) else None
+    return _value(params, key[1]) if key else value
 
 
 def _value(params: Any, dotted: str) -> Any:

@@ -46,14 +46,15 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     _require_shard(name, shard, declared, params)
     if declared.reads_sources:
         update_sources(params)  # for plain dvc, which cannot check a source before it starts the stage
-    set_thread_variables(threads_of(name, params))
+    view = DeclaredParams(params, name, declared.keys)
+    set_thread_variables(declared.threads(view))
 
     # Imported here: NumPy and PyTorch read the thread count when they are imported.
     from partprop.pipeline.runs import start_run
 
     arguments = [] if shard is None else [shard]
     with start_run(stage, declared_values(params, declared.keys)) as log:
-        import_module(f"partprop.stages.{name}").run(DeclaredParams(params, name, declared.keys), log, *arguments)
+        import_module(f"partprop.stages.{name}").run(view, log, *arguments)
 
 
 def _require_shard(name: str, shard: int | None, declared: Declaration, params: Params) -> None:
@@ -63,8 +64,3 @@ def _require_shard(name: str, shard: int | None, declared: Declaration, params: 
     if shards is not None and shard not in shards:
         given = "--shard: missing" if shard is None else f"--shard {shard}: no such shard"
         raise UserError(f"{given}; stage {name} has the shards {', '.join(map(str, shards))}, choose one of them")
-
-
-def threads_of(name: str, params: Params) -> int:
-    """The `threads` parameter in the stage's section of params.yaml; 1 if it has none."""
-    return int(getattr(getattr(params, name, None), "threads", 1))
