@@ -126,7 +126,7 @@ def half_precision(device: torch.device) -> torch.dtype | None:
 
 
 def compute_in_half(methods: Iterable[tuple[nn.Module, str]], device: torch.device) -> None:
-    """Run methods of modules under autocast where the device has a fast 16-bit format; results stay single precision."""
+    """Run methods under autocast where the device has a fast 16-bit format; results are in single precision."""
     dtype = half_precision(device)
     if dtype is not None:
         for module, name in methods:

@@ -66,7 +66,7 @@ def roi_align_all(maps: Sequence[tuple[Tensor, float, int]], boxes: Tensor) -> l
 
 
 def _on_frame(boxes: Tensor, extent: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """First corner and sides (B, K, 2, 1) of boxes (B, K, 4), in units in which the frame (width, height) is [-1, 1]²."""
+    """First corner and sides, (B, K, 2, 1), of boxes (B, K, 4) in a frame (width, height) scaled to [-1, 1]²."""
     half = boxes.new_tensor([[extent[0] / 2], [extent[1] / 2]])
     near, far = boxes[..., None].split(2, -2)
     return near / half - 1, (far - near) / half
