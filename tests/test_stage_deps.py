@@ -123,3 +123,31 @@ def test_each_stage_runs_its_own_module(stage: str) -> None:
 def test_uncached_outputs_are_metrics_or_plots(stage: str) -> None:
     """DVC would otherwise leave the stage out of its run cache and never restore it."""
     assert all(isinstance(out, str) for out in entry(stage).get("outs", []))
+
+
+def stale_after(key: str) -> set[str]:
+    """The stages that declare a key of params.yaml, and all stages that depend on their outputs."""
+    stale = {stage for stage in STAGES if any(f"{key}.".startswith(f"{declared}.") for declared in keys_of(stage))}
+    while more := {stage for stage in STAGES if inputs(stage) & set().union(*map(outputs, stale))} - stale:
+        stale |= more
+    return stale
+
+
+def keys_of(stage: str) -> list[str]:
+    return declared_keys(stage, ROOT / "dvc.yaml")
+
+
+def inputs(stage: str) -> set[str]:
+    return set(entry(stage)["deps"])
+
+
+def outputs(stage: str) -> set[str]:
+    written = [item for kind in ("outs", "plots", "metrics") for item in entry(stage).get(kind, [])]
+    paths = [item if isinstance(item, str) else next(iter(item)) for item in written]
+    return {path.replace("/${item}", "") for path in paths}
+
+
+def test_settings_of_the_online_loop_retrain_nothing() -> None:
+    for key in ("segmentation.parts", "segmentation.lost_score"):
+        assert stale_after(key) == {"validate", "infer", "evaluate", "report"}
+    assert "train_tracking" in stale_after("train_tracking.validate_settings.parts")

@@ -104,15 +104,28 @@ class PretrainFpn(Section):
     threads: Count
 
 
+class Segmentation(Section):
+    """Settings of the online loop over a video; the keys are those of `partprop.tracking.settings.Settings`."""
+
+    short_side: Annotated[int, Field(ge=64)]
+    parts: Whole
+    lost_score: Share
+    memory_every: Whole
+
+
 class TrainTracking(Section):
     """Training of part tracking, pixel correlation and mask propagation on clips.
 
-    held_out: training sequences that are measured on, never trained on. steps, lr, warmup_steps, backbone_lr_scale: as
-    for the pyramid. batch: clips of four frames a step. crop: pixels a side. still_share: of clips of still images.
-    paste_share: of video clips that get another ground, and of those that get an occluder. max_gap: annotated frames
-    between reference and next frame, at the end of the curriculum. parts: of each clip's object, beside the whole.
-    ema_decay: of the moving average of the weights, which is what is validated and kept. validate_every: steps, on the
-    first validate_frames frames of each held-out sequence.
+    held_out: training sequences that are never trained on; the stage `validate` measures them.
+    steps, lr, warmup_steps, backbone_lr_scale: as in `PretrainFpn`.
+    batch: clips per step, four frames each. crop: side of a clip's frames in pixels.
+    still_share: share of clips that are made of still images.
+    paste_share: share of video clips with a pasted background, and share of video clips with a pasted occluder.
+    max_gap: annotated frames between the reference and the next frame, at the end of the curriculum.
+    parts: per clip, in addition to the whole object.
+    ema_decay: of the moving average of the weights; the averaged weights are validated and saved.
+    validate_every: steps between two points of the validation curve, which is measured on the first validate_frames
+    frames of each held-out sequence with validate_settings. The curve selects no weights.
     """
 
     held_out: Annotated[list[Name], Field(min_length=1)]
@@ -131,6 +144,7 @@ class TrainTracking(Section):
     log_every: Count
     validate_every: Count
     validate_frames: Annotated[int, Field(ge=3)]
+    validate_settings: Segmentation
     checkpoint_every: Count
     threads: Count
 
@@ -139,18 +153,6 @@ class TrainTracking(Section):
         if len(set(self.held_out)) < len(self.held_out):
             raise ValueError("held_out names a sequence twice")
         return self
-
-
-class Segmentation(Section):
-    """The online loop over a video: the same settings in validation during training and in inference.
-
-    The keys are those of `partprop.tracking.settings.Settings`.
-    """
-
-    short_side: Annotated[int, Field(ge=64)]
-    parts: Whole
-    lost_score: Share
-    memory_every: Whole
 
 
 class Infer(Section):

@@ -22,14 +22,16 @@ from partprop.base import paths
 from partprop.base.errors import UserError
 from partprop.data.video import Sequence as Video
 from partprop.data.video import open_davis
+from partprop.model.backbone.weights import save_weights
+from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.params import Params
 from partprop.pipeline.logged_model import log_model
-from partprop.stages import backbone, pretrain_fpn, train_tracking
-from partprop.stages.train_tracking import split_sequences
+from partprop.stages import backbone, pretrain_fpn, train_tracking, validate
 from partprop.synthetic import write_coco, write_davis
 from partprop.tracking.settings import Settings
-from partprop.tracking.validation import Validation
+from partprop.tracking.validation import Validation, require_annotated, split_held_out
+from partprop.tracking.validation import validate as measure
 from partprop.training.tracker.sampling import VideoClips
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +61,7 @@ def parameters() -> Params:
     }
     shared = {"steps": 4, "batch": 1, "warmup_steps": 1, "log_every": 1, "checkpoint_every": 2, "threads": 1}
     content["pretrain_fpn"] |= shared | {"image_size": 64}
+    content["segmentation"] |= {"short_side": 64, "parts": 1}
     content["train_tracking"] |= shared | {
         "held_out": ["train-00"],
         "crop": 64,
@@ -66,8 +69,8 @@ def parameters() -> Params:
         "parts": 1,
         "validate_every": 2,
         "validate_frames": 3,
+        "validate_settings": content["segmentation"],
     }
-    content["segmentation"] |= {"short_side": 64, "parts": 1}
     return Params.model_validate(content)
 
 
@@ -206,7 +209,7 @@ def test_the_averaged_weights_of_the_last_step_are_written_whatever_validates_be
 ):
     backbone.run(parameters, recorder)
     pretrain_fpn.run(parameters, recorder)
-    validating, shown = Validating((0.6, 0.4, 0.7)), set[str]()
+    validating, shown = Validating((0.6, 0.4)), set[str]()
     monkeypatch.setattr(train_tracking, "validate", validating)
 
     def clips_of(videos: list[Video], *others) -> VideoClips:
@@ -218,13 +221,11 @@ def test_the_averaged_weights_of_the_last_step_are_written_whatever_validates_be
         train_tracking.run(parameters, kill_at(recorder, 3))
     train_tracking.run(parameters, recorder)
 
-    assert validating.frames == [3, 3, None]
+    assert validating.frames == [3, 3]
     assert (validating.sequences, shown) == ({"train-00"}, {"train-01", "train-02"})
-    written, (better, last, measured) = load_file(paths.TRACKER), validating.weights
+    written, (better, last) = load_file(paths.TRACKER), validating.weights
     assert all(torch.equal(written[name], last[name]) for name in written)
-    assert all(torch.equal(written[name], measured[name]) for name in written)
     assert not all(torch.equal(written[name], better[name]) for name in written)
-    assert json.loads((train_tracking.REPORT / "metrics.json").read_text()) == {"J&F": 0.7}
     table = (train_tracking.REPORT / "validation.csv").read_text().splitlines()
     assert [row.split(",")[:2] for row in table[1:]] == [["2", "0.6"], ["4", "0.4"]]
 
@@ -239,22 +240,38 @@ def test_other_parameters_do_not_resume(parameters: Params, checkout: Path, reco
 
 
 def test_held_out_sequences_are_not_trained_on(checkout: Path):
-    training, held_out = split_sequences(open_davis(paths.DAVIS, "train", 2016), ["train-01"])
+    training, held_out = split_held_out(open_davis(paths.DAVIS, "train", 2016), ["train-01"])
     assert [sequence.name for sequence in held_out] == ["train-01"]
     assert [sequence.name for sequence in training] == ["train-00", "train-02"]
 
 
 def test_sequences_whose_first_frames_cannot_be_scored_are_named_before_anything_is_trained(checkout: Path):
     held_out = open_davis(paths.DAVIS, "train", 2016)[:1]
-    train_tracking.require_annotated(held_out, 3)
+    require_annotated(held_out, 3)
     sparse = [replace(held_out[0], masks=(held_out[0].masks[0], None, *held_out[0].masks[2:]))]
-    with pytest.raises(UserError, match=r"validate_frames: the first 3 frames of train-00 have 2 masks, 3 are needed"):
-        train_tracking.require_annotated(sparse, 3)
+    with pytest.raises(
+        UserError, match=r"validate_frames: train-00 has 2 annotated masks .* needs 3"
+    ):
+        require_annotated(sparse, 3)
 
 
 def test_unknown_and_all_held_out_are_one_line(checkout: Path):
     sequences = open_davis(paths.DAVIS, "train", 2016)
     with pytest.raises(UserError, match=r"train_tracking\.held_out: nobody not in the training split"):
-        split_sequences(sequences, ["nobody"])
+        split_held_out(sequences, ["nobody"])
     with pytest.raises(UserError, match="leave some to train on"):
-        split_sequences(sequences, [sequence.name for sequence in sequences])
+        split_held_out(sequences, [sequence.name for sequence in sequences])
+
+
+def test_the_stage_validate_scores_all_frames_of_the_held_out_videos(parameters: Params, checkout: Path, recorder):
+    torch.manual_seed(0)
+    network = build_network(**parameters.model.model_dump())
+    save_weights(network, paths.TRACKER)
+    validate.run(parameters, recorder)
+    scores = json.loads((paths.REPORTS / "validate/metrics.json").read_text())
+    held_out = [video for video in open_davis(paths.DAVIS, "train", 2016) if video.name == "train-00"]
+    expected, _ = measure(network, Settings(**parameters.segmentation.model_dump()), held_out, None)
+    assert scores == expected
+    assert list(scores) == ["J&F", "J", "F", "success_auc", "precision_20px", "J&F train-00"]
+    assert recorder.logged["J&F"] == [(None, scores["J&F"])]
+    assert json.loads((paths.REPORTS / "validate/speed.json").read_text())["seconds_per_frame"] > 0

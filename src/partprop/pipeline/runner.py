@@ -1,8 +1,10 @@
 """Runs a stage as dvc.yaml declares it: with its parameters, its number of threads and its run in MLflow."""
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from partprop.base.errors import UserError, full_disk_as_user_error
 from partprop.params import Params, load_params
@@ -45,13 +47,14 @@ def _run(name: str, shard: int | None, stage: str) -> None:
     _require_shard(name, shard, params)
     if name.startswith("download_") or name == "backbone":
         note_sources(params)  # for plain dvc, which cannot look at a source before it starts the stage
-    set_threads(threads_of(name, params))
+    values = declared_values(params, keys)
+    set_threads(threads_of(values))
 
     # Only now: numpy and torch read the number of threads when they are imported.
     from partprop.pipeline.runs import start_run
 
     arguments = [] if shard is None else [shard]
-    with start_run(stage, declared_values(params, keys)) as log:
+    with start_run(stage, values) as log:
         import_module(f"partprop.stages.{name}").run(DeclaredParams(params, name, keys), log, *arguments)
 
 
@@ -64,9 +67,13 @@ def _require_shard(name: str, shard: int | None, params: Params) -> None:
         raise UserError(f"--shard {shard}: not in infer.shards of {PARAMS}")
 
 
-def threads_of(name: str, params: Params) -> int:
-    """The stage's `threads` parameter; 1 for the stages that have none."""
-    return int(getattr(getattr(params, name, None), "threads", 1))
+def threads_of(declared: Mapping[str, Any]) -> int:
+    """The value of the stage's declared parameter `threads`, or 1 if it declares none.
+
+    Args:
+        declared: values by dotted key, as returned by `declared_values`.
+    """
+    return next((int(value) for key, value in declared.items() if key.endswith(".threads")), 1)
 
 
 def set_threads(count: int) -> None:

@@ -15,16 +15,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from partprop.base import paths
-from partprop.base.errors import UserError
-from partprop.base.files import write_json
 from partprop.data.coco import open_coco
-from partprop.data.video import LEAST_ANNOTATED, Sequence, open_davis
+from partprop.data.video import Sequence, open_davis
 from partprop.model.backbone.devices import layout
 from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.tracking.settings import Settings
-from partprop.tracking.validation import Validation, validate
+from partprop.tracking.validation import require_annotated, split_held_out, validate
 from partprop.training.common.checkpoint import Checkpoint, checkpoint_folder
 from partprop.training.common.history import History
 from partprop.training.common.optimisation import (
@@ -61,10 +59,10 @@ def run(params: Params, log: Run) -> None:
     fabric.launch()
 
     sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
-    training, held_out = split_sequences(sequences, settings.held_out)
+    training, held_out = split_held_out(sequences, settings.held_out)
     require_annotated(held_out, settings.validate_frames)
     clips = _clips(training, settings)
-    segmentation = Settings(**params.segmentation.model_dump())
+    curve_settings = Settings(**settings.validate_settings.model_dump())
 
     network = build_network(**params.model.model_dump())
     load_weights(network.pyramid, paths.FPN)
@@ -102,7 +100,7 @@ def run(params: Params, log: Run) -> None:
         if done % settings.log_every == 0 or done == settings.steps:
             print(f"step {done}/{settings.steps}", curves.flush(done, lr=optimizer.param_groups[0]["lr"]), flush=True)
         if done % settings.validate_every == 0 or done == settings.steps:
-            scores, _ = validate(averaged, segmentation, held_out, settings.validate_frames)
+            scores, _ = validate(averaged, curve_settings, held_out, settings.validate_frames)
             print("validation", validations.append(done, scores), flush=True)
         if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
             checkpoint.save(
@@ -117,41 +115,11 @@ def run(params: Params, log: Run) -> None:
             )
 
     if fabric.is_global_zero:
-        _write(averaged, curves, validations, validate(averaged, segmentation, held_out, None))
+        _write(averaged, curves, validations)
         log.artifact(REPORT)
         log.model("tracker", LastMask(averaged).eval(), _example(clips, settings))
         log.require_same_inputs()
         checkpoint.remove()
-
-
-def split_sequences(sequences: list[Sequence], held_out: list[str]) -> tuple[list[Sequence], list[Sequence]]:
-    """Training sequences, and those named in train_tracking.held_out.
-
-    Raises:
-        UserError: a name is not in the training split, or nothing is left to train on.
-    """
-    unknown = sorted(set(held_out) - {sequence.name for sequence in sequences})
-    if unknown:
-        raise UserError(f"train_tracking.held_out: {', '.join(unknown)} not in the training split; correct the names")
-    training = [sequence for sequence in sequences if sequence.name not in held_out]
-    if not training:
-        raise UserError("train_tracking.held_out: holds out every training sequence; leave some to train on")
-    return training, [sequence for sequence in sequences if sequence.name in held_out]
-
-
-def require_annotated(held_out: list[Sequence], frames: int) -> None:
-    """Check that the first frames of each sequence, which are validated, have masks enough to be scored.
-
-    Raises:
-        UserError: some have not.
-    """
-    for sequence in held_out:
-        count = sum(mask is not None for mask in sequence.masks[:frames])
-        if count < LEAST_ANNOTATED:
-            raise UserError(
-                f"train_tracking.validate_frames: the first {frames} frames of {sequence.name} have {count} masks, "
-                f"{LEAST_ANNOTATED} are needed; have more frames validated"
-            )
 
 
 def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
@@ -235,14 +203,11 @@ def _folder(params: Params) -> Path:
         "year": params.data.davis.year,
         "model": params.model.model_dump(),
         "train_tracking": params.train_tracking.model_dump(),
-        "segmentation": params.segmentation.model_dump(),
     }
     return checkpoint_folder("train_tracking", parameters, [paths.FPN, paths.DAVIS, paths.COCO])
 
 
-def _write(network: nn.Module, curves: History, validations: History, final: Validation) -> None:
+def _write(network: nn.Module, curves: History, validations: History) -> None:
     curves.write(REPORT / "curves.csv")
     validations.write(REPORT / "validation.csv")
-    write_json(REPORT / "metrics.json", final.scores)
-    write_json(REPORT / "speed.json", {"seconds_per_frame": final.seconds_per_frame})
     save_weights(network, paths.TRACKER)
