@@ -13,10 +13,12 @@ import yaml
 from partprop.base import paths
 from partprop.params import load_params
 from partprop.pipeline.declared import declared_keys, declared_values
+from partprop.training.common.checkpoint import TRAINING_CODE
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 LIGHT = ("download_coco", "download_davis", "evaluate", "report")
+TRAINING = ("pretrain_fpn", "train_tracking")
 IDLE = 6  # files in the folders of a training stage that it does not load
 SOURCES_A_STAGE, SOURCES = 8, 70  # lines of deps
 HEAVY_MODULES = {"torch", "torchvision", "mlflow.pytorch"}
@@ -47,7 +49,7 @@ def test_deps_are_the_modules_that_the_stage_loads(stage: str) -> None:
         assert not HEAVY_MODULES & set(loaded["eager"])
 
 
-@pytest.mark.parametrize("stage", ["pretrain_fpn", "train_tracking"])
+@pytest.mark.parametrize("stage", TRAINING)
 def test_few_files_retrain_without_being_loaded(stage: str) -> None:
     """A helper that training does not load, but that lies in a folder it depends on, is a reason to train again."""
     loaded = {Path(file) for file in loaded_by(f"partprop.stages.{stage}")["files"].values()}
@@ -151,3 +153,9 @@ def test_settings_of_the_online_loop_retrain_nothing() -> None:
     for key in ("segmentation.parts", "segmentation.lost_score"):
         assert stale_after(key) == {"validate", "infer", "evaluate", "report"}
     assert "train_tracking" in stale_after("train_tracking.validate_settings.parts")
+
+
+def test_checkpoints_belong_to_the_code_that_the_training_stages_depend_on() -> None:
+    """A changed file that makes a training stage stale must not resume the checkpoint of the old code."""
+    deps = {Path(dep) for stage in TRAINING for dep in entry(stage)["deps"] if dep.startswith("src/")}
+    assert {dep.relative_to("src/partprop").parts[0] for dep in deps} == set(TRAINING_CODE)

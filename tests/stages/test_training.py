@@ -249,9 +249,7 @@ def test_sequences_whose_first_frames_cannot_be_scored_are_named_before_anything
     held_out = open_davis(paths.DAVIS, "train", 2016)[:1]
     require_annotated(held_out, 3)
     sparse = [replace(held_out[0], masks=(held_out[0].masks[0], None, *held_out[0].masks[2:]))]
-    with pytest.raises(
-        UserError, match=r"validate_frames: train-00 has 2 annotated masks .* needs 3"
-    ):
+    with pytest.raises(UserError, match=r"validate_frames: train-00 has 2 annotated masks .* needs 3"):
         require_annotated(sparse, 3)
 
 

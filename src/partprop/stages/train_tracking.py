@@ -1,4 +1,4 @@
-"""Train part tracking, pixel correlation and mask propagation on clips of frames, from the pre-trained pyramid."""
+"""Train part tracking, pixel correlation and mask propagation on short clips, starting from the pre-trained pyramid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
@@ -23,20 +22,20 @@ from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.tracking.settings import Settings
 from partprop.tracking.validation import require_annotated, split_held_out, validate
-from partprop.training.common.checkpoint import Checkpoint, checkpoint_folder
+from partprop.training.common.checkpoint import Checkpoint, Resumable, checkpoint_folder
 from partprop.training.common.history import History
 from partprop.training.common.optimisation import (
     GRADIENT_NORM,
+    build_ema,
     build_optimizer,
-    moving_average,
-    schedule,
+    lr_factor,
     set_learning_rate,
 )
-from partprop.training.common.prefetch import prefetched
+from partprop.training.common.seeding import seeded_batches, start_fabric
 from partprop.training.tracker.clips import Clip
 from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss
-from partprop.training.tracker.mask_errors import Lesson, MaskErrors
-from partprop.training.tracker.sampling import Clips, MixedClips, StillClips, VideoClips
+from partprop.training.tracker.mask_errors import ClipSupervision, MaskErrors
+from partprop.training.tracker.sampling import ClipSource, MixedClips, StillClips, VideoClips
 from partprop.training.tracker.scenery import Scenery
 
 if TYPE_CHECKING:
@@ -47,21 +46,15 @@ REPORT = paths.REPORTS / "train_tracking"
 
 
 def run(params: Params, log: Run) -> None:
-    """Write models/tracker.safetensors: the averaged weights after the last step, measured on the held-out sequences.
+    """Write models/tracker.safetensors, the averaged weights after the last step, and the training curves.
 
-    The validations before choose no weights: on few sequences they differ by less than seeds do.
+    The validation curve selects no weights: on a few videos it varies less between steps than between seeds.
     """
     settings = params.train_tracking
-    torch.set_num_threads(settings.threads)
-    cv2.setNumThreads(1)
-    torch.manual_seed(params.seed)
-    fabric = Fabric(accelerator="auto", devices="auto")
-    fabric.launch()
-
-    sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
-    training, held_out = split_held_out(sequences, settings.held_out)
+    fabric = start_fabric(params.seed, settings.threads)
+    training, held_out = split_held_out(open_davis(paths.DAVIS, "train", params.data.davis.year), settings.held_out)
     require_annotated(held_out, settings.validate_frames)
-    clips = _clips(training, settings)
+    clips = _open_clips(training, settings)
     curve_settings = Settings(**settings.validate_settings.model_dump())
 
     network = build_network(**params.model.model_dump())
@@ -70,25 +63,20 @@ def run(params: Params, log: Run) -> None:
     optimizer = build_optimizer(
         network, network.pyramid.backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay
     )
-    average = cast(AveragedModel, fabric.to_device(moving_average(network, settings.ema_decay)))
+    average = cast(AveragedModel, fabric.to_device(build_ema(network, settings.ema_decay)))
     averaged = cast(Network, average.module)
     model, optimizer = fabric.setup(network, optimizer)
-
-    checkpoint = Checkpoint(_folder(params))
     curves, validations = History(log), History(log)
-    first = 0
-    if (state := checkpoint.load()) is not None:
-        model.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        curves.restore(state["curves"])
-        validations.restore(state["validations"])
-        first = state["step"]
+    checkpoint = Checkpoint(_checkpoint_folder(params))
+    resumable = Resumable(
+        checkpoint, network=model, average=average, optimizer=optimizer, curves=curves, validations=validations
+    )
+    first = resumable.resume()
 
     for step, batch in _batches(clips, settings, params.seed, first, fabric):
-        set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
+        set_learning_rate(optimizer, settings.lr * lr_factor(step, settings.steps, settings.warmup_steps))
         model.train()
-        losses = _losses(model, batch)
+        losses = clip_losses(model, batch)
         fabric.backward(total_loss(losses))
         fabric.clip_gradients(model, optimizer, max_norm=GRADIENT_NORM)
         optimizer.step()
@@ -103,30 +91,23 @@ def run(params: Params, log: Run) -> None:
             scores, _ = validate(averaged, curve_settings, held_out, settings.validate_frames)
             print("validation", validations.append(done, scores), flush=True)
         if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
-            checkpoint.save(
-                {
-                    "network": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "curves": curves.state(),
-                    "validations": validations.state(),
-                    "step": done,
-                }
-            )
+            resumable.save(done)
 
     if fabric.is_global_zero:
-        _write(averaged, curves, validations)
+        curves.write(REPORT / "curves.csv")
+        validations.write(REPORT / "validation.csv")
+        save_weights(averaged, paths.TRACKER)
         log.artifact(REPORT)
-        log.model("tracker", LastMask(averaged).eval(), _example(clips, settings))
+        log.model("tracker", LastMask(averaged).eval(), _example_inputs(clips, settings))
         log.require_same_inputs()
         checkpoint.remove()
 
 
-def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
-    """Clips of videos and of still images; all COCO images are used, as no training stage measures on them later."""
+def _open_clips(training: list[Sequence], settings: TrainTracking) -> ClipSource:
+    """Return clips of videos and of still images; from all of COCO, since no later stage measures on it."""
     scenery = None
     if settings.still_share or settings.paste_share:
-        scenery = Scenery.of([open_coco(paths.COCO, split) for split in ("train2017", "val2017")])
+        scenery = Scenery.from_coco([open_coco(paths.COCO, split) for split in ("train2017", "val2017")])
     videos = VideoClips(training, settings.crop, settings.max_gap, settings.parts, settings.paste_share, scenery)
     if scenery is None:
         return videos
@@ -134,21 +115,22 @@ def _clips(training: list[Sequence], settings: TrainTracking) -> Clips:
 
 
 def _batches(
-    clips: Clips, settings: TrainTracking, seed: int, first: int, fabric: Fabric
+    clips: ClipSource, settings: TrainTracking, seed: int, first: int, fabric: Fabric
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Numbered batches from step `first` on; a clip depends on the seed, the step and its number alone."""
+    """Yield (step, collated clips) from step `first` on."""
 
-    def prepare(step: int) -> dict[str, Tensor]:
-        numbers = range(fabric.global_rank * settings.batch, (fabric.global_rank + 1) * settings.batch)
-        generators = [np.random.default_rng([seed, step, number]) for number in numbers]
-        return collate([clips.draw(generator, step / settings.steps) for generator in generators])
+    def draw(rng: np.random.Generator, step: int, number: int) -> Clip:
+        return clips.draw(rng, step / settings.steps)
 
-    for step, batch in prefetched(prepare, first, settings.steps):
-        yield step, fabric.to_device(batch)
+    return seeded_batches(fabric, draw, collate, seed, settings.batch, range(first, settings.steps))
 
 
 def collate(clips: list[Clip]) -> dict[str, Tensor]:
-    """Stack clips to float tensors: images (B, T, 3, S, S) normalised, masks (B, T, 1, S, S), boxes as in Clip."""
+    """Stack B clips to tensors, by the field names of `Clip`.
+
+    Images are float (B, T, 3, S, S), normalised to [-1, 1], and masks float (B, T, 1, S, S); the others are as in
+    `Clip`, with the batch in front.
+    """
     stacked = {
         field.name: torch.from_numpy(np.stack([getattr(clip, field.name) for clip in clips])) for field in fields(Clip)
     }
@@ -157,12 +139,18 @@ def collate(clips: list[Clip]) -> dict[str, Tensor]:
     return stacked
 
 
-def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Mean over the frames after the reference of each loss."""
+def clip_losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Propagate the reference masks through a batch of `collate`; return each loss, its mean over the later frames."""
     masks = batch["masks"]
-    lesson = Lesson(masks, batch["told"], MaskErrors(batch["drift"], batch["spread"], batch["paint"]))
+    errors = MaskErrors(batch["drift"], batch["dilation"], batch["patches"])
+    supervision = ClipSupervision(masks, batch["teacher_forced"], errors)
     outputs = network(
-        batch["images"], masks[:, 0], batch["windows"], batch["last"], batch["remembered"], lesson.prepare
+        batch["images"],
+        masks[:, 0],
+        batch["windows"],
+        batch["last_boxes"],
+        batch["remembered"],
+        supervision.previous_mask,
     )
     by_frame = [
         frame_losses(
@@ -172,7 +160,7 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
                 batch["boxes"][:, time],
                 batch["tracked"][:, time],
                 batch["windows"][:, time],
-                batch["last"][:, time],
+                batch["last_boxes"][:, time],
             ),
         )
         for time, output in enumerate(outputs, start=1)
@@ -181,23 +169,23 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class LastMask(nn.Module):
-    """The network as a function of tensors alone, to be logged: of a clip to the mask of its last frame."""
+    """The network with one tensor as output, as MLflow logs it: from a clip to the mask of its last frame."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor, mask: Tensor, boxes: Tensor, last: Tensor, remembered: Tensor) -> Tensor:
-        """See `Network.forward`; gives the joined probability (B, 1, H/2, W/2)."""
+        """Return the joined probability (B, 1, H/2, W/2) of the last frame; arguments as in `Network.forward`."""
         return self.network(images, mask, boxes, last, remembered)[-1].joined
 
 
-def _example(clips: Clips, settings: TrainTracking) -> list[Tensor]:
+def _example_inputs(clips: ClipSource, settings: TrainTracking) -> list[Tensor]:
     batch = collate([clips.draw(np.random.default_rng(number), 1.0) for number in range(settings.batch)])
-    return [batch["images"], batch["masks"][:, 0], batch["windows"], batch["last"], batch["remembered"]]
+    return [batch["images"], batch["masks"][:, 0], batch["windows"], batch["last_boxes"], batch["remembered"]]
 
 
-def _folder(params: Params) -> Path:
+def _checkpoint_folder(params: Params) -> Path:
     parameters = {
         "seed": params.seed,
         "year": params.data.davis.year,
@@ -205,9 +193,3 @@ def _folder(params: Params) -> Path:
         "train_tracking": params.train_tracking.model_dump(),
     }
     return checkpoint_folder("train_tracking", parameters, [paths.FPN, paths.DAVIS, paths.COCO])
-
-
-def _write(network: nn.Module, curves: History, validations: History) -> None:
-    curves.write(REPORT / "curves.csv")
-    validations.write(REPORT / "validation.csv")
-    save_weights(network, paths.TRACKER)
