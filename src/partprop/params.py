@@ -105,7 +105,13 @@ class PretrainFpn(Section):
 
 
 class Segmentation(Section):
-    """Settings of the online loop over a video; the keys are those of `partprop.tracking.settings.Settings`."""
+    """Online segmentation of a video; see `partprop.tracking.settings.Settings`.
+
+    short_side: shorter side of the resized frames in pixels; frames are enlarged by a factor of two at most.
+    parts: maximum number besides the whole object. Several objects share them, with at least two for each.
+    lost_score: confidence in [0, 1] below which an object counts as lost.
+    memory_every: add a recent frame to the memory every N frames, replacing the last one; 0: first frame only.
+    """
 
     short_side: Annotated[int, Field(ge=64)]
     parts: Whole
@@ -114,18 +120,20 @@ class Segmentation(Section):
 
 
 class TrainTracking(Section):
-    """Training of part tracking, pixel correlation and mask propagation on clips.
+    """Training of part tracking, pixel correlation and mask propagation on clips of four frames.
 
-    held_out: training sequences that are never trained on; the stage `validate` measures them.
-    steps, lr, warmup_steps, backbone_lr_scale: as in `PretrainFpn`.
-    batch: clips per step, four frames each. crop: side of a clip's frames in pixels.
-    still_share: share of clips that are made of still images.
-    paste_share: share of video clips with a pasted background, and share of video clips with a pasted occluder.
-    max_gap: annotated frames between the reference and the next frame, at the end of the curriculum.
-    parts: per clip, in addition to the whole object.
+    held_out: training sequences that are never trained on; the stage validate measures them.
+    batch: clips per step.
+    crop: side of a clip's frames in pixels.
+    still_share: fraction of clips made from still images instead of videos.
+    paste_share: fraction of video clips with a pasted background, and of those with a pasted occluder.
+    max_gap: largest distance between reference and second frame, in annotated frames, reached halfway through training.
+    parts: per object, besides the whole object.
     ema_decay: of the moving average of the weights; the averaged weights are validated and saved.
-    validate_every: steps between two points of the validation curve, which is measured on the first validate_frames
-    frames of each held-out sequence with validate_settings. The curve selects no weights.
+    validate_every: steps between points of the validation curve, which selects no weights.
+    validate_frames, validate_settings: of the curve, the first frames of each held-out sequence and how they are
+    segmented. The section segmentation is not used in training, so that changing it retrains nothing.
+    steps, lr, warmup_steps, backbone_lr_scale, weight_decay, log_every, checkpoint_every, threads: as in pretrain_fpn.
     """
 
     held_out: Annotated[list[Name], Field(min_length=1)]

@@ -1,8 +1,7 @@
-"""Training stages: a resumed training equals an uninterrupted one, and held-out videos are scored, never trained on."""
+"""Training stages: a resumed training equals an uninterrupted one, and held-out videos are never trained on."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -17,18 +16,13 @@ from safetensors.torch import load_file
 
 from fake_cuda import CUDA, fake_cuda, needs_fake_cuda
 from partprop.base import paths
-from partprop.base.errors import UserError
 from partprop.data.video import Sequence as Video
-from partprop.data.video import open_davis
-from partprop.model.backbone.weights import save_weights
-from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.params import Params
 from partprop.pipeline.logged_model import log_model
-from partprop.stages import backbone, pretrain_fpn, train_tracking, validate
+from partprop.stages import backbone, pretrain_fpn, train_tracking
 from partprop.tracking.settings import Settings
-from partprop.tracking.validation import Validation, require_annotated, split_held_out
-from partprop.tracking.validation import validate as segment_and_score
+from partprop.tracking.validation import Validation
 from partprop.training.common import seeding
 from partprop.training.common.checkpoint import Checkpoint
 from partprop.training.tracker.sampling import VideoClips
@@ -181,39 +175,3 @@ def test_a_training_with_other_parameters_does_not_resume(tiny_params: Params, t
     other = tiny_params.model_copy(update={"seed": tiny_params.seed + 1})
     pretrain_fpn.run(other, recorder)
     assert [step for step, _ in recorder.logged["loss_mask"]] == [1, 2, 3, 4]
-
-
-def test_validate_scores_all_frames_of_the_held_out_videos(tiny_params: Params, tiny_checkout: Path, recorder):
-    torch.manual_seed(0)
-    network = build_network(**tiny_params.model.model_dump())
-    save_weights(network, paths.TRACKER)
-    validate.run(tiny_params, recorder)
-    scores = json.loads((validate.REPORT / "metrics.json").read_text())
-    held_out = [video for video in open_davis(paths.DAVIS, "train", 2016) if video.name == "train-00"]
-    expected = segment_and_score(network, Settings(**tiny_params.segmentation.model_dump()), held_out, None)
-    assert scores == expected.scores
-    assert list(scores) == ["J&F", "J", "F", "success_auc", "precision_20px", "J&F train-00"]
-    assert recorder.logged["J&F"] == [(None, scores["J&F"])]
-    assert json.loads((validate.REPORT / "speed.json").read_text())["seconds_per_frame"] > 0
-
-
-def test_held_out_videos_are_split_off(tiny_checkout: Path):
-    training, held_out = split_held_out(open_davis(paths.DAVIS, "train", 2016), ["train-01"])
-    assert [video.name for video in held_out] == ["train-01"]
-    assert [video.name for video in training] == ["train-00", "train-02"]
-
-
-def test_videos_with_too_few_annotated_first_frames_are_refused(tiny_checkout: Path):
-    held_out = open_davis(paths.DAVIS, "train", 2016)[:1]
-    require_annotated(held_out, 3)
-    sparse = [replace(held_out[0], masks=(held_out[0].masks[0], None, *held_out[0].masks[2:]))]
-    with pytest.raises(UserError, match=r"validate_frames: train-00 has 2 annotated masks .* needs 3"):
-        require_annotated(sparse, 3)
-
-
-def test_unknown_names_and_holding_out_all_videos_are_refused(tiny_checkout: Path):
-    videos = open_davis(paths.DAVIS, "train", 2016)
-    with pytest.raises(UserError, match=r"train_tracking\.held_out: nobody not in the training split"):
-        split_held_out(videos, ["nobody"])
-    with pytest.raises(UserError, match="leave some to train on"):
-        split_held_out(videos, [video.name for video in videos])
