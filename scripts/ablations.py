@@ -1,13 +1,14 @@
-"""Train the network without one of its parts at a time and measure each on the held-out training sequences.
+"""Train the network with one component removed or added at a time, and score each variant on the held-out videos.
 
     cp presets/cpu.yaml params.yaml && .venv/bin/python scripts/ablations.py
 
-Every variant is an experiment of DVC (`dvc exp run --temp`) over the parameters of params.yaml, with the short schedule
-and the held-out sequences of its section `ablations`, several side by side; all that is upstream of a change, such as
-the pre-trained FPN, is shared through DVC's cache and has to be there (`dvc repro pretrain_fpn`). Writes
-reports/ablations.csv, again after each variant, and prints it. What was measured with the same code, data and
-parameters is not run again, and a variant that was interrupted goes on from its checkpoint. To be run from the root of
-the checkout; files that git does not know are not part of an experiment.
+Run it from the root of the checkout. Each variant is a DVC experiment (`dvc exp run --temp`) up to the stage
+`validate`, with the parameters of params.yaml and the short schedule and held-out videos of its section `ablations`;
+several run in parallel. The variants share what they do not change, such as the pre-trained FPN, through DVC's cache;
+the FPN must be there already (`dvc repro pretrain_fpn`). Files unknown to git are not part of an experiment.
+
+Writes reports/ablations.csv after each variant and prints it at the end. A variant already measured with the same code,
+data and parameters is not run again, and an interrupted variant resumes from its checkpoint.
 """
 
 import argparse
@@ -34,9 +35,10 @@ from partprop.pipeline.runs import pipeline_state
 
 ROOT = Path()
 TABLE = paths.REPORTS / "ablations.csv"
-REPORT = paths.REPORTS / "train_tracking"
+REPORT = paths.REPORTS / "validate"
+COMPLETE = "complete"  # the network of params.yaml
 VARIANTS = {
-    "complete": [],
+    COMPLETE: [],
     "without parts": ["segmentation.parts=0", "train_tracking.parts=0"],
     "without pixel correlation": ["model.pixel_correlation=false"],
     "without previous frame": ["model.previous_frame=false"],
@@ -75,7 +77,7 @@ def main() -> None:
 
 
 def variants_of(params: Params) -> dict[str, list[str]]:
-    """The complete network, and the variants whose parameters it does not have already."""
+    """Return the changed parameters of the complete network (none) and of each variant that differs from it."""
     given = params.model_dump()
 
     def is_new(change: str) -> bool:
@@ -87,7 +89,7 @@ def variants_of(params: Params) -> dict[str, list[str]]:
 
 
 def write_table(rows: list[dict[str, object]]) -> None:
-    """Write the variants measured so far, the complete network first."""
+    """Write the variants measured so far to reports/ablations.csv, the complete network first."""
     with atomic_write(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -95,20 +97,29 @@ def write_table(rows: list[dict[str, object]]) -> None:
 
 
 def require_shared_fpn() -> None:
-    """Check that the FPN which the variants start from is in DVC's cache.
+    """Check that the FPN that all variants start from is up to date.
 
     Raises:
-        UserError: it is not, so that every variant would train one of its own.
+        UserError: it is not; each variant would train its own.
     """
     with Repo() as repo:
         if repo.status(targets=["pretrain_fpn"], with_deps=True):
-            raise UserError("models/fpn.safetensors: out of date; all variants start from it: dvc repro pretrain_fpn")
+            raise UserError(
+                "models/fpn.safetensors: out of date, but all variants start from it; dvc repro pretrain_fpn"
+            )
 
 
 def measure_all(variants: dict[str, list[str]], settings: Ablations) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each variant with its measures, in order; after a failure no further one is begun."""
+    """Yield each variant and its measures, in order; after a failure no further variant starts.
+
+    A variant that changes only `segmentation` uses the weights of the complete network. It waits for these, because two
+    processes must not run the same training.
+    """
     with ThreadPoolExecutor(settings.jobs) as pool:
-        futures = {variant: pool.submit(measure, variant, changes, settings) for variant, changes in variants.items()}
+        futures: dict[str, Future[dict[str, str]]] = {}
+        for variant, changes in variants.items():
+            trained_by = futures.get(COMPLETE) if _trains_nothing(changes) else None
+            futures[variant] = pool.submit(measure, variant, changes, settings, trained_by)
 
         def stop_after_failure(future: Future[dict[str, str]]) -> None:
             if not future.cancelled() and future.exception() is not None:
@@ -119,19 +130,31 @@ def measure_all(variants: dict[str, list[str]], settings: Ablations) -> Iterator
         try:
             for variant, future in futures.items():
                 yield variant, future.result()
-        finally:  # an interruption, too, would else wait for those that have not begun
+        finally:  # otherwise an interruption would wait for the variants that have not started
             pool.shutdown(cancel_futures=True)
 
 
-def measure(variant: str, changes: list[str], settings: Ablations) -> dict[str, str]:
-    """Measures of a variant on the held-out sequences, all frames, and seconds per frame."""
+def _trains_nothing(changes: list[str]) -> bool:
+    return bool(changes) and all(change.startswith("segmentation.") for change in changes)
+
+
+def measure(
+    variant: str, changes: list[str], settings: Ablations, trained_by: Future[dict[str, str]] | None
+) -> dict[str, str]:
+    """Return J&F, J, F of a variant on all frames of the held-out videos, and its seconds per frame, as text.
+
+    Args:
+        trained_by: the measurement to wait for, since it trains the weights of this variant; None if it trains its own.
+    """
+    if trained_by is not None:
+        trained_by.result()
     state = [pipeline_state(ROOT), SOURCES.read_text(encoding="utf-8"), *changes]
     name = f"ablation-{variant.replace(' ', '-')}-{hashlib.sha256(repr(state).encode()).hexdigest()[:8]}"
     if find_experiment(name) is None:
         run_experiment(name, changes, settings)
     revision = find_experiment(name)
     if revision is None:
-        raise UserError(f"{name}: `dvc exp run` kept no such experiment; see what it printed above")
+        raise UserError(f"{name}: `dvc exp run` saved no such experiment; see its output above")
     scores, speed = (
         json.loads(dvc.api.read(str(REPORT / f"{file}.json"), rev=revision)) for file in ("metrics", "speed")
     )
@@ -140,13 +163,13 @@ def measure(variant: str, changes: list[str], settings: Ablations) -> dict[str, 
 
 
 def find_experiment(name: str) -> str | None:
-    """The commit in which DVC keeps an experiment; of any baseline, for the name says what ran."""
+    """Return the commit of an experiment of any baseline, since its name identifies what ran; None if there is none."""
     refs = _run(["git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"]).splitlines()
     return next((ref.split()[0] for ref in refs if ref.endswith(f"/{name}")), None)
 
 
 def run_experiment(name: str, changes: list[str], settings: Ablations) -> None:
-    """Train and measure with changed parameters in a folder of DVC's own; the work tree stays as it is."""
+    """Run the stages up to `validate` with changed parameters in a temporary folder; the work tree stays as it is."""
     common = {
         "steps": settings.steps,
         "validate_every": settings.steps,
@@ -158,8 +181,8 @@ def run_experiment(name: str, changes: list[str], settings: Ablations) -> None:
     for change in changes:
         command += ["--set-param", change]
     print(f"{name}: {' '.join(changes)}", flush=True)
-    if subprocess.run([*command, "train_tracking"], cwd=ROOT, check=False).returncode:
-        raise UserError(f"{name}: `dvc exp run` failed; see above, and start again to go on")
+    if subprocess.run([*command, "validate"], cwd=ROOT, check=False).returncode:
+        raise UserError(f"{name}: `dvc exp run` failed; see its output above, and run this script again to resume")
 
 
 def _run(command: list[str]) -> str:

@@ -25,9 +25,9 @@ from partprop.metrics.davis import boundary_f, jaccard
 from partprop.model.network import Network
 from partprop.params import load_params
 from partprop.pipeline.trained import load_trained
-from partprop.stages.train_tracking import split_sequences
 from partprop.tracking.result import Result
 from partprop.tracking.settings import Settings
+from partprop.tracking.validation import split_held_out
 from partprop.tracking.videos import segment_sequence
 
 OUTPUT = paths.REPORTS / "failures"
@@ -42,7 +42,7 @@ def main() -> None:
         use_threads(params.train_tracking.threads)
         network, settings = load_trained(params)
         sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
-        _, held_out = split_sequences(sequences, params.train_tracking.held_out)
+        _, held_out = split_held_out(sequences, params.train_tracking.held_out)
         OUTPUT.mkdir(parents=True, exist_ok=True)
         print(f"{'sequence':16s}    J      F    missed    excess  lost frames")
         for sequence in held_out:

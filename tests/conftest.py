@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["data_sets", "videos"]
+pytest_plugins = ["data_sets", "tiny_training", "videos"]
 
 ROOT = Path(__file__).resolve().parents[1]
 

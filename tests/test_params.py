@@ -39,7 +39,12 @@ def test_presets_are_valid(preset: Path) -> None:
         (r"temperature: .*", "temperature: .inf", "baselines.temperature: "),
         (r"(held_out: .*\n  steps: )\d+", r"\g<1>0", "train_tracking.steps: "),
         (r"width: \d+", "width: -1", "data.synthetic.width: "),
-        (r"lost_score: .*", "lost_score: 1.5", "segmentation.lost_score: "),
+        (r"\n  lost_score: .*", "\n  lost_score: 1.5", "segmentation.lost_score: "),
+        (
+            r"(validate_settings: .*)lost_score: 0.4",
+            r"\1lost_score: 2.0",
+            "train_tracking.validate_settings.lost_score: ",
+        ),
         ("year: 2016", "year: 2015", "data.davis.year: "),
         (r"shards: \[.*\]", "shards: []", "infer.shards: "),
         (r"shards: \[.*\]", "shards: 2", "infer.shards: "),

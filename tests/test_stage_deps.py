@@ -14,9 +14,11 @@ import yaml
 from partprop.base import paths
 from partprop.params import load_params
 from partprop.pipeline.declared import declared_values, read_declaration
+from partprop.training.common.checkpoint import TRAINING_CODE
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+TRAINING = ("pretrain_fpn", "train_tracking")
 IDLE = 6  # files that a training stage depends on but does not load, at most
 SOURCES_A_STAGE, SOURCES = 8, 70  # lines of source deps, at most
 HEAVY_MODULES = {"torch", "torchvision", "mlflow.pytorch"}
@@ -50,7 +52,7 @@ def test_deps_are_the_modules_that_the_stage_loads(stage: str) -> None:
         assert not HEAVY_MODULES & set(loaded["eager"])
 
 
-@pytest.mark.parametrize("stage", ["pretrain_fpn", "train_tracking"])
+@pytest.mark.parametrize("stage", TRAINING)
 def test_few_files_retrain_without_being_loaded(stage: str) -> None:
     """A file that training does not load, in a folder that it depends on, would still make it retrain."""
     loaded = {Path(file) for file in loaded_by(f"partprop.stages.{stage}")["files"].values()}
@@ -126,3 +128,37 @@ def test_each_stage_runs_its_own_module(stage: str) -> None:
 def test_uncached_outputs_are_metrics_or_plots(stage: str) -> None:
     """DVC would otherwise keep the stage out of its run cache and never restore it."""
     assert all(isinstance(out, str) for out in entry(stage).get("outs", []))
+
+
+def stale_after(key: str) -> set[str]:
+    """The stages that declare a key of params.yaml, and all stages that depend on their outputs."""
+    stale = {stage for stage in STAGES if any(f"{key}.".startswith(f"{declared}.") for declared in keys_of(stage))}
+    while more := {stage for stage in STAGES if inputs(stage) & set().union(*map(outputs, stale))} - stale:
+        stale |= more
+    return stale
+
+
+def keys_of(stage: str) -> tuple[str, ...]:
+    return read_declaration(stage, ROOT / "dvc.yaml").keys
+
+
+def inputs(stage: str) -> set[str]:
+    return set(entry(stage)["deps"])
+
+
+def outputs(stage: str) -> set[str]:
+    written = [item for kind in ("outs", "plots", "metrics") for item in entry(stage).get(kind, [])]
+    paths = [item if isinstance(item, str) else next(iter(item)) for item in written]
+    return {path.replace("/${item}", "") for path in paths}
+
+
+def test_settings_of_the_online_loop_retrain_nothing() -> None:
+    for key in ("segmentation.parts", "segmentation.lost_score"):
+        assert stale_after(key) == {"validate", "infer", "evaluate", "report"}
+    assert "train_tracking" in stale_after("train_tracking.validate_settings.parts")
+
+
+def test_checkpoints_belong_to_the_code_that_the_training_stages_depend_on() -> None:
+    """A changed file that makes a training stage stale must not resume the checkpoint of the old code."""
+    deps = {Path(dep) for stage in TRAINING for dep in entry(stage)["deps"] if dep.startswith("src/")}
+    assert {dep.relative_to("src/partprop").parts[0] for dep in deps} == set(TRAINING_CODE)

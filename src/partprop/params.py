@@ -126,10 +126,25 @@ class PretrainFpn(Section):
     threads: Count
 
 
+class Segmentation(Section):
+    """Online segmentation of a video; see `partprop.tracking.settings.Settings`.
+
+    short_side: shorter side of the resized frames in pixels; frames are enlarged by a factor of two at most.
+    parts: maximum number besides the whole object. Several objects share them, with at least two for each.
+    lost_score: confidence in [0, 1] below which an object counts as lost.
+    memory_every: add a recent frame to the memory every N frames, replacing the last one; 0: first frame only.
+    """
+
+    short_side: Annotated[int, Field(ge=64)]
+    parts: Whole
+    lost_score: Share
+    memory_every: Whole
+
+
 class TrainTracking(Section):
     """Training of part tracking, pixel correlation and mask propagation on clips of four frames.
 
-    held_out: training sequences to measure on instead of training on them.
+    held_out: training sequences that are never trained on; the stage validate measures them.
     batch: clips per step.
     crop: side of a clip's frames in pixels.
     still_share: fraction of clips made from still images instead of videos.
@@ -137,7 +152,9 @@ class TrainTracking(Section):
     max_gap: largest distance between reference and second frame, in annotated frames, reached halfway through training.
     parts: per object, besides the whole object.
     ema_decay: of the moving average of the weights; the averaged weights are validated and saved.
-    validate_every: steps between validations on the first validate_frames frames of each held-out sequence.
+    validate_every: steps between points of the validation curve, which selects no weights.
+    validate_frames, validate_settings: of the curve, the first frames of each held-out sequence and how they are
+    segmented. The section segmentation is not used in training, so that changing it retrains nothing.
     steps, lr, warmup_steps, backbone_lr_scale, weight_decay, log_every, checkpoint_every, threads: as in pretrain_fpn.
     """
 
@@ -157,6 +174,7 @@ class TrainTracking(Section):
     log_every: Count
     validate_every: Count
     validate_frames: Annotated[int, Field(ge=3)]
+    validate_settings: Segmentation
     checkpoint_every: Count
     threads: Count
 
@@ -165,21 +183,6 @@ class TrainTracking(Section):
         if len(set(self.held_out)) < len(self.held_out):
             raise ValueError("held_out lists a sequence twice")
         return self
-
-
-class Segmentation(Section):
-    """Online segmentation of a video; see `partprop.tracking.settings.Settings`.
-
-    short_side: shorter side of the resized frames in pixels; frames are enlarged by a factor of two at most.
-    parts: maximum number besides the whole object. Several objects share them, with at least two for each.
-    lost_score: confidence in [0, 1] below which an object counts as lost.
-    memory_every: add a recent frame to the memory every N frames, replacing the last one; 0: first frame only.
-    """
-
-    short_side: Annotated[int, Field(ge=64)]
-    parts: Whole
-    lost_score: Share
-    memory_every: Whole
 
 
 class Infer(Section):

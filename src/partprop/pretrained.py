@@ -14,7 +14,7 @@ from torch import nn
 
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
-from partprop.model.backbone.devices import choose_device, place
+from partprop.model.backbone.devices import choose_device, move_to_device
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
 from partprop.process.libraries import limit_onednn_cache
@@ -99,7 +99,7 @@ class Segmenter(segmenter.Segmenter):
                 raise UserError(f"short_side: {short_side} pixels; pass at least 1")
             settings = replace(settings, short_side=min(settings.short_side, short_side))
         chosen = choose_device(device)
-        place(network, chosen)
+        move_to_device(network, chosen)
         compute_in_half(_half_precision_methods(network), chosen)
         super().__init__(network, settings)
 

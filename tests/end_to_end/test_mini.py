@@ -41,6 +41,7 @@ TINY = {
         "log_every": 1,
         "validate_every": 2,
         "validate_frames": 3,
+        "validate_settings": {"short_side": 64, "parts": 2},
         "threads": 1,
     },
     "segmentation": {"short_side": 64, "parts": 2},

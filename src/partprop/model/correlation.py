@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partprop.model.backbone.devices import laid_out
+from partprop.model.backbone.devices import in_device_format
 from partprop.model.backbone.pyramid import init_truncated_normal
 from partprop.model.correlation_filter import AttentionFilter, CorrelationFilter
 from partprop.model.evidence import Correlated, Evidence
@@ -98,7 +98,7 @@ class PixelCorrelation(nn.Module):
     def project_p3(self, p3: Tensor) -> Tensor:
         """The object-independent part of a frame's values, (B, C, h, w), from P3: most of their cost."""
         first = cast(nn.Conv2d, self.value[0])
-        return F.conv2d(p3, laid_out(first.weight[:, :-1]), first.bias, padding=1)
+        return F.conv2d(p3, in_device_format(first.weight[:, :-1]), first.bias, padding=1)
 
     def encode_value(self, p3_projection: Tensor, mask: Tensor) -> Tensor:
         """Values and mask (B, V + 1, h, w) of a frame, or of a window, with a known mask.
@@ -108,7 +108,7 @@ class PixelCorrelation(nn.Module):
             mask: (B, 1, h, w) at stride 8, in [0, 1].
         """
         first = cast(nn.Conv2d, self.value[0])
-        hidden = p3_projection + F.conv2d(mask, laid_out(first.weight[:, -1:]), padding=1)
+        hidden = p3_projection + F.conv2d(mask, in_device_format(first.weight[:, -1:]), padding=1)
         return torch.cat([self.value[1:](hidden), mask], 1)
 
     def memorise(self, features: Features, mask: Tensor, window: Window) -> Memory:

@@ -19,7 +19,7 @@ from partprop.data.tracks import ObjectBoxes, object_boxes, tracks_writer
 from partprop.data.video import Video, open_davis
 from partprop.evaluation.vot.protocol import write_supervised
 from partprop.evaluation.vot.runs import supervise_sequence
-from partprop.model.backbone.devices import choose_device, place
+from partprop.model.backbone.devices import choose_device, move_to_device
 from partprop.model.building import build_network, load_network
 from partprop.model.network import Network
 from partprop.process.allocator import peak_memory_mb
@@ -36,7 +36,7 @@ def run(params: Params, log: Run, shard: int) -> None:
     use_threads(params.infer.threads)
     sequences = shard_of(open_davis(paths.DAVIS, "val", params.data.davis.year), shard, len(params.infer.shards))
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))
-    place(network, choose_device("auto"))
+    move_to_device(network, choose_device("auto"))
     settings = Settings(**params.segmentation.model_dump())
     delete_former_shards(params.infer.shards)
     seconds, frames = 0.0, 0

@@ -1,4 +1,4 @@
-"""Pre-train backbone and feature pyramid as Mask R-CNN on COCO; the detector's own heads are dropped afterwards."""
+"""Pre-train the backbone and the feature pyramid on COCO as parts of a Mask R-CNN, whose own heads are then dropped."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from torch import Tensor, nn
 
 from partprop.base import paths
 from partprop.base.files import write_json
-from partprop.base.threads import use_threads
 from partprop.data.coco import CocoImages, open_coco
-from partprop.model.backbone.devices import layout
+from partprop.model.backbone.devices import memory_format
 from partprop.model.backbone.imagenet import load_backbone
 from partprop.model.backbone.pyramid import Pyramid
 from partprop.model.backbone.weights import save_weights
-from partprop.training.common.checkpoint import Checkpoint, checkpoint_folder
+from partprop.training.common.checkpoint import Checkpoint, Resumable, checkpoint_folder
 from partprop.training.common.history import History
-from partprop.training.common.optimisation import GRADIENT_NORM, build_optimizer, schedule, set_learning_rate
-from partprop.training.common.prefetch import prefetched
-from partprop.training.pyramid.average_precision import average_precision, detections_as_coco
+from partprop.training.common.optimisation import GRADIENT_NORM, build_optimizer, lr_factor, set_learning_rate
+from partprop.training.common.seeding import seeded_batches, start_fabric
+from partprop.training.pyramid.average_precision import average_precision, to_coco_results
 from partprop.training.pyramid.detector import build_detector
 from partprop.training.pyramid.samples import Target, detection_sample
 
@@ -37,33 +36,25 @@ Batch = tuple[list[Tensor], list[Target]]
 
 
 def run(params: Params, log: Run) -> None:
-    """Write models/fpn.safetensors and the detector's AP on val2017, or none where there are no steps."""
+    """Write models/fpn.safetensors, the loss curves, and the detector's AP on val2017 (nothing for 0 steps)."""
     settings = params.pretrain_fpn
-    use_threads(settings.threads)
-    torch.manual_seed(params.seed)
-    fabric = Fabric(accelerator="auto", devices="auto")
-    fabric.launch()
-
+    fabric = start_fabric(params.seed, settings.threads)
     training, validation = open_coco(paths.COCO, "train2017"), open_coco(paths.COCO, "val2017")
     backbone = load_backbone(paths.BACKBONE, params.model.backbone)
-    pyramid = Pyramid(backbone, params.model.fpn_channels).to(memory_format=layout(fabric.device))
+    pyramid = Pyramid(backbone, params.model.fpn_channels).to(memory_format=memory_format(fabric.device))
     detector = build_detector(pyramid, len(training.categories), settings.image_size)
     optimizer = build_optimizer(detector, backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay)
     detector, optimizer = fabric.setup(detector, optimizer)
-
-    checkpoint = Checkpoint(_folder(params))
-    curves, first = History(log), 0
-    if (state := checkpoint.load()) is not None:
-        detector.load_state_dict(state["detector"])
-        optimizer.load_state_dict(state["optimizer"])
-        curves.restore(state["curves"])
-        first = state["step"]
+    curves = History(log)
+    checkpoint = Checkpoint(_checkpoint_folder(params))
+    resumable = Resumable(checkpoint, detector=detector, optimizer=optimizer, curves=curves)
+    first = resumable.resume()
 
     detector.train()
     for step, (images, targets) in _batches(training, settings, params.seed, first, fabric):
-        # torchvision samples anchors and proposals from torch's stream: seed it by step, so that a resume agrees
+        # torchvision samples anchors and proposals with PyTorch's generator: seed it per step, for resumed trainings
         torch.manual_seed(params.seed * 1_000_003 + step)
-        set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
+        set_learning_rate(optimizer, settings.lr * lr_factor(step, settings.steps, settings.warmup_steps))
         losses = detector(images, targets)
         fabric.backward(torch.stack(list(losses.values())).sum())
         fabric.clip_gradients(detector, optimizer, max_norm=GRADIENT_NORM)
@@ -75,14 +66,7 @@ def run(params: Params, log: Run) -> None:
         if done % settings.log_every == 0 or done == settings.steps:
             print(f"step {done}/{settings.steps}", curves.flush(done, lr=optimizer.param_groups[0]["lr"]), flush=True)
         if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
-            checkpoint.save(
-                {
-                    "detector": detector.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "curves": curves.state(),
-                    "step": done,
-                }
-            )
+            resumable.save(done)
 
     if fabric.is_global_zero:
         scores = measure(detector, validation, settings.image_size) if settings.steps else {}
@@ -90,14 +74,18 @@ def run(params: Params, log: Run) -> None:
         _write(detector.backbone, curves, scores)
         log.artifact(REPORT)
         size = settings.image_size
-        log.model("fpn", Levels(detector.backbone).eval(), [torch.zeros(2, 3, size, size)])
+        log.model("fpn", PyramidLevels(detector.backbone).eval(), [torch.zeros(2, 3, size, size)])
         log.require_same_inputs()
         checkpoint.remove()
 
 
 @torch.inference_mode()
 def measure(detector: nn.Module, images: CocoImages, size: int) -> dict[str, float]:
-    """AP and AR (see `average_precision`) of a detector on all images, resized to `size`."""
+    """Return a detector's AP and AR on all images (see `average_precision`), and leave it in evaluation mode.
+
+    Args:
+        size: to which the longer side of each image is resized, in pixels.
+    """
     detector.eval()
     results = []
     for index, image_id in enumerate(images.image_ids):
@@ -105,7 +93,7 @@ def measure(detector: nn.Module, images: CocoImages, size: int) -> dict[str, flo
         (found,) = detector([image.to(next(detector.parameters()).device)])
         width, height = images.size(index)
         scale = width / image.shape[2]
-        results += detections_as_coco(
+        results += to_coco_results(
             image_id,
             (found["boxes"] * scale).cpu().numpy(),
             found["scores"].cpu().numpy(),
@@ -122,35 +110,33 @@ def _resize(mask: np.ndarray, width: int, height: int) -> np.ndarray:
 def _batches(
     images: CocoImages, settings: PretrainFpn, seed: int, first: int, fabric: Fabric
 ) -> Iterator[tuple[int, Batch]]:
-    """Numbered batches from step `first` on; a sample depends on the seed, the step and its number alone."""
-    share = settings.batch * fabric.world_size
+    """Yield (step, (images, targets)) from step `first` on; each epoch visits the images in an order of its own."""
+    samples_per_step = settings.batch * fabric.world_size
 
-    def prepare(step: int) -> Batch:
-        samples = []
-        for number in range(fabric.global_rank * settings.batch, (fabric.global_rank + 1) * settings.batch):
-            epoch, place = divmod(step * share + number, len(images))
-            order = np.random.default_rng([seed, epoch]).permutation(len(images))
-            rng = np.random.default_rng([seed, step, number])
-            samples.append(detection_sample(images, int(order[place]), settings.image_size, rng))
+    def draw(rng: np.random.Generator, step: int, number: int) -> tuple[Tensor, Target]:
+        epoch, position = divmod(step * samples_per_step + number, len(images))
+        order = np.random.default_rng([seed, epoch]).permutation(len(images))
+        return detection_sample(images, int(order[position]), settings.image_size, rng)
+
+    def collate(samples: list[tuple[Tensor, Target]]) -> Batch:
         return [image for image, _ in samples], [target for _, target in samples]
 
-    for step, batch in prefetched(prepare, first, settings.steps):
-        yield step, fabric.to_device(batch)
+    return seeded_batches(fabric, draw, collate, seed, settings.batch, range(first, settings.steps))
 
 
-class Levels(nn.Module):
-    """The pyramid as a function of tensors alone, to be logged: of normalised images to P2..P6."""
+class PyramidLevels(nn.Module):
+    """The pyramid with a tuple as output, as MLflow logs it: from normalised images (B, 3, H, W) to P2..P6."""
 
     def __init__(self, pyramid: nn.Module) -> None:
         super().__init__()
         self.pyramid = pyramid
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """See `Pyramid.forward`."""
+        """Return the maps P2..P6; see `Pyramid.forward`."""
         return tuple(self.pyramid(images).values())
 
 
-def _folder(params: Params) -> Path:
+def _checkpoint_folder(params: Params) -> Path:
     parameters = {
         "seed": params.seed,
         "backbone": params.model.backbone,

@@ -1,4 +1,4 @@
-"""Train part tracking, pixel correlation and mask propagation on clips of frames, from the pre-trained pyramid."""
+"""Train part tracking, pixel correlation and mask propagation on short clips, starting from the pre-trained pyramid."""
 
 from __future__ import annotations
 
@@ -14,32 +14,28 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from partprop.base import paths
-from partprop.base.errors import UserError
-from partprop.base.files import write_json
-from partprop.base.threads import use_threads
 from partprop.data.coco import open_coco
-from partprop.data.splits import require_held_out
-from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
-from partprop.model.backbone.devices import layout
+from partprop.data.video import Video, open_davis
+from partprop.model.backbone.devices import memory_format
 from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
 from partprop.model.network import Network
 from partprop.tracking.settings import Settings
-from partprop.tracking.validation import Validation, validate
-from partprop.training.common.checkpoint import Checkpoint, checkpoint_folder
+from partprop.tracking.validation import require_annotated, split_held_out, validate
+from partprop.training.common.checkpoint import Checkpoint, Resumable, checkpoint_folder
 from partprop.training.common.history import History
 from partprop.training.common.optimisation import (
     GRADIENT_NORM,
+    build_ema,
     build_optimizer,
-    moving_average,
-    schedule,
+    lr_factor,
     set_learning_rate,
 )
-from partprop.training.common.prefetch import prefetched
+from partprop.training.common.seeding import seeded_batches, start_fabric
 from partprop.training.tracker.clips import Clip
 from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss
-from partprop.training.tracker.mask_errors import Lesson, MaskErrors
-from partprop.training.tracker.sampling import Clips, MixedClips, StillClips, VideoClips
+from partprop.training.tracker.mask_errors import ClipSupervision, MaskErrors
+from partprop.training.tracker.sampling import ClipSource, MixedClips, StillClips, VideoClips
 from partprop.training.tracker.scenery import Scenery
 
 if TYPE_CHECKING:
@@ -50,47 +46,37 @@ REPORT = paths.REPORTS / "train_tracking"
 
 
 def run(params: Params, log: Run) -> None:
-    """Write models/tracker.safetensors: the averaged weights after the last step, measured on the held-out sequences.
+    """Write models/tracker.safetensors, the averaged weights after the last step, and the training curves.
 
-    The validations before choose no weights: on few sequences they differ by less than seeds do.
+    The validation curve selects no weights: on a few videos it varies less between steps than between seeds.
     """
     settings = params.train_tracking
-    use_threads(settings.threads)
-    torch.manual_seed(params.seed)
-    fabric = Fabric(accelerator="auto", devices="auto")
-    fabric.launch()
-
-    sequences = open_davis(paths.DAVIS, "train", params.data.davis.year)
-    training, held_out = split_sequences(sequences, settings.held_out)
+    fabric = start_fabric(params.seed, settings.threads)
+    training, held_out = split_held_out(open_davis(paths.DAVIS, "train", params.data.davis.year), settings.held_out)
     require_annotated(held_out, settings.validate_frames)
-    clips = _clips(training, settings)
-    segmentation = Settings(**params.segmentation.model_dump())
+    clips = _open_clips(training, settings)
+    curve_settings = Settings(**settings.validate_settings.model_dump())
 
     network = build_network(**params.model.model_dump())
     load_weights(network.pyramid, paths.FPN)
-    network.to(memory_format=layout(fabric.device))
+    network.to(memory_format=memory_format(fabric.device))
     optimizer = build_optimizer(
         network, network.pyramid.backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay
     )
-    average = cast(AveragedModel, fabric.to_device(moving_average(network, settings.ema_decay)))
+    average = cast(AveragedModel, fabric.to_device(build_ema(network, settings.ema_decay)))
     averaged = cast(Network, average.module)
     model, optimizer = fabric.setup(network, optimizer)
-
-    checkpoint = Checkpoint(_folder(params))
     curves, validations = History(log), History(log)
-    first = 0
-    if (state := checkpoint.load()) is not None:
-        model.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        curves.restore(state["curves"])
-        validations.restore(state["validations"])
-        first = state["step"]
+    checkpoint = Checkpoint(_checkpoint_folder(params))
+    resumable = Resumable(
+        checkpoint, network=model, average=average, optimizer=optimizer, curves=curves, validations=validations
+    )
+    first = resumable.resume()
 
     for step, batch in _batches(clips, settings, params.seed, first, fabric):
-        set_learning_rate(optimizer, settings.lr * schedule(step, settings.steps, settings.warmup_steps))
+        set_learning_rate(optimizer, settings.lr * lr_factor(step, settings.steps, settings.warmup_steps))
         model.train()
-        losses = _losses(model, batch)
+        losses = clip_losses(model, batch)
         fabric.backward(total_loss(losses))
         fabric.clip_gradients(model, optimizer, max_norm=GRADIENT_NORM)
         optimizer.step()
@@ -102,59 +88,26 @@ def run(params: Params, log: Run) -> None:
         if done % settings.log_every == 0 or done == settings.steps:
             print(f"step {done}/{settings.steps}", curves.flush(done, lr=optimizer.param_groups[0]["lr"]), flush=True)
         if done % settings.validate_every == 0 or done == settings.steps:
-            scores, _ = validate(averaged, segmentation, held_out, settings.validate_frames)
+            scores, _ = validate(averaged, curve_settings, held_out, settings.validate_frames)
             print("validation", validations.append(done, scores), flush=True)
         if done % settings.checkpoint_every == 0 and fabric.is_global_zero:
-            checkpoint.save(
-                {
-                    "network": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "curves": curves.state(),
-                    "validations": validations.state(),
-                    "step": done,
-                }
-            )
+            resumable.save(done)
 
     if fabric.is_global_zero:
-        _write(averaged, curves, validations, validate(averaged, segmentation, held_out, None))
+        curves.write(REPORT / "curves.csv")
+        validations.write(REPORT / "validation.csv")
+        save_weights(averaged, paths.TRACKER)
         log.artifact(REPORT)
-        log.model("tracker", LastMask(averaged).eval(), _example(clips, settings))
+        log.model("tracker", LastMask(averaged).eval(), _example_inputs(clips, settings))
         log.require_same_inputs()
         checkpoint.remove()
 
 
-def split_sequences(sequences: list[Video], held_out: list[str]) -> tuple[list[Video], list[Video]]:
-    """Training sequences, and those named in train_tracking.held_out.
-
-    Raises:
-        UserError: a name is not in the training split, or nothing is left to train on.
-    """
-    require_held_out(held_out, [sequence.name for sequence in sequences])
-    training = [sequence for sequence in sequences if sequence.name not in held_out]
-    return training, [sequence for sequence in sequences if sequence.name in held_out]
-
-
-def require_annotated(held_out: list[Video], frames: int) -> None:
-    """Check that the first frames of each sequence, which are validated, have masks enough to be scored.
-
-    Raises:
-        UserError: some have not.
-    """
-    for sequence in held_out:
-        count = sum(mask is not None for mask in sequence.masks[:frames])
-        if count < MIN_ANNOTATED_FRAMES:
-            raise UserError(
-                f"train_tracking.validate_frames: the first {frames} frames of {sequence.name} have {count} masks, "
-                f"{MIN_ANNOTATED_FRAMES} are needed; have more frames validated"
-            )
-
-
-def _clips(training: list[Video], settings: TrainTracking) -> Clips:
-    """Clips of videos and of still images; all COCO images are used, as no training stage measures on them later."""
+def _open_clips(training: list[Video], settings: TrainTracking) -> ClipSource:
+    """Return clips of videos and of still images; from all of COCO, since no later stage measures on it."""
     scenery = None
     if settings.still_share or settings.paste_share:
-        scenery = Scenery.of([open_coco(paths.COCO, split) for split in ("train2017", "val2017")])
+        scenery = Scenery.from_coco([open_coco(paths.COCO, split) for split in ("train2017", "val2017")])
     videos = VideoClips(training, settings.crop, settings.max_gap, settings.parts, settings.paste_share, scenery)
     if scenery is None:
         return videos
@@ -162,21 +115,22 @@ def _clips(training: list[Video], settings: TrainTracking) -> Clips:
 
 
 def _batches(
-    clips: Clips, settings: TrainTracking, seed: int, first: int, fabric: Fabric
+    clips: ClipSource, settings: TrainTracking, seed: int, first: int, fabric: Fabric
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Numbered batches from step `first` on; a clip depends on the seed, the step and its number alone."""
+    """Yield (step, collated clips) from step `first` on."""
 
-    def prepare(step: int) -> dict[str, Tensor]:
-        numbers = range(fabric.global_rank * settings.batch, (fabric.global_rank + 1) * settings.batch)
-        generators = [np.random.default_rng([seed, step, number]) for number in numbers]
-        return collate([clips.draw(generator, step / settings.steps) for generator in generators])
+    def draw(rng: np.random.Generator, step: int, number: int) -> Clip:
+        return clips.draw(rng, step / settings.steps)
 
-    for step, batch in prefetched(prepare, first, settings.steps):
-        yield step, fabric.to_device(batch)
+    return seeded_batches(fabric, draw, collate, seed, settings.batch, range(first, settings.steps))
 
 
 def collate(clips: list[Clip]) -> dict[str, Tensor]:
-    """Stack clips to float tensors: images (B, T, 3, S, S) normalised, masks (B, T, 1, S, S), boxes as in Clip."""
+    """Stack B clips to tensors, by the field names of `Clip`.
+
+    Images are float (B, T, 3, S, S), normalised to [-1, 1], and masks float (B, T, 1, S, S); the others are as in
+    `Clip`, with the batch in front.
+    """
     stacked = {
         field.name: torch.from_numpy(np.stack([getattr(clip, field.name) for clip in clips])) for field in fields(Clip)
     }
@@ -185,12 +139,18 @@ def collate(clips: list[Clip]) -> dict[str, Tensor]:
     return stacked
 
 
-def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Mean over the frames after the reference of each loss."""
+def clip_losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Propagate the reference masks through a batch of `collate`; return each loss, its mean over the later frames."""
     masks = batch["masks"]
-    lesson = Lesson(masks, batch["told"], MaskErrors(batch["drift"], batch["spread"], batch["paint"]))
+    errors = MaskErrors(batch["drift"], batch["dilation"], batch["patches"])
+    supervision = ClipSupervision(masks, batch["teacher_forced"], errors)
     outputs = network(
-        batch["images"], masks[:, 0], batch["windows"], batch["last"], batch["remembered"], lesson.prepare
+        batch["images"],
+        masks[:, 0],
+        batch["windows"],
+        batch["last_boxes"],
+        batch["remembered"],
+        supervision.previous_mask,
     )
     by_frame = [
         frame_losses(
@@ -200,7 +160,7 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
                 batch["boxes"][:, time],
                 batch["tracked"][:, time],
                 batch["windows"][:, time],
-                batch["last"][:, time],
+                batch["last_boxes"][:, time],
             ),
         )
         for time, output in enumerate(outputs, start=1)
@@ -209,36 +169,27 @@ def _losses(network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class LastMask(nn.Module):
-    """The network as a function of tensors alone, to be logged: of a clip to the mask of its last frame."""
+    """The network with one tensor as output, as MLflow logs it: from a clip to the mask of its last frame."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor, mask: Tensor, boxes: Tensor, last: Tensor, remembered: Tensor) -> Tensor:
-        """See `Network.forward`; gives the joined probability (B, 1, H/2, W/2)."""
+        """Return the joined probability (B, 1, H/2, W/2) of the last frame; arguments as in `Network.forward`."""
         return self.network(images, mask, boxes, last, remembered)[-1].joined
 
 
-def _example(clips: Clips, settings: TrainTracking) -> list[Tensor]:
+def _example_inputs(clips: ClipSource, settings: TrainTracking) -> list[Tensor]:
     batch = collate([clips.draw(np.random.default_rng(number), 1.0) for number in range(settings.batch)])
-    return [batch["images"], batch["masks"][:, 0], batch["windows"], batch["last"], batch["remembered"]]
+    return [batch["images"], batch["masks"][:, 0], batch["windows"], batch["last_boxes"], batch["remembered"]]
 
 
-def _folder(params: Params) -> Path:
+def _checkpoint_folder(params: Params) -> Path:
     parameters = {
         "seed": params.seed,
         "year": params.data.davis.year,
         "model": params.model.model_dump(),
         "train_tracking": params.train_tracking.model_dump(),
-        "segmentation": params.segmentation.model_dump(),
     }
     return checkpoint_folder("train_tracking", parameters, [paths.FPN, paths.DAVIS, paths.COCO])
-
-
-def _write(network: nn.Module, curves: History, validations: History, final: Validation) -> None:
-    curves.write(REPORT / "curves.csv")
-    validations.write(REPORT / "validation.csv")
-    write_json(REPORT / "metrics.json", final.scores)
-    write_json(REPORT / "speed.json", {"seconds_per_frame": final.seconds_per_frame})
-    save_weights(network, paths.TRACKER)

@@ -1,19 +1,15 @@
 """Devices, and half precision where it pays."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torchgen
-import yaml
 from torch import nn
 
 import partprop.pretrained as pretrained
-from imitation import IMITABLE, imitable, imitated_cuda
+from fake_cuda import fake_cuda, needs_fake_cuda
 from partprop.base.errors import UserError
 from partprop.model.backbone import devices as device
 from partprop.model.backbone.devices import choose_device
@@ -83,27 +79,11 @@ def follow(weights: Path, device: str) -> list[Result]:
     return [segmenter.start(*render_disks(0, 2)), *(segmenter.step(render_disks(number, 2)[0]) for number in (1, 2, 3))]
 
 
-@contextmanager
-def accelerator() -> Iterator[str]:
-    """The name of a device other than the processor: a true one where there is one."""
-    if torch.accelerator.is_available():
-        yield str(torch.accelerator.current_accelerator())
-        return
-    with imitated_cuda():
-        yield "cuda:0"
-
-
-@pytest.mark.skipif(not IMITABLE and not torch.accelerator.is_available(), reason="no accelerator, true or imitated")
-@pytest.mark.parametrize(("half", "tolerance"), [(None, 3e-3), (torch.float16, 0.01)])
-def test_an_accelerator_finds_what_the_processor_does(
-    half: torch.dtype | None, tolerance: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(pretrained, "half_precision", lambda _: half)
-    path = write_tiny_weights(tmp_path / "tiny.safetensors")
-    here = follow(path, "cpu")
-    with accelerator() as name:
-        there = follow(path, name)
-    require_same(here, there, tolerance)
+@needs_fake_cuda
+def test_no_tensor_stays_on_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pretrained, "half_precision", lambda _: None)
+    with fake_cuda():
+        follow(write_tiny_weights(tmp_path / "tiny.safetensors"), "cuda:0")
 
 
 def require_same(results: list[Result], others: list[Result], tolerance: float) -> None:
@@ -114,37 +94,6 @@ def require_same(results: list[Result], others: list[Result], tolerance: float) 
             assert other.confidence[object_id] == pytest.approx(one.confidence[object_id], abs=tolerance)
         for box, same in zip(one.boxes, other.boxes, strict=True):
             assert same.box == pytest.approx(box.box, abs=0.1)
-
-
-@pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[torch.dtype]]:
-    """The operations that a GPU is asked for, with the types of their numbers."""
-    with imitated_cuda() as imitation:
-        follow(write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors"), "cuda:0")
-    return imitation.seen
-
-
-@imitable
-def test_a_gpu_computes_in_half(computed: dict[str, set[torch.dtype]]) -> None:
-    assert torch.float16 in computed["aten::convolution"]
-
-
-@imitable
-def test_apples_devices_have_all_operations(computed: dict[str, set[torch.dtype]]) -> None:
-    """By PyTorch's own list of what is written for which device, or composed; what of is not followed.
-
-    That these devices know no double precision is not in it.
-    """
-    listed = yaml.safe_load((Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml").read_text())
-    functions = {"aten::" + each["func"].partition("(")[0]: each for each in listed}
-    assert len(computed) > 80
-    for name, types in computed.items():
-        function = functions[name]
-        if "structured_delegate" in function:
-            function = functions["aten::" + function["structured_delegate"]]
-        written_for = {key for keys in function["dispatch"] for key in keys.split(", ")}
-        assert written_for & {"MPS", "CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional"}, name
-        assert torch.float64 not in types, name
 
 
 def test_channels_are_first_and_weights_without_gaps_where_devices_need_it(
@@ -175,9 +124,9 @@ def test_channels_are_first_and_weights_without_gaps_where_devices_need_it(
     require_same(as_usual, first, 1e-3)
 
 
-@imitable
-def test_the_imitated_device_is_as_strict_as_a_true_one() -> None:
-    with imitated_cuda():
+@needs_fake_cuda
+def test_the_fake_device_refuses_to_mix_devices_like_a_real_one() -> None:
+    with fake_cuda():
         there = torch.ones(2, device="cuda:0")
         assert (there + 1).tolist() == [2, 2]
         assert (there * torch.tensor(3.0)).tolist() == [3, 3]

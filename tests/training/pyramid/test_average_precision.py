@@ -1,4 +1,4 @@
-"""Average precision: pycocotools' own on complete files, and what optional keys stand for."""
+"""Average precision matches pycocotools on complete files; missing optional keys have their defaults."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from partprop.data.coco import CocoImages, open_coco
 from partprop.params import SyntheticData
 from partprop.synthetic import write_coco
-from partprop.training.pyramid.average_precision import average_precision, detections_as_coco
+from partprop.training.pyramid.average_precision import average_precision, to_coco_results
 
 SETTINGS = SyntheticData(
     seed=5, width=96, height=64, train_images=1, val_images=6, train_videos=1, val_videos=1, frames=8
@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rewritten(root: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> CocoImages:
+def rewrite(root: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> CocoImages:
     file = root / "annotations/instances_val2017.json"
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "annotations": [change(entry) for entry in content["annotations"]]}))
@@ -36,20 +36,20 @@ def rewritten(root: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) ->
 
 
 def detections(images: CocoImages, shift: int = 0) -> list[dict[str, Any]]:
-    """The truth, moved to the right by so many pixels, every other time with less of a score."""
+    """The ground truth shifted to the right by `shift` pixels, with scores 0.9 and 0.6 in turn."""
     found = []
     for index, image_id in enumerate(images.image_ids):
         instances = [each for each in images.instances(index) if each.mask is not None]
         boxes = np.array([each.box_xyxy + np.array([shift, 0, shift, 0]) for each in instances]).reshape(-1, 4)
         scores = np.array([0.9 - 0.3 * (number % 2) for number in range(len(instances))])
         masks = np.array([np.roll(each.mask, shift, 1) for each in instances if each.mask is not None], bool)
-        found += detections_as_coco(
+        found += to_coco_results(
             image_id, boxes, scores, [images.category_ids[each.category] for each in instances], masks
         )
     return found
 
 
-def test_a_complete_file_is_scored_as_pycocotools_reads_it(root: Path):
+def test_scores_of_a_complete_file_match_pycocotools(root: Path):
     images = open_coco(root, "val2017")
     found = detections(images, 4)
     scores = average_precision(images, found)
@@ -66,7 +66,7 @@ def test_a_complete_file_is_scored_as_pycocotools_reads_it(root: Path):
     assert 0 < scores["mask_AP"] < 1
 
 
-def test_the_truth_is_found(root: Path):
+def test_the_ground_truth_scores_one(root: Path):
     images = open_coco(root, "val2017")
     assert set(average_precision(images, detections(images)).values()) == {1.0}
 
@@ -75,14 +75,14 @@ def test_the_truth_is_found(root: Path):
 def test_optional_keys_may_be_missing(root: Path, key: str):
     complete = open_coco(root, "val2017")
     expected = average_precision(complete, detections(complete, 4))
-    images = rewritten(root, lambda entry: {name: value for name, value in entry.items() if name != key})
+    images = rewrite(root, lambda entry: {name: value for name, value in entry.items() if name != key})
     assert average_precision(images, detections(images, 4)) == expected
 
 
 @pytest.mark.parametrize("segmentation", [None, [], [[1, 1, 5, 5]]])
-def test_without_polygons_boxes_count_and_masks_say_nothing(root: Path, segmentation: list | None):
+def test_instances_without_polygons_count_for_boxes_only(root: Path, segmentation: list | None):
     found = detections(open_coco(root, "val2017"))
-    images = rewritten(root, lambda entry: {**entry, "segmentation": segmentation})
+    images = rewrite(root, lambda entry: {**entry, "segmentation": segmentation})
     scores = average_precision(images, found)
     assert scores["box_AP"] == 1.0
     assert scores["mask_AP"] == -1.0

@@ -1,4 +1,4 @@
-"""Mask R-CNN on the pyramid: boxes without masks teach boxes alone, and eight images can be learnt by heart."""
+"""Mask R-CNN on the pyramid: instances without masks train boxes only, and eight images can be overfitted."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from partprop.model.backbone.pyramid import Pyramid
 from partprop.params import SyntheticData
 from partprop.stages.pretrain_fpn import measure
 from partprop.synthetic import write_coco
-from partprop.training.common.optimisation import build_optimizer, schedule, set_learning_rate
+from partprop.training.common.optimisation import build_optimizer, lr_factor, set_learning_rate
 from partprop.training.pyramid.detector import build_detector
 from partprop.training.pyramid.samples import detection_sample
 
@@ -43,7 +43,7 @@ def losses_of(detector, has_mask: bool) -> dict[str, torch.Tensor]:
     return detector([image], [target(has_mask)])
 
 
-def test_boxes_without_polygons_teach_boxes_not_empty_masks(small_detector):
+def test_instances_without_polygons_have_box_losses_but_no_mask_loss(small_detector):
     known, unknown = losses_of(small_detector, True), losses_of(small_detector, False)
     assert known["loss_mask"] > 0
     assert unknown["loss_mask"] == 0
@@ -51,7 +51,7 @@ def test_boxes_without_polygons_teach_boxes_not_empty_masks(small_detector):
         torch.testing.assert_close(known[name], unknown[name])
 
 
-def test_an_image_without_instances_is_background(small_detector):
+def test_an_image_without_instances_has_finite_losses(small_detector):
     empty = {
         "boxes": torch.zeros(0, 4),
         "labels": torch.zeros(0, dtype=torch.int64),
@@ -63,11 +63,8 @@ def test_an_image_without_instances_is_background(small_detector):
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
-def test_eight_images_are_learnt_by_heart(tmp_path: Path):
-    """AP over all thresholds, by pycocotools, on the images trained on.
-
-    Less is asked of masks: their AP is behind the boxes' when the test ends.
-    """
+def test_eight_images_can_be_overfitted(tmp_path: Path):
+    """AP over all IoU thresholds on the training images; that of masks rises more slowly than that of boxes."""
     settings = SyntheticData(
         seed=3, width=SIZE, height=128, train_images=8, val_images=1, train_videos=1, val_videos=1, frames=8
     )
@@ -81,7 +78,7 @@ def test_eight_images_are_learnt_by_heart(tmp_path: Path):
     steps = 160
     detector.train()
     for step in range(steps):
-        set_learning_rate(optimizer, 2e-3 * schedule(step, steps, 20))
+        set_learning_rate(optimizer, 2e-3 * lr_factor(step, steps, 20))
         chosen = np.random.default_rng(step).permutation(len(samples))[:4]
         losses = detector([samples[index][0] for index in chosen], [samples[index][1] for index in chosen])
         optimizer.zero_grad()

@@ -27,16 +27,16 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def layout(device: torch.device) -> torch.memory_format:
+def memory_format(device: torch.device) -> torch.memory_format:
     """The fastest correct memory layout on a device."""
     return torch.contiguous_format if device.type in CHANNELS_FIRST else torch.channels_last
 
 
-def laid_out(maps: Tensor) -> Tensor:
+def in_device_format(maps: Tensor) -> Tensor:
     """Maps or weights (·, ·, h, w), contiguous in their device's memory format."""
-    return maps.contiguous(memory_format=layout(maps.device))
+    return maps.contiguous(memory_format=memory_format(maps.device))
 
 
-def place(module: nn.Module, device: torch.device) -> None:
+def move_to_device(module: nn.Module, device: torch.device) -> None:
     """Move a network to a device and into its memory format."""
-    module.to(device).to(memory_format=layout(device))
+    module.to(device).to(memory_format=memory_format(device))

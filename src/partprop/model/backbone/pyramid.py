@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from partprop.model.backbone.devices import laid_out
+from partprop.model.backbone.devices import in_device_format
 
 
 class Pyramid(nn.Module):
@@ -55,7 +55,7 @@ class Pyramid(nn.Module):
 
     def backbone_levels(self, images: Tensor) -> list[Tensor]:
         """[C2, C3, C4, C5] of normalised images (B, 3, H, W)."""
-        return self.backbone(laid_out(images))
+        return self.backbone(in_device_format(images))
 
     def top_down(self, backbone_levels: list[Tensor]) -> "OrderedDict[str, Tensor]":
         """The levels of `forward`, from [C2, C3, C4, C5]."""

@@ -1,1 +1,1 @@
-"""What both training stages share."""
+"""Code shared by both training stages."""

@@ -1,25 +1,27 @@
-"""Random changes of geometry and colour that make training frames out of videos and still images.
+"""Random geometric and colour augmentation of frames and still images.
 
-All take an explicit numpy Generator, so that a sample depends on its seed alone. Maps are float32 (S, S, 2): the place
-x, y in the source of each pixel of the output, as `cv2.remap` wants it.
+Randomness comes from an explicit NumPy generator, so a sample depends on its seed alone. A sampling map is float32
+(S, S, 2): the source position x, y of each output pixel, as in `cv2.remap`.
 """
 
 import cv2
 import numpy as np
 
-GREY = np.array([0.299, 0.587, 0.114])  # shares of red, green and blue in a pixel's lightness
+LUMA = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue (ITU-R BT.601)
 
 
-def affine(
+def affine_matrix(
     centre: tuple[float, float], size: int, zoom: float, angle: float = 0.0, shear: float = 0.0, flip: bool = False
 ) -> np.ndarray:
-    """The 2×3 matrix from output pixels to source pixels.
+    """Return the 2×3 matrix from output pixels to source pixels.
 
     Args:
-        centre: x, y in the source that the output's centre shows.
-        size: S, side of the square output.
+        centre: x, y in the source of the output's centre.
+        size: S, side of the square output in pixels.
         zoom: output pixels per source pixel.
-        angle: of rotation, in degrees; shear: of the x axis; flip: mirror left and right.
+        angle: of the rotation, in degrees.
+        shear: x shift per pixel of y.
+        flip: whether to mirror left and right.
     """
     cos, sin = np.cos(np.radians(angle)) / zoom, np.sin(np.radians(angle)) / zoom
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[-1.0 if flip else 1.0, shear], [0.0, 1.0]])
@@ -28,16 +30,17 @@ def affine(
 
 
 def affine_map(matrix: np.ndarray, size: int) -> np.ndarray:
-    """The map of an affine matrix from output to source."""
+    """Return the sampling map of an affine matrix from output to source, for an output of `size` pixels a side."""
     grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float64)
     return (grid @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def thin_plate_spline(rng: np.random.Generator, size: int, strength: float, points: int = 4) -> np.ndarray:
-    """A smooth random displacement (S, S, 2) in output pixels (Bookstein, PAMI 1989).
+    """Return a smooth random displacement, float32 (S, S, 2), x and y in output pixels (Bookstein, PAMI 1989).
 
     Args:
-        strength: standard deviation of the control points' shifts, as a share of the size.
+        size: S, side of the output in pixels.
+        strength: standard deviation of the control points' shifts, as a fraction of `size`.
         points: control points per side.
     """
     line = np.linspace(0, size - 1, points)
@@ -45,65 +48,79 @@ def thin_plate_spline(rng: np.random.Generator, size: int, strength: float, poin
     shifts = rng.normal(0, strength * size, control.shape)
     count = len(control)
     system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _radial(control, control)
+    system[:count, :count] = _thin_plate(control, control)
     system[:count, count:] = np.column_stack([np.ones(count), control])
     system[count:, :count] = system[:count, count:].T
     weights = np.linalg.solve(system, np.vstack([shifts, np.zeros((3, 2))]))
-    # the spline is smooth: evaluating it on a coarse grid, at cv2.resize's places, and resizing is enough
+    # The spline is smooth, so a coarse grid is enough; its points are those that cv2.resize interpolates between.
     coarse = (np.arange(17) + 0.5) * size / 17 - 0.5
-    places = np.stack(np.meshgrid(coarse, coarse), -1).reshape(-1, 2)
+    positions = np.stack(np.meshgrid(coarse, coarse), -1).reshape(-1, 2)
     values = (
-        _radial(places, control) @ weights[:count] + np.column_stack([np.ones(len(places)), places]) @ weights[count:]
+        _thin_plate(positions, control) @ weights[:count]
+        + np.column_stack([np.ones(len(positions)), positions]) @ weights[count:]
     )
     return cv2.resize(values.reshape(17, 17, 2).astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def warp(image: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Resample an image, uint8 (H, W, 3), through a map; mid-grey, the network's zero, beyond its border."""
+def warp(image: np.ndarray, sampling_map: np.ndarray) -> np.ndarray:
+    """Resample an image, uint8 (H, W, 3), with a sampling map; beyond its border it is mid-grey, the network's zero."""
     grey = (127.0, 127.0, 127.0)
     return cv2.remap(
-        image, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=grey
+        image,
+        sampling_map[..., 0],
+        sampling_map[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=grey,
     )
 
 
-def warp_mask(mask: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Resample a mask, uint8 (H, W) in {0, 1}, through a map; empty beyond its border."""
+def warp_mask(mask: np.ndarray, sampling_map: np.ndarray) -> np.ndarray:
+    """Resample a mask, uint8 (H, W) in {0, 1}, with a sampling map; beyond its border it is 0."""
     soft = cv2.remap(
-        mask * np.uint8(255), place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        mask * np.uint8(255),
+        sampling_map[..., 0],
+        sampling_map[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
     )
     return (soft > 127).astype(np.uint8)
 
 
-def colour_change(rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A random colour change as a 3×4 matrix on RGB: contrast, brightness, saturation and a tint."""
+def sample_colour_matrix(rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Sample a 3×4 matrix on RGB that changes contrast, brightness, saturation and tint.
+
+    Args:
+        strength: largest relative change; 0 returns the identity.
+    """
     contrast, saturation = 1 + rng.uniform(-strength, strength, 2)
     gains = contrast * (1 + rng.uniform(-strength, strength, 3) / 3)
-    mix = saturation * np.eye(3) + (1 - saturation) * GREY
+    mix = saturation * np.eye(3) + (1 - saturation) * LUMA
     shift = 127.5 * (1 - gains) + 255 * rng.uniform(-strength, strength) / 3
     return np.column_stack([gains[:, None] * mix, shift])
 
 
-def recolour(rng: np.random.Generator) -> np.ndarray:
-    """A strong colour change for all frames of a clip, as a 3×4 matrix: half of the time of hue, one in ten to grey.
+def sample_strong_colour_matrix(rng: np.random.Generator) -> np.ndarray:
+    """Sample a strong 3×4 colour matrix for all frames of a clip; half of them turn the hue, one in ten gives grey.
 
-    Few videos show few colours; what an object is made of should not be learnt from them.
+    A few videos show few colours; the network should not learn objects by them.
     """
-    change = colour_change(rng, 0.3)
+    change = sample_colour_matrix(rng, 0.3)
     linear = change[:, :3]
     if rng.random() < 0.5:
-        linear = linear @ _hue_turn(rng.uniform(-np.pi, np.pi))
+        linear = linear @ _hue_rotation(rng.uniform(-np.pi, np.pi))
     if rng.random() < 0.1:
-        linear = np.tile(GREY, (3, 1))
+        linear = np.tile(LUMA, (3, 1))
     return np.column_stack([linear, change[:, 3]])
 
 
-def apply_colour(image: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Apply a 3×4 colour matrix to an image, uint8 RGB."""
-    return cv2.transform(image, change)  # saturates to uint8
+def apply_colour_matrix(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply a 3×4 colour matrix to an image, uint8 (H, W, 3), RGB."""
+    return cv2.transform(image, matrix)  # saturates to uint8
 
 
-def blur(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Motion blur along a random direction, up to 9 pixels."""
+def motion_blur(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Blur an image along a random direction, by 3 to 9 pixels."""
     length = int(rng.integers(3, 10))
     kernel = np.zeros((length, length), np.float32)
     angle = rng.uniform(0, np.pi)
@@ -113,12 +130,13 @@ def blur(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
-def _hue_turn(angle: float) -> np.ndarray:
-    """The rotation of RGB (3, 3) around the axis of grey (Rodrigues' formula)."""
-    about_grey = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3)
-    return np.cos(angle) * np.eye(3) + np.sin(angle) * about_grey + (1 - np.cos(angle)) / 3
+def _hue_rotation(angle: float) -> np.ndarray:
+    """Return the rotation (3, 3) of RGB by `angle` radians about the grey axis (Rodrigues' formula)."""
+    grey_axis = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3)
+    return np.cos(angle) * np.eye(3) + np.sin(angle) * grey_axis + (1 - np.cos(angle)) / 3
 
 
-def _radial(places: np.ndarray, control: np.ndarray) -> np.ndarray:
-    square = ((places[:, None] - control[None]) ** 2).sum(-1)
+def _thin_plate(points: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """Return the thin-plate kernel r² log r between points (N, 2) and control points (M, 2): (N, M)."""
+    square = ((points[:, None] - control[None]) ** 2).sum(-1)
     return 0.5 * square * np.log(np.maximum(square, 1e-12))

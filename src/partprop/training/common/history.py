@@ -1,4 +1,4 @@
-"""What a training has logged so far: running means of the losses, curves by step, and their files."""
+"""Metric curves of a training: losses averaged between rows, logged as they grow, and written as CSV."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from partprop.base.files import atomic_write
 
 
 class MetricLog(Protocol):
-    """Where curves are also sent, such as an MLflow run."""
+    """A receiver of metrics, such as an MLflow run."""
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers at a step."""
@@ -21,10 +21,13 @@ class MetricLog(Protocol):
 
 @dataclass
 class History:
-    """Rows of a curve, each a mapping with the key `step`; losses are averaged between rows.
+    """The rows of a curve.
 
     Args:
-        log: receives each row.
+        log: receives each new row.
+        rows: by column name; each has the column `step`.
+        sums: of each loss since the last row.
+        count: of the steps in `sums`.
     """
 
     log: MetricLog
@@ -33,34 +36,35 @@ class History:
     count: int = 0
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Add one step's losses to the running means."""
+        """Add the losses of one step, scalars by name, to the running sums."""
         for name, loss in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(loss.detach())
         self.count += 1
 
     def flush(self, step: int, **others: float) -> dict[str, float]:
-        """Make a row of the running means, and begin new ones."""
+        """Append a row of the mean losses since the last row and of `others`; return it and reset the sums."""
         row = {name: total / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         return self.append(step, row | others)
 
     def append(self, step: int, values: Mapping[str, float]) -> dict[str, float]:
-        """Add a row and log it."""
+        """Append and log a row; return it."""
         self.rows.append({"step": step, **values})
         self.log.metrics(values, step)
         return self.rows[-1]
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return rows and running sums, for a checkpoint."""
         return {"rows": self.rows, "sums": self.sums, "count": self.count}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint; its rows are logged again, since a resumed stage is a new run."""
-        self.rows, self.sums, self.count = list(state["rows"]), dict(state["sums"]), int(state["count"])
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore a checkpoint's rows and sums, and log the rows again: a resumed stage is a new MLflow run."""
+        self.rows, self.sums = list(state_dict["rows"]), dict(state_dict["sums"])
+        self.count = int(state_dict["count"])
         for row in self.rows:
             self.log.metrics({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
 
     def write(self, path: Path) -> None:
-        """Write the rows as CSV."""
+        """Write the rows as CSV; only the header `step` if there are none."""
         with atomic_write(path) as temporary:
             pd.DataFrame(self.rows, columns=None if self.rows else ["step"]).to_csv(temporary, index=False)

@@ -1,4 +1,4 @@
-"""AdamW with a smaller rate on the backbone, linear warm-up and cosine decay."""
+"""AdamW with a lower learning rate for the backbone, linear warm-up and cosine decay."""
 
 import math
 
@@ -12,15 +12,15 @@ GRADIENT_NORM = 5.0  # gradients are clipped to this norm
 def build_optimizer(
     network: nn.Module, backbone: nn.Module, lr: float, backbone_lr_scale: float, weight_decay: float
 ) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter, ICLR 2019). Biases, norms and scalars do not decay.
+    """Build AdamW (Loshchilov and Hutter, ICLR 2019) without weight decay on biases, norms and scalars.
 
     Args:
-        backbone: the part of the network whose rate is `lr * backbone_lr_scale`; 0 freezes it.
+        backbone: the part of the network with learning rate `lr * backbone_lr_scale`; a scale of 0 freezes it.
     """
-    of_backbone = {id(parameter) for parameter in backbone.parameters()}
+    backbone_ids = {id(parameter) for parameter in backbone.parameters()}
     groups = []
-    for scale, inside in ((1.0, False), (backbone_lr_scale, True)):
-        parameters = [p for p in network.parameters() if (id(p) in of_backbone) == inside]
+    for scale, in_backbone in ((1.0, False), (backbone_lr_scale, True)):
+        parameters = [p for p in network.parameters() if (id(p) in backbone_ids) == in_backbone]
         if scale == 0:
             for parameter in parameters:
                 parameter.requires_grad_(False)
@@ -32,8 +32,12 @@ def build_optimizer(
     return torch.optim.AdamW(groups, lr=lr)
 
 
-def schedule(step: int, steps: int, warmup_steps: int) -> float:
-    """Share of the full learning rate at a step: up linearly, then down as a cosine to 1 % (SGDR, one cycle)."""
+def lr_factor(step: int, steps: int, warmup_steps: int) -> float:
+    """Return the learning rate at a step as a fraction of its peak, in (0, 1].
+
+    It rises linearly for `warmup_steps`, then decays as a cosine to 0.01 (SGDR, Loshchilov and Hutter, ICLR 2017, one
+    cycle).
+    """
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     progress = (step - warmup_steps) / max(1, steps - warmup_steps)
@@ -41,11 +45,11 @@ def schedule(step: int, steps: int, warmup_steps: int) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the rate of each group, times its own scale."""
+    """Set the learning rate of each group to `lr` times the group's scale."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["scale"]
 
 
-def moving_average(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the network's weights; update it after each step."""
+def build_ema(network: nn.Module, decay: float) -> AveragedModel:
+    """Build an exponential moving average of the network's weights; call `update_parameters` after each step."""
     return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))

@@ -1,1 +1,1 @@
-"""Mask R-CNN on COCO, which pre-trains the pyramid."""
+"""Mask R-CNN on COCO, as pre-training of the feature pyramid."""

@@ -1,4 +1,4 @@
-"""COCO's average precision and recall of a detector, by pycocotools."""
+"""COCO's average precision (AP) and average recall (AR) of a detector, computed by pycocotools."""
 
 import contextlib
 import io
@@ -13,14 +13,16 @@ from pycocotools.cocoeval import COCOeval
 from partprop.data.coco import CocoImages, valid_polygons
 
 
-def detections_as_coco(
+def to_coco_results(
     image_id: int, boxes: np.ndarray, scores: np.ndarray, categories: Iterable[int], masks: np.ndarray
 ) -> list[dict[str, Any]]:
-    """An image's detections in COCO's result format.
+    """Return the N detections of an image in COCO's result format.
 
     Args:
-        boxes: (N, 4) xyxy in pixels. scores: (N,) in [0, 1]. categories: N ids of the annotation file.
-        masks: bool (N, H, W).
+        boxes: (N, 4) xyxy in pixels.
+        scores: (N,) in [0, 1].
+        categories: N category ids of the annotation file.
+        masks: bool (N, H, W), at the image's size.
     """
     return [
         {
@@ -35,23 +37,29 @@ def detections_as_coco(
 
 
 def average_precision(images: CocoImages, results: list[dict[str, Any]]) -> dict[str, float]:
-    """AP over IoU 0.5 to 0.95 of boxes and masks, and both class-agnostic with AR at 100 detections; all in [0, 1].
+    """Return AP of boxes and masks over IoU 0.5 to 0.95, and class-agnostic AP and AR at 100 detections, in [0, 1].
 
-    0 where nothing was detected; pycocotools' -1, where nothing is annotated, stays. What is annotated without
-    a polygon counts for boxes; a mask that is found there is neither right nor wrong.
+    All are 0 without detections. A measure without annotations is -1, as in pycocotools. An instance annotated without
+    a polygon counts for boxes; a mask detected there is ignored.
+
+    Args:
+        results: as returned by `to_coco_results`, of all images.
+
+    Returns:
+        "box_AP", "mask_AP", "agnostic_box_AP", "agnostic_box_AR", "agnostic_mask_AP" and "agnostic_mask_AR".
     """
     names = ("box_AP", "mask_AP", "agnostic_box_AP", "agnostic_box_AR", "agnostic_mask_AP", "agnostic_mask_AR")
     if not results:
         return dict.fromkeys(names, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints tables
-        boxes, masks = _truth(images, with_masks=False), _truth(images, with_masks=True)
+        boxes, masks = _ground_truth(images, with_masks=False), _ground_truth(images, with_masks=True)
         box, any_box = (_evaluate(boxes, results, "bbox", by_class) for by_class in (True, False))
         mask, any_mask = (_evaluate(masks, results, "segm", by_class) for by_class in (True, False))
     return dict(zip(names, (box[0], mask[0], any_box[0], any_box[8], any_mask[0], any_mask[8]), strict=True))
 
 
-def _truth(images: CocoImages, with_masks: bool) -> COCO:
-    """The annotations with all that pycocotools needs; what the file leaves out is as in `CocoImages.instances`."""
+def _ground_truth(images: CocoImages, with_masks: bool) -> COCO:
+    """Return the annotations with all keys that pycocotools needs, defaults as in `CocoImages.instances`."""
     truth = COCO()
     truth.dataset = {
         "images": [
@@ -60,7 +68,7 @@ def _truth(images: CocoImages, with_masks: bool) -> COCO:
         ],
         "categories": [{"id": given, "name": images.categories[dense]} for dense, given in images.category_ids.items()],
         "annotations": [
-            _completed(annotation, with_masks)
+            _complete(annotation, with_masks)
             for index in range(len(images))
             for annotation in images.annotations(index)
         ],
@@ -69,7 +77,8 @@ def _truth(images: CocoImages, with_masks: bool) -> COCO:
     return truth
 
 
-def _completed(annotation: dict[str, Any], with_mask: bool) -> dict[str, Any]:
+def _complete(annotation: dict[str, Any], with_mask: bool) -> dict[str, Any]:
+    """Add the missing optional keys to an annotation. With masks, one without a polygon becomes a crowd of its box."""
     left, top, width, height = annotation["bbox"]
     completed = {"iscrowd": 0, "area": width * height} | annotation
     if not with_mask:
@@ -80,11 +89,16 @@ def _completed(annotation: dict[str, Any], with_mask: bool) -> dict[str, Any]:
     if region:
         return completed | {"segmentation": region}
     box = [left, top, left + width, top, left + width, top + height, left, top + height]
-    return completed | {"segmentation": [box], "iscrowd": 1}  # pycocotools ignores what it finds in a crowd
+    return completed | {"segmentation": [box], "iscrowd": 1}  # pycocotools ignores detections in a crowd
 
 
 def _evaluate(truth: COCO, results: list[dict[str, Any]], kind: str, by_class: bool) -> list[float]:
-    """pycocotools' twelve numbers; the first is AP, the ninth AR at 100 detections."""
+    """Return the twelve numbers of pycocotools' summary; number 0 is AP, number 8 is AR at 100 detections.
+
+    Args:
+        kind: "bbox" or "segm".
+        by_class: False ignores the categories.
+    """
     evaluation = COCOeval(truth, truth.loadRes(results), kind)
     evaluation.params.useCats = int(by_class)
     evaluation.evaluate()

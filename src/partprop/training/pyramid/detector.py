@@ -1,4 +1,4 @@
-"""Mask R-CNN on the feature pyramid (He et al., ICCV 2017): pre-trains and verifies it on COCO, and is dropped then."""
+"""Mask R-CNN (He et al., ICCV 2017) on the feature pyramid, to pre-train the pyramid on COCO and to verify it."""
 
 import torch
 from torch import Tensor
@@ -13,20 +13,26 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from partprop.model.backbone.pyramid import Pyramid, init_truncated_normal
 
-LEVELS = ["0", "1", "2", "3"]
-ANCHOR_SIZES = ((16,), (32,), (64,), (128,), (256,))  # half of COCO's usual, for images of about half the usual size
-REPRESENTATION = 256  # width of the box head
-PREDICTOR_STD = 0.01  # small, so that training starts from even predictions (Girshick, ICCV 2015, section 2.3)
+LEVELS = ["0", "1", "2", "3"]  # P2..P5, from which RoIs are pooled
+ANCHOR_SIZES = (
+    (16,),
+    (32,),
+    (64,),
+    (128,),
+    (256,),
+)  # half of the usual sizes on COCO, for images of about half the usual size
+BOX_HEAD_CHANNELS = 256
+PREDICTOR_STD = 0.01  # small, so that training starts from uniform predictions (Girshick, ICCV 2015, section 2.3)
 
 
 class PartlyLabelledHeads(RoIHeads):
-    """torchvision's RoIHeads, where the mask loss leaves out instances whose mask is not known.
+    """torchvision's RoIHeads with a mask loss that skips instances without an annotated mask.
 
-    Targets have `has_mask`, boolean (instances,), beside torchvision's keys.
+    Targets have the key `has_mask`, bool (instances,), in addition to torchvision's keys.
     """
 
     def forward(self, features, proposals, image_shapes, targets=None):  # type: ignore[no-untyped-def]
-        """See torchvision; only training with partly known masks differs."""
+        """See torchvision's RoIHeads; only the mask loss differs."""
         if not self.training:
             return super().forward(features, proposals, image_shapes, targets)
         proposals, matches, labels, regression = self.select_training_samples(proposals, targets)
@@ -62,16 +68,20 @@ class PartlyLabelledHeads(RoIHeads):
 
 
 def build_detector(pyramid: Pyramid, classes: int, image_size: int) -> GeneralizedRCNN:
-    """Mask R-CNN for `classes` object classes (numbered from 1) on images up to `image_size` pixels a side.
+    """Build a Mask R-CNN with new heads on a pyramid.
 
-    Images are given in [0, 1]; the detector normalises them as `partprop.model.backbone.imagenet.normalise` does.
+    It takes images (3, H, W) in [0, 1] and normalises them as `partprop.model.backbone.imagenet.normalise` does.
+
+    Args:
+        classes: number of object classes, numbered from 1; 0 is the background.
+        image_size: largest side of an image in pixels.
     """
     rpn, heads = _region_proposals(pyramid.out_channels), _heads(pyramid.out_channels, classes)
     for module in (heads.box_head, heads.mask_head):
         init_truncated_normal(module)
     for module in (rpn.head, heads.box_predictor, heads.mask_predictor):
         init_truncated_normal(module, PREDICTOR_STD)
-    # training images come at the size that augmentation gave them
+    # no resizing: augmentation has already set the size of training images
     transform = GeneralizedRCNNTransform(image_size, image_size, [0.5] * 3, [0.5] * 3, _skip_resize=True)
     return GeneralizedRCNN(pyramid, rpn, heads, transform)
 
@@ -94,8 +104,8 @@ def _region_proposals(channels: int) -> RegionProposalNetwork:
 def _heads(channels: int, classes: int) -> PartlyLabelledHeads:
     return PartlyLabelledHeads(
         MultiScaleRoIAlign(LEVELS, 7, 2),
-        TwoMLPHead(channels * 49, REPRESENTATION),
-        FastRCNNPredictor(REPRESENTATION, classes + 1),
+        TwoMLPHead(channels * 49, BOX_HEAD_CHANNELS),
+        FastRCNNPredictor(BOX_HEAD_CHANNELS, classes + 1),
         fg_iou_thresh=0.5,
         bg_iou_thresh=0.5,
         batch_size_per_image=128,

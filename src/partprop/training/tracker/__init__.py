@@ -1,1 +1,1 @@
-"""Clips, losses and errors for training the tracker."""
+"""Training clips, mask errors and losses of the tracking network."""

@@ -1,4 +1,4 @@
-"""Training clips: from videos, and from still images made to move."""
+"""Random training clips from videos, and from still images made to move."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,40 +10,45 @@ from partprop.base.errors import UserError
 from partprop.data.labels import mask_box, object_ids
 from partprop.data.video import Video
 from partprop.training.common import augment
-from partprop.training.tracker.clips import FRAMES, Clip, PartBoxes, finish, move_with, random_parts
-from partprop.training.tracker.part_motion import follow
-from partprop.training.tracker.scenery import Motion, Scenery, Setting
+from partprop.training.tracker.clips import FRAMES, Clip, PartBoxes, carry_along, make_clip, sample_part_boxes
+from partprop.training.tracker.part_motion import track_parts
+from partprop.training.tracker.scenery import Motion, PastedScene, Scenery
 
-NEAR = 2  # annotated frames from the reference up to which a frame counts as the one right after it
-STEP = 2  # annotated frames between the later frames of a clip, at most
-FEWEST = 64  # pixels of the object that the reference must show
-ATTEMPTS = 300  # draws until a reference shows so much
-OCCLUDER_SHARE = 0.35  # of still clips
-SCALE_CHANGE = 1.5  # between a far reference and the frames after it, at most, beside the object's own
+NEAR_GAP = 2  # annotated frames between the reference and the next frame of a clip, up to which the reference is near
+MAX_STEP = 2  # annotated frames between two consecutive later frames of a clip
+MIN_PIXELS = 64  # of the object in the reference
+MAX_ATTEMPTS = 300  # draws until a reference shows MIN_PIXELS
+STILL_BACKGROUND_SHARE = 0.5  # of still clips, that get a pasted background
+STILL_OCCLUDER_SHARE = 0.35  # of still clips, that get a pasted occluder
+MAX_ZOOM_CHANGE = 1.5  # factor between the crops of a far reference and of the later frames
 
 
-class Clips(Protocol):
-    """Something that clips can be drawn from."""
+class ClipSource(Protocol):
+    """A source of training clips."""
 
     def draw(self, rng: np.random.Generator, progress: float) -> Clip:
-        """One clip; `progress` in [0, 1] is how far training has come (for the curriculum)."""
+        """Draw a clip.
+
+        Args:
+            progress: fraction of the training that is done, in [0, 1], for the curriculum.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class VideoClips:
-    """A reference and three frames in a row of a video, forwards or backwards in time.
+    """Clips of a reference and three consecutive frames of a video, forwards or backwards in time.
 
-    A reference that lies far from the others is shown in a crop of its own, around the object: where it was then does
-    not help to find it now.
+    A far reference has a crop of its own, around the object, since its position says nothing about the later frames.
 
     Args:
-        videos: with an annotation for at least three frames each.
-        crop: side in pixels of the crops.
-        max_gap: annotated frames between reference and next frame, reached at half of the training (curriculum).
-        parts: number of parts beside the whole object.
-        paste_share: of the clips that get another ground, and of those that get an occluder.
-        scenery: where these come from; None only if paste_share is 0.
+        videos: with at least three annotated frames each.
+        crop: side of the crops in pixels.
+        max_gap: annotated frames between the reference and the next frame; reached halfway through the training
+            (curriculum).
+        parts: number of parts in addition to the whole object.
+        paste_share: probability of a pasted background, and of a pasted occluder.
+        scenery: source of both; None only if `paste_share` is 0.
     """
 
     videos: Sequence[Video]
@@ -54,119 +59,94 @@ class VideoClips:
     scenery: Scenery | None
 
     def draw(self, rng: np.random.Generator, progress: float) -> Clip:
-        """See `Clips`.
+        """Draw a clip; see `ClipSource`.
 
         Raises:
-            UserError: hardly any object in the videos is large enough.
+            UserError: MAX_ATTEMPTS references showed no large enough object.
         """
-        for _ in range(ATTEMPTS):
-            if (clip := self._try(rng, progress)) is not None:
+        for _ in range(MAX_ATTEMPTS):
+            if (clip := self._try_to_draw(rng, progress)) is not None:
                 return clip
         names = ", ".join(video.name for video in self.videos[:3])
-        raise UserError(f"{names}: hardly an object has {FEWEST} pixels in its crop; train on videos with larger ones")
+        raise UserError(
+            f"{names}: almost no object has {MIN_PIXELS} pixels in its crop; train on videos with larger objects"
+        )
 
-    def _try(self, rng: np.random.Generator, progress: float) -> Clip | None:
-        """A clip, or nothing where the reference does not show enough of an object."""
+    def _try_to_draw(self, rng: np.random.Generator, progress: float) -> Clip | None:
+        """Return a clip, or None if the reference shows too little of the object."""
         video = self.videos[int(rng.integers(len(self.videos)))]
-        indices, far = self._pick_frames(rng, video, progress)
+        annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
+        indices, far = pick_frames(rng, annotated, self.max_gap, progress)
         labels = [_labels(video, index) for index in indices]
         ids = object_ids(labels[0])
-        if not ids:  # the object is hidden in the would-be reference
+        if not ids:  # the reference shows no object
             return None
         object_id = rng.choice(ids)
         masks = [(frame == object_id).astype(np.uint8) for frame in labels]
         views, masks = self._crop(rng, [video.image(index) for index in indices], masks, far)
-        if masks[0].sum() < FEWEST:  # the object is hidden by an occluder, or tiny
+        if masks[0].sum() < MIN_PIXELS:  # the object is tiny or behind the pasted occluder
             return None
-        return finish(rng, views, masks, self._boxes(rng, views, masks, far), far)
-
-    def _pick_frames(self, rng: np.random.Generator, video: Video, progress: float) -> tuple[list[int], bool]:
-        """Numbers of the frames, and whether the reference lies far from the others."""
-        annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
-        reach = max(1, round(self.max_gap * min(1.0, 0.25 + 1.5 * progress)))
-        step = min(int(rng.integers(1, STEP + 1)), (len(annotated) - 1) // (FRAMES - 1))
-        gap = min(int(rng.integers(1, reach + 1)), len(annotated) - 1 - (FRAMES - 2) * step)
-        start = int(rng.integers(0, len(annotated) - gap - (FRAMES - 2) * step))
-        places = [start, *(start + gap + step * number for number in range(FRAMES - 1))]
-        if rng.random() < 0.5:
-            annotated = annotated[::-1]
-        return [annotated[place] for place in places], gap > NEAR
+        return make_clip(rng, views, masks, track_random_parts(rng, views, masks, self.parts, far), far)
 
     def _crop(
         self, rng: np.random.Generator, images: list[np.ndarray], masks: list[np.ndarray], far: bool
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Views (S, S, 3) and masks (S, S) of the frames in their crops and their setting."""
-        places = self._places(rng, images[0].shape, [mask_box(mask) for mask in masks], far)
+        """Return augmented crops (S, S, 3) of the frames, and the object's visible pixels (S, S) in each."""
+        crops = self._crop_centres(rng, images[0].shape, [mask_box(mask) for mask in masks], far)
         angle, shear, flip = rng.normal(0, 12), rng.normal(0, 0.08), bool(rng.random() < 0.5)
-        turn = rng.normal(0, 12) if far else 0.0  # of the frames after the reference
-        colour, setting, times = augment.recolour(rng), self._setting(rng), _times(rng)
-        views, seen = [], []
-        for image, mask, (centre, zoom), time in zip(images, masks, places, times, strict=True):
+        turn = rng.normal(0, 12) if far else 0.0  # of the later frames, in degrees
+        colour, scene, times = augment.sample_strong_colour_matrix(rng), self._sample_scene(rng), _frame_times(rng)
+        views, visible = [], []
+        for image, mask, (centre, zoom), time in zip(images, masks, crops, times, strict=True):
             angle_now = angle + turn * (time > 0) + rng.normal(0, 1.5)
-            matrix = augment.affine(tuple(centre), self.crop, zoom, angle_now, shear, flip)
-            place = augment.affine_map(matrix, self.crop)
-            view, shown = augment.warp(image, place), [augment.warp_mask(mask, place)]
-            if setting is not None:
-                view, shown = setting.apply(rng, view, shown, time)
-            views.append(_finish_view(rng, view, colour))
-            seen.append(shown[0])
-        return views, seen
+            matrix = augment.affine_matrix(tuple(centre), self.crop, zoom, angle_now, shear, flip)
+            sampling_map = augment.affine_map(matrix, self.crop)
+            view, shown = augment.warp(image, sampling_map), [augment.warp_mask(mask, sampling_map)]
+            if scene is not None:
+                view, shown = scene.apply(rng, view, shown, time)
+            views.append(_augment_view(rng, view, colour))
+            visible.append(shown[0])
+        return views, visible
 
-    def _setting(self, rng: np.random.Generator) -> Setting | None:
+    def _sample_scene(self, rng: np.random.Generator) -> PastedScene | None:
         if self.scenery is None:
             return None
-        return self.scenery.setting(rng, self.crop, self.paste_share, self.paste_share)
+        return self.scenery.sample_scene(rng, self.crop, self.paste_share, self.paste_share)
 
-    def _places(
+    def _crop_centres(
         self, rng: np.random.Generator, shape: tuple[int, ...], boxes: list[np.ndarray | None], far: bool
     ) -> list[tuple[np.ndarray, float]]:
-        """Centre in source pixels and zoom of each frame's crop."""
+        """Return the centre (2,) of each frame's crop in source pixels, and its zoom in output per source pixels.
+
+        Args:
+            shape: (H, W, …) of the frames.
+            boxes: of the object in each frame, None where it is not visible.
+        """
         reference = boxes[0]
         assert reference is not None
-        zoom = _zoom(rng, reference, self.crop, shape)
+        zoom = _sample_zoom(rng, reference, self.crop, shape)
         if not far:
             known = [box for box in boxes if box is not None]
-            return [(_middle(rng, known, 0.3 * self.crop / zoom), zoom)] * FRAMES
+            return [(_sample_centre(rng, known, 0.3 * self.crop / zoom), zoom)] * FRAMES
         later = [box for box in boxes[1:] if box is not None] or [reference]
-        other = _zoom(rng, later[0], self.crop, shape)
-        other = float(np.clip(other, zoom / SCALE_CHANGE, zoom * SCALE_CHANGE))
-        first = (_middle(rng, [reference], 0.3 * self.crop / zoom), zoom)
-        return [first] + [(_middle(rng, later, 0.3 * self.crop / other), other)] * (FRAMES - 1)
-
-    def _boxes(
-        self, rng: np.random.Generator, views: list[np.ndarray], masks: list[np.ndarray], far: bool
-    ) -> PartBoxes:
-        """The object's box where it is seen, else the last; where parts go is known by optical flow alone."""
-        parts = random_parts(rng, masks[0], self.parts)
-        reference = mask_box(masks[0])
-        assert reference is not None
-        moved, tracked = np.zeros((FRAMES, 1 + self.parts, 4), np.float32), np.zeros((FRAMES, 1 + self.parts))
-        last = reference
-        for time, mask in enumerate(masks):
-            box = mask_box(mask)
-            tracked[time, 0] = box is not None
-            last = last if box is None else box
-            moved[time, 0] = last
-            moved[time, 1:] = move_with(parts, reference, last)
-        true = moved.copy()
-        if self.parts and not far:
-            followed, known = follow(parts, views, masks)
-            true[:, 1:] = np.where(known[..., None], followed, moved[:, 1:])
-            tracked[:, 1:] = known
-        return PartBoxes(moved, true, tracked)
+        later_zoom = _sample_zoom(rng, later[0], self.crop, shape)
+        later_zoom = float(np.clip(later_zoom, zoom / MAX_ZOOM_CHANGE, zoom * MAX_ZOOM_CHANGE))
+        first = (_sample_centre(rng, [reference], 0.3 * self.crop / zoom), zoom)
+        return [first] + [(_sample_centre(rng, later, 0.3 * self.crop / later_zoom), later_zoom)] * (FRAMES - 1)
 
 
 @dataclass(frozen=True)
 class StillClips:
-    """Four frames made of a still image's instance by affine and thin-plate-spline motion.
+    """Clips of a still image's instance under affine and thin-plate-spline motion.
 
-    RGMP (section 3.2) trains on such pairs; splines are MaskTrack's (section 3.2).
-
-    Half of the time the instance moves over another image instead of its own; sometimes a third image's instance
-    passes in front. Because the motion is known, so are the true boxes of what is seen of the parts.
+    RGMP (Oh et al., CVPR 2018, section 3.2) trains on such pairs; splines are those of MaskTrack (Perazzi et al., CVPR
+    2017, section 3.2). Half of the clips have another image as background, and some an instance of a third image as
+    occluder. Since the motion is known, so are the boxes of the parts' visible pixels.
 
     Args:
-        scenery: the instances. crop, parts: as of `VideoClips`.
+        scenery: the instances.
+        crop: side of the frames in pixels.
+        parts: number of parts in addition to the whole object.
     """
 
     scenery: Scenery
@@ -174,51 +154,108 @@ class StillClips:
     parts: int
 
     def draw(self, rng: np.random.Generator, progress: float) -> Clip:
-        """See `Clips`.
+        """Draw a clip; see `ClipSource`.
 
         Raises:
-            UserError: hardly any instance is large enough.
+            UserError: MAX_ATTEMPTS references showed no large enough instance.
         """
-        for _ in range(ATTEMPTS):
-            if (clip := self._try(rng)) is not None:
+        for _ in range(MAX_ATTEMPTS):
+            if (clip := self._try_to_draw(rng)) is not None:
                 return clip
         file = self.scenery.images[0].annotation_file
-        raise UserError(f"{file}: hardly an instance has {FEWEST} pixels in its crop; use images with larger ones")
+        raise UserError(f"{file}: almost no instance has {MIN_PIXELS} pixels in its crop; use images with larger ones")
 
-    def _try(self, rng: np.random.Generator) -> Clip | None:
-        """A clip, or nothing where the reference does not show enough of the instance."""
-        image, mask = self.scenery.instance(rng)
+    def _try_to_draw(self, rng: np.random.Generator) -> Clip | None:
+        """Return a clip, or None if the reference shows too little of the instance."""
+        image, mask = self.scenery.sample_instance(rng)
         box = mask_box(mask)
         assert box is not None
-        centre, zoom = (box[:2] + box[2:]) / 2, _zoom(rng, box, self.crop, image.shape)
-        part_masks = [mask] + [_inside(mask, part) for part in random_parts(rng, mask, self.parts)]
-        motion, setting = Motion.draw(rng, self.crop), self.scenery.setting(rng, self.crop, 0.5, OCCLUDER_SHARE)
-        colour = augment.recolour(rng)
-        views, layers = [], []
-        for time in _times(rng):
-            place = motion.map_at(rng, time, centre, zoom)
-            view, layer = augment.warp(image, place), [augment.warp_mask(part, place) for part in part_masks]
-            view, layer = setting.apply(rng, view, layer, time)
-            views.append(_finish_view(rng, view, colour))
-            layers.append(layer)
-        if layers[0][0].sum() < FEWEST:
+        centre, zoom = (box[:2] + box[2:]) / 2, _sample_zoom(rng, box, self.crop, image.shape)
+        part_masks = [mask] + [_mask_in_box(mask, part) for part in sample_part_boxes(rng, mask, self.parts)]
+        motion = Motion.sample(rng, self.crop)
+        scene = self.scenery.sample_scene(rng, self.crop, STILL_BACKGROUND_SHARE, STILL_OCCLUDER_SHARE)
+        colour = augment.sample_strong_colour_matrix(rng)
+        views, visible = [], []
+        for time in _frame_times(rng):
+            sampling_map = motion.map_at(rng, time, centre, zoom)
+            view = augment.warp(image, sampling_map)
+            view, shown = scene.apply(rng, view, [augment.warp_mask(part, sampling_map) for part in part_masks], time)
+            views.append(_augment_view(rng, view, colour))
+            visible.append(shown)
+        if visible[0][0].sum() < MIN_PIXELS:
             return None
         far = bool(rng.random() < 0.5)
-        return finish(rng, views, [layer[0] for layer in layers], _boxes_of_layers(layers), far)
+        return make_clip(rng, views, [masks[0] for masks in visible], _boxes_of_masks(visible), far)
 
 
 @dataclass(frozen=True)
 class MixedClips:
-    """A fixed share of still clips, the others from videos."""
+    """Clips of still images with probability `still_share`, else of videos."""
 
-    videos: Clips
-    stills: Clips
+    videos: ClipSource
+    stills: ClipSource
     still_share: float
 
     def draw(self, rng: np.random.Generator, progress: float) -> Clip:
-        """See `Clips`."""
+        """Draw a clip; see `ClipSource`."""
         source = self.stills if rng.random() < self.still_share else self.videos
         return source.draw(rng, progress)
+
+
+def pick_frames(
+    rng: np.random.Generator, annotated: list[int], max_gap: int, progress: float
+) -> tuple[list[int], bool]:
+    """Pick a reference and three later frames in either direction of time.
+
+    Args:
+        annotated: indices of the annotated frames of a video, at least three.
+        max_gap: largest gap between the reference and the next frame in annotated frames. A quarter of it is used at
+            the start of the training, all of it from the middle on.
+        progress: fraction of the training that is done, in [0, 1].
+
+    Returns:
+        Four indices, of the reference first, and whether the reference is far from the others.
+    """
+    reach = max(1, round(max_gap * min(1.0, 0.25 + 1.5 * progress)))
+    step = min(int(rng.integers(1, MAX_STEP + 1)), (len(annotated) - 1) // (FRAMES - 1))
+    gap = min(int(rng.integers(1, reach + 1)), len(annotated) - 1 - (FRAMES - 2) * step)
+    start = int(rng.integers(0, len(annotated) - gap - (FRAMES - 2) * step))
+    positions = [start, *(start + gap + step * number for number in range(FRAMES - 1))]
+    if rng.random() < 0.5:
+        annotated = annotated[::-1]
+    return [annotated[position] for position in positions], gap > NEAR_GAP
+
+
+def track_random_parts(
+    rng: np.random.Generator, views: list[np.ndarray], masks: list[np.ndarray], count: int, far: bool
+) -> PartBoxes:
+    """Return the boxes of an object and of random parts, tracked by optical flow, in the frames of a video clip.
+
+    Where the object is not visible, its box is the last one.
+
+    Args:
+        views: four frames, uint8 (S, S, 3).
+        masks: of the object, uint8 (S, S) in {0, 1}; not empty in the first frame.
+        count: number of parts.
+        far: whether the reference is far from the later frames; parts are then not tracked.
+    """
+    parts = sample_part_boxes(rng, masks[0], count)
+    reference = mask_box(masks[0])
+    assert reference is not None
+    carried, tracked = np.zeros((FRAMES, 1 + count, 4), np.float32), np.zeros((FRAMES, 1 + count))
+    last = reference
+    for time, mask in enumerate(masks):
+        box = mask_box(mask)
+        tracked[time, 0] = box is not None
+        last = last if box is None else box
+        carried[time, 0] = last
+        carried[time, 1:] = carry_along(parts, reference, last)
+    true = carried.copy()
+    if count and not far:
+        by_flow, is_tracked = track_parts(parts, views, masks)
+        true[:, 1:] = np.where(is_tracked[..., None], by_flow, carried[:, 1:])
+        tracked[:, 1:] = is_tracked
+    return PartBoxes(carried, true, tracked)
 
 
 def _labels(video: Video, index: int) -> np.ndarray:
@@ -227,54 +264,60 @@ def _labels(video: Video, index: int) -> np.ndarray:
     return labels
 
 
-def _times(rng: np.random.Generator) -> list[float]:
-    """When the frames of a moving still are: one step from the reference, then smaller ones."""
+def _frame_times(rng: np.random.Generator) -> list[float]:
+    """Return the times of a clip's frames: one step after the reference, then in smaller steps of equal length."""
     slow = rng.uniform(0.1, 0.6)
     return [0.0, *(1.0 + slow * number for number in range(FRAMES - 1))]
 
 
-def _middle(rng: np.random.Generator, boxes: list[np.ndarray], reach: float) -> np.ndarray:
-    """About the mean of the boxes' centres, but within `reach` of the first, which must stay in the crop."""
+def _sample_centre(rng: np.random.Generator, boxes: list[np.ndarray], reach: float) -> np.ndarray:
+    """Return a point near the mean of the boxes' centres, within `reach` of the first, which must stay in the crop."""
     centres = np.stack([(box[:2] + box[2:]) / 2 for box in boxes])
     wanted = centres.mean(0) + rng.normal(0, 0.1, 2) * (boxes[0][2:] - boxes[0][:2])
     return centres[0] + np.clip(wanted - centres[0], -reach, reach)
 
 
-def _zoom(rng: np.random.Generator, box: np.ndarray, crop: int, shape: tuple[int, ...]) -> float:
-    """Output pixels per source pixel so that the object's larger side takes 25 to 100 % of the crop, but at most 2.5.
+def _sample_zoom(rng: np.random.Generator, box: np.ndarray, crop: int, shape: tuple[int, ...]) -> float:
+    """Return output pixels per source pixel: the object's larger side takes 25 to 100 % of the crop.
 
-    And at least so that the image, of `shape`, fills the crop's height and width: beyond its border nothing is learnt.
+    At most 2.5; at least so large that the image, of `shape` (H, W, …), fills the crop, since nothing is learnt beyond
+    its border.
     """
     side = float((box[2:] - box[:2]).max())
     return float(np.clip(rng.uniform(0.25, 1.0) * crop / side, crop / min(shape[:2]), 2.5))
 
 
-def _finish_view(rng: np.random.Generator, view: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """A frame in the clip's colours, with a little change of its own, and now and then with motion blur."""
-    extra = augment.colour_change(rng, 0.06)
-    change = np.column_stack([extra[:, :3] @ colour[:, :3], extra[:, :3] @ colour[:, 3] + extra[:, 3]])
-    view = augment.apply_colour(view, change)
-    return augment.blur(rng, view) if rng.random() < 0.1 else view
+def _augment_view(rng: np.random.Generator, view: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Apply the clip's colour matrix with a small change per frame, and motion blur to one frame in ten."""
+    extra = augment.sample_colour_matrix(rng, 0.06)
+    matrix = np.column_stack([extra[:, :3] @ colour[:, :3], extra[:, :3] @ colour[:, 3] + extra[:, 3]])
+    view = augment.apply_colour_matrix(view, matrix)
+    return augment.motion_blur(rng, view) if rng.random() < 0.1 else view
 
 
-def _inside(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
+def _mask_in_box(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Return the mask (H, W), cleared outside a box (4,)."""
     x1, y1, x2, y2 = np.round(box).astype(int).clip(0)
     part = np.zeros_like(mask)
     part[y1:y2, x1:x2] = mask[y1:y2, x1:x2]
     return part
 
 
-def _boxes_of_layers(layers: list[list[np.ndarray]]) -> PartBoxes:
-    """Those of the parts' warped masks, where they are seen; a hidden part keeps its last box."""
-    count = len(layers[0])
+def _boxes_of_masks(visible: list[list[np.ndarray]]) -> PartBoxes:
+    """Return the boxes of the parts' visible masks; a hidden part keeps its last box.
+
+    Args:
+        visible: for each frame the masks (S, S) of object and parts.
+    """
+    count = len(visible[0])
     boxes, tracked = np.zeros((FRAMES, count, 4), np.float32), np.zeros((FRAMES, count))
-    whole = mask_box(layers[0][0])
+    whole = mask_box(visible[0][0])
     for part in range(count):
         last = whole
-        for time, layer in enumerate(layers):
-            box = mask_box(layer[part])
+        for time, masks in enumerate(visible):
+            box = mask_box(masks[part])
             tracked[time, part] = box is not None and (box[2:] - box[:2]).min() >= 4
             last = box if tracked[time, part] else last
             boxes[time, part] = last
-    tracked[1:] *= tracked[0]  # a part that is hidden in the reference has no template to be found by
+    tracked[1:] *= tracked[0]  # a part hidden in the reference has no template
     return PartBoxes(boxes, boxes, tracked)

@@ -1,4 +1,4 @@
-"""Objects and grounds out of still images, made to move: the scene of a still clip, or the new setting of a video."""
+"""Instances of still images as moving objects, and as pasted backgrounds and occluders of other clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,26 @@ from partprop.data.coco import CocoImages
 from partprop.data.labels import mask_box
 from partprop.training.common import augment
 
-SMALLEST = 24  # pixels of a side of an instance that is worth showing
+MIN_SIDE = 24  # pixels of a usable instance's width and height
 
 
 @dataclass(frozen=True)
 class Motion:
-    """A smooth random motion, in output pixels: linear in time plus a deformation per frame."""
+    """A smooth random motion through an image: linear in time, with a new deformation in each frame.
+
+    Times are in steps: 0 is the reference frame, 1 the next one. Lengths are in pixels of the output.
+
+    Attributes:
+        size: side of the output.
+        angle: at time 0, in degrees.
+        spin: degrees per step.
+        zoom_rate: change of the zoom's logarithm per step.
+        shift: (2,), of the shown point from the output's centre at time 0.
+        velocity: (2,), per step.
+        entry: (2,), additional shift at time 0 of something that enters the image.
+        flip: whether to mirror left and right.
+        strength: of the thin-plate-spline deformation; see `augment.thin_plate_spline`.
+    """
 
     size: int
     angle: float
@@ -28,8 +42,8 @@ class Motion:
     strength: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, size: int) -> "Motion":
-        """A motion in a picture of `size` pixels a side."""
+    def sample(cls, rng: np.random.Generator, size: int) -> "Motion":
+        """Sample a motion for an output of `size` pixels a side."""
         direction = rng.uniform(0, 2 * np.pi)
         return cls(
             size=size,
@@ -46,110 +60,135 @@ class Motion:
     def map_at(
         self, rng: np.random.Generator, time: float, centre: np.ndarray, zoom: float, enter: bool = False
     ) -> np.ndarray:
-        """The map of a time; with `enter` the shown place crosses the picture instead of staying inside."""
-        moved = self.shift + time * self.velocity + (self.entry * (1 - time) if enter else 0)
-        now = zoom * np.exp(time * self.zoom_rate + rng.normal(0, 0.02))
-        matrix = augment.affine(
-            tuple(centre - moved / now), self.size, now, self.angle + time * self.spin, 0.0, self.flip
+        """Return the sampling map, float32 (S, S, 2), at a time.
+
+        Args:
+            centre: (2,), the source point that moves.
+            zoom: output pixels per source pixel at time 0.
+            enter: whether the point crosses the image instead of staying inside.
+        """
+        offset = self.shift + time * self.velocity + (self.entry * (1 - time) if enter else 0)
+        zoom_now = zoom * np.exp(time * self.zoom_rate + rng.normal(0, 0.02))
+        matrix = augment.affine_matrix(
+            tuple(centre - offset / zoom_now), self.size, zoom_now, self.angle + time * self.spin, 0.0, self.flip
         )
-        bend = augment.thin_plate_spline(rng, self.size, self.strength)
-        grid = augment.affine_map(matrix, self.size)
-        return grid + bend @ matrix[:, :2].T.astype(np.float32)
+        displacement = augment.thin_plate_spline(rng, self.size, self.strength)
+        return augment.affine_map(matrix, self.size) + displacement @ matrix[:, :2].T.astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What moves behind an object and what passes in front of it, either or neither; see `Scenery.setting`."""
+class PastedScene:
+    """A new background for an object, an occluder in front of it, both or neither; see `Scenery.sample_scene`.
 
-    ground: np.ndarray | None
-    ground_motion: Motion
-    ground_colour: np.ndarray
+    Attributes:
+        background: uint8 (H, W, 3); None to keep the frame's own.
+        background_colour: 3×4 matrix, applied to the background.
+        occluder: image, uint8 (H, W, 3), and mask, uint8 (H, W), of an instance; None for no occluder.
+    """
+
+    background: np.ndarray | None
+    background_motion: Motion
+    background_colour: np.ndarray
     occluder: tuple[np.ndarray, np.ndarray] | None
     occluder_motion: Motion
 
     def apply(
         self, rng: np.random.Generator, view: np.ndarray, masks: list[np.ndarray], time: float
     ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """A frame, uint8 (S, S, 3), in this setting at a time, and what is still seen of its object's masks (S, S).
+        """Return a frame in this scene, and the visible pixels of each mask.
 
-        The first mask is the whole object's, which is cut out where the ground is another.
+        Args:
+            view: the frame, uint8 (S, S, 3).
+            masks: uint8 (S, S) in {0, 1}; the first is the whole object, which is cut out in front of a new background.
+            time: in steps; see `Motion`.
         """
-        if self.ground is not None:
-            view = _over(augment.apply_colour(self._ground_at(rng, time), self.ground_colour), view, masks[0])
+        if self.background is not None:
+            view = _paste(
+                augment.apply_colour_matrix(self._background_at(rng, time), self.background_colour), view, masks[0]
+            )
         if self.occluder is None:
             return view, masks
         image, mask = self.occluder
         box = mask_box(mask)
         assert box is not None
         zoom = 0.4 * self.occluder_motion.size / (box[2:] - box[:2]).max()
-        place = self.occluder_motion.map_at(rng, time, (box[:2] + box[2:]) / 2, zoom, enter=True)
-        front = augment.warp_mask(mask, place)
-        return _over(view, augment.warp(image, place), front), [each * (1 - front) for each in masks]
+        sampling_map = self.occluder_motion.map_at(rng, time, (box[:2] + box[2:]) / 2, zoom, enter=True)
+        front = augment.warp_mask(mask, sampling_map)
+        return _paste(view, augment.warp(image, sampling_map), front), [each * (1 - front) for each in masks]
 
-    def _ground_at(self, rng: np.random.Generator, time: float) -> np.ndarray:
-        assert self.ground is not None
-        height, width = self.ground.shape[:2]
-        zoom = self.ground_motion.size / min(height, width)
-        return augment.warp(self.ground, self.ground_motion.map_at(rng, time, np.array([width, height]) / 2, zoom))
+    def _background_at(self, rng: np.random.Generator, time: float) -> np.ndarray:
+        assert self.background is not None
+        height, width = self.background.shape[:2]
+        zoom = self.background_motion.size / min(height, width)
+        sampling_map = self.background_motion.map_at(rng, time, np.array([width, height]) / 2, zoom)
+        return augment.warp(self.background, sampling_map)
 
 
 @dataclass(frozen=True)
 class Scenery:
-    """Instances of still images.
+    """Usable instances of still images; build it with `from_coco`.
 
-    Args:
-        images: with instance masks.
-        usable: (images, image, instance) numbers of those with a mask worth showing.
+    Attributes:
+        images: one or more splits with instance masks.
+        usable: (split, image, instance) indices of the usable instances.
     """
 
     images: Sequence[CocoImages]
     usable: Sequence[tuple[int, int, int]]
 
     @classmethod
-    def of(cls, images: Sequence[CocoImages]) -> "Scenery":
-        """All instances with a mask of at least SMALLEST pixels a side.
+    def from_coco(cls, images: Sequence[CocoImages]) -> "Scenery":
+        """Collect all instances, crowds excepted, whose mask has at least MIN_SIDE pixels a side.
 
         Raises:
-            UserError: there is none.
+            UserError: there are none.
         """
         usable = [
             (source, image, number)
             for source, split in enumerate(images)
             for image in range(len(split))
             for number, instance in enumerate(split.instances(image))
-            if _worth_showing(instance.mask) and not instance.crowd
+            if _is_usable(instance.mask) and not instance.crowd
         ]
         if not usable:
             raise UserError(
-                f"{images[0].annotation_file}: has no instance with a polygon of {SMALLEST} pixels a side or more; "
-                "add some, or set train_tracking.still_share and paste_share to 0"
+                f"{images[0].annotation_file}: no instance has a polygon of {MIN_SIDE} pixels a side or more; add some "
+                "or set train_tracking.still_share and paste_share to 0"
             )
         return cls(images, usable)
 
-    def instance(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A random instance: its image, uint8 (H, W, 3), and its mask, uint8 (H, W) in {0, 1}."""
+    def sample_instance(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the image, uint8 (H, W, 3), and the mask, uint8 (H, W) in {0, 1}, of a random instance."""
         source, image, number = self.usable[int(rng.integers(len(self.usable)))]
         mask = self.images[source].instances(image)[number].mask
         assert mask is not None
         return self.images[source].image(image), mask
 
-    def setting(self, rng: np.random.Generator, size: int, ground_share: float, occluder_share: float) -> Setting:
-        """Random surroundings for frames of `size` pixels a side, with these chances of a ground and of an occluder."""
-        return Setting(
-            ground=self.instance(rng)[0] if rng.random() < ground_share else None,
-            ground_motion=Motion.draw(rng, size),
-            ground_colour=augment.recolour(rng),
-            occluder=self.instance(rng) if rng.random() < occluder_share else None,
-            occluder_motion=Motion.draw(rng, size),
+    def sample_scene(
+        self, rng: np.random.Generator, size: int, background_share: float, occluder_share: float
+    ) -> PastedScene:
+        """Sample a scene for frames of `size` pixels a side.
+
+        Args:
+            background_share: probability of a new background.
+            occluder_share: probability of an occluder.
+        """
+        return PastedScene(
+            background=self.sample_instance(rng)[0] if rng.random() < background_share else None,
+            background_motion=Motion.sample(rng, size),
+            background_colour=augment.sample_strong_colour_matrix(rng),
+            occluder=self.sample_instance(rng) if rng.random() < occluder_share else None,
+            occluder_motion=Motion.sample(rng, size),
         )
 
 
-def _worth_showing(mask: np.ndarray | None) -> bool:
+def _is_usable(mask: np.ndarray | None) -> bool:
     if mask is None:
         return False
     box = mask_box(mask)
-    return box is not None and bool((box[2:] - box[:2]).min() >= SMALLEST)
+    return box is not None and bool((box[2:] - box[:2]).min() >= MIN_SIDE)
 
 
-def _over(ground: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return np.where(mask[..., None] > 0, front, ground)
+def _paste(background: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return `front` where the mask (S, S) is set and `background` elsewhere, both (S, S, 3)."""
+    return np.where(mask[..., None] > 0, front, background)
