@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
-import torch
-
 from partprop.base import paths
 from partprop.base.files import write_json
+from partprop.base.threads import use_threads
 from partprop.data.video import open_davis
 from partprop.model.backbone.devices import choose_device, move_to_device
 from partprop.model.building import build_network, load_network
@@ -24,8 +22,7 @@ REPORT = paths.REPORTS / "validate"
 
 def run(params: Params, log: Run) -> None:
     """Write reports/validate/metrics.json and speed.json from all frames of the held-out videos."""
-    torch.set_num_threads(params.train_tracking.threads)
-    cv2.setNumThreads(1)
+    use_threads(params.train_tracking.threads)
     videos = open_davis(paths.DAVIS, "train", params.data.davis.year)
     _, held_out = split_held_out(videos, params.train_tracking.held_out)
     network = load_network(paths.TRACKER, build_network(**params.model.model_dump()))

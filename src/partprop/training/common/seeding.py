@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from partprop.base.threads import use_threads
 from partprop.training.common.prefetch import prefetch
 
 Sample = TypeVar("Sample")
@@ -19,8 +19,7 @@ def start_fabric(seed: int, threads: int) -> Fabric:
 
     OpenCV gets one thread: it augments samples in the background thread of `prefetch`.
     """
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(1)
+    use_threads(threads)
     torch.manual_seed(seed)
     fabric = Fabric(accelerator="auto", devices="auto")
     fabric.launch()
