@@ -130,9 +130,36 @@ def test_uncached_outputs_are_metrics_or_plots(stage: str) -> None:
     assert all(isinstance(out, str) for out in entry(stage).get("outs", []))
 
 
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("report/page.html", {"report"}),
+        ("report/figures.py", {"report"}),
+        ("segment/command.py", set()),
+        ("demo/page.py", set()),
+        ("evaluation/workers.py", {"evaluate", "report"}),
+        ("process/allocator.py", {"infer", "evaluate", "report"}),
+        ("pipeline/runs.py", set()),
+        ("tracking/segmenter.py", {"train_tracking", "validate", "infer", "evaluate", "report"}),
+        ("training/pyramid/detector.py", set(STAGES) - {"download_coco", "download_davis", "backbone", "baselines"}),
+    ],
+)
+def test_a_changed_file_reruns_the_stages_that_it_affects(file: str, stale: set[str]) -> None:
+    path = f"src/partprop/{file}"
+    assert (ROOT / path).is_file()
+    direct = {stage for stage in STAGES if any(Path(path).is_relative_to(dep) for dep in inputs(stage))}
+    assert with_dependents(direct) == stale
+
+
 def stale_after(key: str) -> set[str]:
-    """The stages that declare a key of params.yaml, and all stages that depend on their outputs."""
-    stale = {stage for stage in STAGES if any(f"{key}.".startswith(f"{declared}.") for declared in keys_of(stage))}
+    """The stages that a changed key of params.yaml makes stale."""
+    return with_dependents(
+        {stage for stage in STAGES if any(f"{key}.".startswith(f"{declared}.") for declared in keys_of(stage))}
+    )
+
+
+def with_dependents(stale: set[str]) -> set[str]:
+    """Stages, and all stages that depend on their outputs."""
     while more := {stage for stage in STAGES if inputs(stage) & set().union(*map(outputs, stale))} - stale:
         stale |= more
     return stale
