@@ -49,7 +49,7 @@ _TimedPiece = tuple[Fraction, _Piece]
 class SoundWriter:
     """Copies or encodes the sound of an original video into an open MP4, step by step as frames are written.
 
-    The sound ends where the file's clock is set back: from there on, it cannot be assigned to frames.
+    The sound ends where the file's clock is reset: from there on, it cannot be assigned to frames.
     """
 
     def __init__(self, container: OutputContainer, original: AudioStream, origin: Fraction) -> None:
