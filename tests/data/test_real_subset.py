@@ -1,4 +1,4 @@
-"""The readers on real files, where the development subset lies beside the checkout."""
+"""The readers on real files; skipped unless the development subset is beside the checkout."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from partprop.data.coco import open_coco
 from partprop.data.video import open_davis, open_sequences
 
 SUBSET = Path(__file__).resolve().parents[3] / "shared/data"
-pytestmark = pytest.mark.skipif(not SUBSET.is_dir(), reason="the real subset ../shared/data is not here")
+pytestmark = pytest.mark.skipif(not SUBSET.is_dir(), reason="the real subset ../shared/data is missing")
 
 
 def test_davis_2016() -> None:

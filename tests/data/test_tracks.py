@@ -1,4 +1,4 @@
-"""tracks.csv: what is written is read back, and unusable files are one-line errors."""
+"""tracks.csv: round trip, format, and one-line errors for unusable files."""
 
 import os
 from pathlib import Path

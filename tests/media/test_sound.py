@@ -42,6 +42,7 @@ def click_in(path: Path) -> float:
     [
         ("loud.mp4", "libx264", True, 0),
         ("loud.mp4", "libx264", True, 3),
+        ("loud.mkv", "libx264", True, 3),
         ("loud.ts", "libx264", True, 3),
         ("loud.avi", "mpeg4", "pcm_s16le", 0),
     ],

@@ -1,4 +1,4 @@
-"""Outputs of `partprop segment`: what is written, and what is refused."""
+"""Outputs of `partprop segment`: complete files, and refused places."""
 
 import csv
 import errno

@@ -1,4 +1,4 @@
-"""Masks and boxes of users: what is drawn from them, and what is refused."""
+"""Masks and boxes from users: label maps made from them, and refused input."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
     return noise, disk
 
 
-def test_what_is_written_on_the_command_line():
+def test_options_are_parsed():
     assert parse_mask("first.png") == Prompt(None, mask=Path("first.png"))
     assert parse_mask("40:late.png") == Prompt(40, mask=Path("late.png"))
     assert parse_mask("40:2=late.png") == Prompt(40, mask=Path("late.png"), object_id=2)
@@ -51,12 +51,12 @@ def test_what_is_written_on_the_command_line():
         *((text, "empty") for text in ("5,5,5,9", "9,9,1,1", "nan,0,9,9", "0,0,inf,9")),
     ],
 )
-def test_what_is_no_box_is_one_line(text: str, message: str):
+def test_invalid_boxes_are_a_one_line_error(text: str, message: str):
     with pytest.raises(UserError, match=message):
         parse_box(text)
 
 
-def test_an_object_is_cut_out_of_its_box(scene: tuple[np.ndarray, np.ndarray]):
+def test_grabcut_finds_the_object_in_its_box(scene: tuple[np.ndarray, np.ndarray]):
     image, disk = scene
     found = mask_in_box(image, (47, 17, 93, 63))
     assert (found & disk).sum() / (found | disk).sum() > 0.95
@@ -64,7 +64,7 @@ def test_an_object_is_cut_out_of_its_box(scene: tuple[np.ndarray, np.ndarray]):
 
 
 @pytest.mark.parametrize("box", [(0.0, 0.0, 120.0, 90.0), (10.0, 60.0, 30.0, 85.0)])
-def test_where_nothing_stands_out_the_whole_box_is_taken(box: tuple[float, float, float, float]):
+def test_a_box_without_a_distinct_object_becomes_the_mask(box: tuple[float, float, float, float]):
     found = mask_in_box(np.full((*SIZE, 3), 90, np.uint8), box)
     x1, y1, x2, y2 = map(int, box)
     assert found[y1:y2, x1:x2].all()
@@ -72,7 +72,7 @@ def test_where_nothing_stands_out_the_whole_box_is_taken(box: tuple[float, float
 
 
 @pytest.mark.parametrize("box", [(5.0, 30.5, 115.0, 31.5), (0.0, 41.0, 120.0, 42.0)])
-def test_a_box_too_thin_for_grabcut_is_taken_whole(box: tuple[float, float, float, float]):
+def test_a_box_too_thin_for_grabcut_becomes_the_mask(box: tuple[float, float, float, float]):
     image = np.random.default_rng(0).integers(0, 255, (90, 1800, 3)).astype(np.uint8)
     found = mask_in_box(image, (box[0], box[1], 15 * box[2], box[3]))
     assert found[int(box[1]), 50:1700].all()
@@ -102,7 +102,7 @@ def test_white_is_the_object_in_a_palette_of_black_and_white(tmp_path: Path):
         np.testing.assert_array_equal(draw_prompts([prompt], np.zeros((*SIZE, 3), np.uint8), 0), grey // 255)
 
 
-def test_all_of_a_mask_is_the_object_that_is_named(tmp_path: Path):
+def test_an_id_applies_to_all_objects_of_a_mask(tmp_path: Path):
     labels = np.zeros(SIZE, np.uint8)
     labels[5:9, 5:9], labels[20:30, 40:60], labels[50:52] = 1, 2, 255
     write_labels(tmp_path / "two.png", labels)
@@ -116,7 +116,7 @@ def stripe(number: int, top: int, bottom: int) -> np.ndarray:
     return labels
 
 
-def test_numbers_that_are_taken_or_not_there(tmp_path: Path):
+def test_duplicate_and_invalid_ids_are_refused(tmp_path: Path):
     for name, number, rows in (("a.png", 1, (0, 30)), ("b.png", 1, (30, 60)), ("last.png", 254, (60, 90))):
         write_labels(tmp_path / name, stripe(number, *rows))
     masks = [Prompt(None, mask=tmp_path / name) for name in ("a.png", "b.png")]
@@ -140,7 +140,7 @@ def test_numbers_that_are_taken_or_not_there(tmp_path: Path):
         draw_prompts(crowded, np.zeros((*SIZE, 3), np.uint8), 0)
 
 
-def test_no_object_is_covered_by_another(tmp_path: Path):
+def test_completely_covered_objects_are_refused(tmp_path: Path):
     for name, rows in (("small.png", (10, 20)), ("large.png", (5, 40))):
         write_labels(tmp_path / name, stripe(1, *rows))
     small, large = (parse_mask(f"{number}={tmp_path / name}") for number, name in ((1, "small.png"), (2, "large.png")))
@@ -154,7 +154,7 @@ def test_no_object_is_covered_by_another(tmp_path: Path):
         draw_prompts([box, box], image, 0)
 
 
-def test_objects_that_stretching_would_leave_out_are_named(tmp_path: Path):
+def test_objects_that_vanish_in_resizing_are_refused(tmp_path: Path):
     labels = np.zeros((900, 1200), np.uint8)
     labels[100:800, 100:600], labels[3, 3] = 1, 2
     write_labels(tmp_path / "speck.png", labels)
@@ -162,15 +162,15 @@ def test_objects_that_stretching_would_leave_out_are_named(tmp_path: Path):
         require_prompts([parse_mask(str(tmp_path / "speck.png"))], SIZE, resize=True)
 
 
-def test_black_is_the_background_of_a_palette(tmp_path: Path):
+def test_a_palette_must_start_with_black(tmp_path: Path):
     coloured = np.zeros((*SIZE, 3), np.uint8)
     coloured[20:30, 40:60], coloured[50:60, 40:60] = (0, 200, 0), (200, 0, 0)
-    Image.fromarray(coloured).quantize(4).save(tmp_path / "sorted.png")  # by how bright they are
+    Image.fromarray(coloured).quantize(4).save(tmp_path / "sorted.png")  # sorted by brightness
     with pytest.raises(UserError, match=r"sorted\.png: the first palette colour, .*, is not black"):
         require_prompts([parse_mask(str(tmp_path / "sorted.png"))], SIZE, resize=False)
 
 
-def test_the_highest_id_of_masks_of_any_frame(tmp_path: Path):
+def test_the_highest_id_over_all_frames(tmp_path: Path):
     write_labels(tmp_path / "late.png", stripe(5, 0, 9))
     box, late = Prompt(2, box=(1, 1, 9, 9)), Prompt(6, mask=tmp_path / "late.png")
     assert highest_id([box, late]) == 5
@@ -178,7 +178,7 @@ def test_the_highest_id_of_masks_of_any_frame(tmp_path: Path):
     assert highest_id([box]) == 0
 
 
-def test_a_mask_of_other_size_is_stretched_on_request(tmp_path: Path, scene: tuple[np.ndarray, np.ndarray]):
+def test_a_mask_of_another_size_is_resized_on_request(tmp_path: Path, scene: tuple[np.ndarray, np.ndarray]):
     Image.fromarray(np.kron(np.eye(3), np.ones((10, 10))).astype(np.uint8) * 255).save(tmp_path / "small.png")
     prompt = Prompt(None, mask=tmp_path / "small.png")
     with pytest.raises(UserError, match=r"small\.png: mask of 30x30 pixels on frames of 120x90.*--resize"):
@@ -189,7 +189,7 @@ def test_a_mask_of_other_size_is_stretched_on_request(tmp_path: Path, scene: tup
     assert not drawn[31:59, :39].any()
 
 
-def test_what_cannot_be_used_is_one_line(tmp_path: Path):
+def test_unusable_prompts_are_a_one_line_error(tmp_path: Path):
     Image.fromarray(np.zeros(SIZE, np.uint8)).save(tmp_path / "black.png")
     for prompt, message in (
         (Prompt(None, mask=tmp_path / "black.png"), r"black\.png: shows no object"),

@@ -21,7 +21,7 @@ from av.container import InputContainer, OutputContainer
 
 from partprop.media.reading import CLOCK_RESET
 
-USUAL_RATE = 48000  # samples per second, for sound at a higher rate or one that AAC does not support
+USUAL_RATE = 48000  # samples per second, used for rates that are higher or not supported by AAC
 RATES = [rate for rate in av.codec.Codec("aac", "w").audio_rates or () if rate <= USUAL_RATE]
 PROFILES = ("LC", "HE-AAC", "HE-AACv2")  # of AAC, played by every browser
 LEAD_IN = 2 * 2048  # samples copied before the first audible one, at least one packet: AAC packets overlap in time
@@ -47,13 +47,13 @@ _TimedPiece = tuple[Fraction, _Piece]
 
 
 class SoundWriter:
-    """Copies or encodes the sound of an original video into an open MP4, up to a time that moves on with the frames.
+    """Copies or encodes the sound of an original video into an open MP4, step by step as frames are written.
 
-    The sound ends where the file's clock is set back: from there on, it cannot be assigned to frames.
+    The sound ends where the file's clock is reset: from there on, it cannot be assigned to frames.
     """
 
     def __init__(self, container: OutputContainer, original: AudioStream, origin: Fraction) -> None:
-        """Add an audio stream to `container`; `original` is in a container of its own, which nothing else reads."""
+        """Add an audio stream to `container`. Nothing else may read the container of `original`."""
         self._container = container
         self._origin = origin
         self._copies = _is_playable_aac(original)
@@ -72,11 +72,11 @@ class SoundWriter:
         self._latest: Fraction | float = -inf  # latest time so far, in seconds by the file's clock
 
     def write(self, start: Fraction, until: Fraction) -> None:
-        """Write what is not yet written of the sound between two times, in seconds after the original's first frame.
+        """Write the sound up to a time. Times are in seconds after the first frame of the original.
 
         Args:
             start: time at which the new video starts; the same in every call.
-            until: the sound of all frames up to this time is written.
+            until: the time up to which sound is written.
         """
         while self._next is not None and self._next[0] <= self._origin + until:
             time, piece = self._next
@@ -89,7 +89,7 @@ class SoundWriter:
             self._next = next(self._pieces, None)
 
     def finish(self) -> None:
-        """Write what the encoder still holds."""
+        """Write the samples that are still in the encoder."""
         if not self._copies:
             self._container.mux(self._stream.encode())
 
@@ -99,7 +99,7 @@ class SoundWriter:
         if isinstance(piece, av.AudioFrame):
             piece.pts = pts
             self._container.mux(self._stream.encode(piece))
-        elif pts < 0 or not piece.is_discard:  # players discard what is before 0 anyway
+        elif pts < 0 or not piece.is_discard:  # players discard samples before 0 anyway
             piece.pts = piece.dts = pts
             piece.stream = self._stream
             self._container.mux(piece)
@@ -112,9 +112,9 @@ def find_sound(original: InputContainer) -> AudioStream | None:
 
 
 def _is_playable_aac(stream: AudioStream) -> bool:
-    """Whether MP4 can hold the packets as they are and every browser plays them.
+    """Whether the packets can be copied to MP4 and every browser plays them.
 
-    AAC in MPEG-TS has no header of its own (extradata), and its rate and channels may change on the way.
+    AAC in MPEG-TS has no global header (extradata), and its rate and channels may change within the file.
     """
     codec = stream.codec_context
     return (
@@ -151,7 +151,7 @@ def _decode(stream: AudioStream) -> Iterator[av.AudioFrame]:
 
 
 def _packets(stream: AudioStream) -> Iterator[av.Packet[AudioStream]]:
-    """The packets as far as the file can be read."""
+    """The packets up to the first read error."""
     assert isinstance(stream.container, InputContainer)
     with suppress(av.error.FFmpegError):
         yield from stream.container.demux(stream)

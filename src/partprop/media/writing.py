@@ -37,7 +37,7 @@ def video_writer(
 
     Args:
         target: a path ending in .mp4, which appears when the block ends without an error; or a buffer.
-        size: (height, width) of the frames; an odd last row or column is cut off, since H.264 needs even sizes.
+        size: (height, width) of the frames; an odd last row or column is cut off, since the video needs even sizes.
         rate: frames per second, on average.
         sound: the video that the frames come from, whose sound is added; None for a silent video.
         pixel_aspect: width of a displayed pixel over its height.
