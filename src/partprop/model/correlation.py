@@ -69,6 +69,7 @@ class PixelCorrelation(nn.Module):
     ) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
+        self.register_module("learnt", None)  # of learned keys; the order of parameters decides rounding in training
         self.value = value
         self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
         self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
