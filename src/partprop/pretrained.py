@@ -39,7 +39,7 @@ def save_pretrained(network: Network, model: dict[str, Any], settings: Settings,
 
 
 def load_pretrained(path: Path = LITE0) -> tuple[Network, Settings]:
-    """Read a network for inference, in single precision on the processor, and its settings.
+    """Read a network for inference, in single precision on the CPU, and its settings.
 
     Raises:
         UserError: the file is missing, damaged, not written by `save_pretrained`, or has NaN or infinite weights.
@@ -77,9 +77,9 @@ class Segmenter(segmenter.Segmenter):
             result = segmenter.step(frame)
 
     Frames are uint8 (H, W, 3), RGB; masks are uint8 (H, W), 0 background, object ids. The most expensive methods run in
-    half precision where the device is faster with it: float16 on a GPU, bfloat16 on a processor that supports it.
+    half precision where the device is faster with it: float16 on a GPU, bfloat16 on a CPU that supports it.
 
-    Several segmenters are independent of each other. While one of them segments several objects on a processor, threads
+    Several segmenters are independent of each other. While one of them segments several objects on a CPU, threads
     that start may see fewer of PyTorch's threads: call `torch.set_num_threads` in each.
 
     Args:
@@ -118,7 +118,7 @@ def _half_precision_methods(network: Network) -> list[tuple[nn.Module, str]]:
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:
-    """The 16-bit format in which a device multiplies fastest; None for a processor without one."""
+    """The 16-bit format in which a device multiplies fastest; None for a CPU without one."""
     if device.type != "cpu":
         return torch.float16
     # torch has no public name for these checks; without hardware support bfloat16 is emulated and slow

@@ -23,13 +23,13 @@ def test_decoder_shapes_and_gradients():
     inputs = PartInputs(
         image=torch.randn(parts, 3, 2 * size, 2 * size),
         detail=detail,
-        features=features,
+        body=features,
         context=context,
         values=decoder.reduce_evidence_values(torch.randn(parts, 8, size, size)),
         matches=torch.rand(parts, MATCHES, size, size),
         prior=torch.randn(parts, 1, 2 * size, 2 * size),
         previous=torch.rand(parts, 1, 2 * size, 2 * size),
-        reference=guidance,
+        guidance=guidance,
     )
     logits, corrections, presence = decoder(inputs)
     torch.testing.assert_close(logits, inputs.prior + corrections)

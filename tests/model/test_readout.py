@@ -53,7 +53,7 @@ def test_large_frames_are_read_piece_by_piece(at_once: int, monkeypatch: pytest.
     memory = memory_of(unit(2, 16, 15), torch.randn(2, 3, 15), torch.rand(2, 15))
     keys, temperature = unit(2, 16, 23, seed=1), torch.tensor(40.0)
     whole = read_flat(memory, keys, temperature)
-    monkeypatch.setattr(readout, "AT_ONCE", at_once)
+    monkeypatch.setattr(readout, "SIMILARITIES_AT_ONCE", at_once)
     torch.testing.assert_close(read_flat(memory, keys, temperature), whole)
 
 

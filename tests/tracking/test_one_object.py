@@ -152,7 +152,7 @@ def test_a_lost_object_is_found_by_its_reference_alone(network: Network) -> None
     assert pixels(track.memory) > pixels(track.reference)
     moved, track = advance(network, track, frames[0], frames[1])
     assert not track.lost
-    assert track.memory is track.reference  # the recent frame may show what the object was lost to
+    assert track.memory is track.reference  # the recent frame may show a distractor
     assert track.earlier == ()  # a frame without the object has no contour of it
     union = ((moved.probability > 0.5) | (mask() > 0.5)).sum()
     assert ((moved.probability > 0.5) & (mask() > 0.5)).sum() / union > 0.6

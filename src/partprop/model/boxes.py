@@ -25,9 +25,9 @@ def from_centre_size(centre: Tensor, size: Tensor) -> Tensor:
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-def box_of_mask(mask: Tensor, threshold: float = 0.5) -> Tensor | None:
-    """Tight box (4,) of the pixels of a mask (H, W) above a threshold; None without such pixels."""
-    ys, xs = ((mask.amax(dim) > threshold).nonzero()[:, 0] for dim in (1, 0))
+def box_of_mask(mask: Tensor) -> Tensor | None:
+    """Tight box (4,) of the pixels of a mask (H, W) above 0.5; None without such pixels."""
+    ys, xs = ((mask.amax(dim) > 0.5).nonzero()[:, 0] for dim in (1, 0))
     if len(xs) == 0:
         return None
     return torch.stack([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1]).float()

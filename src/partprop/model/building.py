@@ -76,7 +76,7 @@ def _build_correlation(
 
 
 def load_network(path: Path, network: Network) -> Network:
-    """Load models/tracker.safetensors into a network and switch it to evaluation mode.
+    """Load weights into a network and switch it to evaluation mode.
 
     Raises:
         UserError: the file is missing, damaged or of another network.

@@ -18,7 +18,7 @@ from partprop.model.readout import MATCH_CHANNELS, Memory, ReadOut, object_cells
 from partprop.model.windows import Window, cut, grown, origin, scaled, within
 
 KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
-AT_ONCE = 32  # blocks of the fine read-out at a time: all blocks of a large object would need much memory
+BLOCKS_AT_ONCE = 32  # blocks of the fine read-out at a time: all blocks of a large object would need much memory
 VALUE_REACH = 2  # cells around a cell on which its value depends
 BOUND = 0.02  # priors stay this far from 0 and 1
 STRICTNESS = 0.1  # extra lead in cosine that the decoder asks of the memory before it trusts it
@@ -26,13 +26,13 @@ STRICTNESS = 0.1  # extra lead in cosine that the decoder asks of the memory bef
 
 @dataclass(frozen=True)
 class Past:
-    """What is known of an object before the current frame, for B videos.
+    """State of an object before the current frame, for B videos.
 
     Attributes:
         memory: pixels of the reference frame and of a recent frame.
         filter_weights: (B, D), see `CorrelationFilter.fit`.
         previous: features of the previous frame.
-        mask: (B, 1, ·, ·) in [0, 1], the object in the previous frame, at a stride that divides 8; all zero if unknown.
+        mask: (B, 1, ·, ·) in [0, 1], the object in the previous frame at stride 1, 2 or 4; all zero if unknown.
         earlier: frames before the previous one whose contours are read as well.
     """
 
@@ -41,6 +41,11 @@ class Past:
     previous: Features
     mask: Tensor
     earlier: Sequence[FineFrame] = ()
+
+    @property
+    def remembered(self) -> Tensor:
+        """(B,), 1 where the previous mask is known, else 0."""
+        return (self.mask.flatten(1).amax(1) > 0).to(self.mask.dtype)
 
 
 class PixelCorrelation(nn.Module):
@@ -72,7 +77,7 @@ class PixelCorrelation(nn.Module):
         self.register_module("learnt", None)  # of learned keys; the order of parameters decides rounding in training
         self.value = value
         self.prior_weights = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.8]))  # global, filter, local, fine
-        self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # e^3.7 ≈ 40, global and local
+        self.log_temperature = nn.Parameter(torch.tensor([3.7, 3.7]))  # inverse, e^3.7 ≈ 40; global, local
         self.log_trust_scale = nn.Parameter(torch.tensor(3.7))  # e^3.7 ≈ 40, of the lead in cosine
         self.trust_margin = nn.Parameter(torch.tensor(0.05))  # cosine by which the memory may be less similar
         self.filter = filter
@@ -86,7 +91,7 @@ class PixelCorrelation(nn.Module):
 
         Args:
             levels: C2, C3, C4 of the backbone.
-            finest: last convolution of P2; p2: its input, see `Pyramid.levels`. Not used by fixed keys.
+            finest: last convolution of P2; p2: its input, see `Pyramid.levels`. Fixed keys use only the size of p2.
         """
         # without the detach, the backbone would learn through fixed keys
         return _normalised(self._project([level.detach() for level in levels], p2.shape[2:]))
@@ -127,7 +132,7 @@ class PixelCorrelation(nn.Module):
             window: h rows and w columns of the stride-8 grid.
             radius: of the local read-out in cells, if it is not the module's.
         """
-        remembered = (past.mask.flatten(1).amax(1) > 0).to(past.mask.dtype)
+        remembered = past.remembered
         evidence = self._evidence(current, past, window, self.radius if radius is None else radius)
         fine = scaled(window, 2)
         frames = [past.previous.fine_frame(past.mask), *past.earlier]
@@ -266,7 +271,7 @@ class StationaryPrior(PixelCorrelation):
 
     def correlate(self, current: Features, past: Past, window: Window, radius: int | None = None) -> Correlated:
         """See `PixelCorrelation.correlate`."""
-        remembered = (past.mask.flatten(1).amax(1) > 0).to(past.mask.dtype)[:, None, None, None]
+        remembered = past.remembered[:, None, None, None]
         prior = bounded_log_odds(cut(current.fine_frame(past.mask).mask, scaled(window, 2)))
         keys, values = cut(current.keys, window), cast(nn.Conv2d, self.value[-1]).out_channels
         nothing = ReadOut.of(keys.new_zeros(len(keys), values + MATCH_CHANNELS, *keys.shape[2:]))
@@ -325,14 +330,14 @@ def _pooled_to_cells(mask: Tensor, window: Window, grid: Sequence[int]) -> Tenso
 
 
 def _groups(chosen: Tensor) -> Iterator[Tensor | None]:
-    """The chosen blocks (B, rows, columns), AT_ONCE at a time; in an exported graph None, all blocks.
+    """The chosen blocks (B, rows, columns), BLOCKS_AT_ONCE at a time; in an exported graph None, all blocks.
 
     An exported graph cannot depend on its data.
     """
     if torch.compiler.is_exporting():
         yield None
         return
-    for places in chosen.nonzero().split(AT_ONCE):
+    for places in chosen.nonzero().split(BLOCKS_AT_ONCE):
         group = torch.zeros_like(chosen)
         group[tuple(places.T)] = True
         yield group

@@ -17,8 +17,8 @@ class CorrelationFilter(nn.Module):
     The aim is that of discriminative correlation filters (MOSSE, Bolme et al., CVPR 2010; KCF, Henriques et al., TPAMI
     2015), which regress over all shifts of a template instead. A decoder uses the response as a coarse mask, as in FRTM
     (Robinson et al., CVPR 2020, 3.1). Attention asks which single pixel is most similar; the filter weighs what sets
-    the whole object apart. Ridge, gain and keys learn through the closed-form solution; no weight of the network is
-    tuned to the video.
+    the whole object apart. Ridge, and keys that learn, get gradients through the closed-form solution; the gain scales
+    the response. No weight of the network is tuned to the video.
     """
 
     def __init__(self) -> None:

@@ -43,9 +43,9 @@ class Evidence(NamedTuple):
         return self.globally.best_cosine - self.locally.best_cosine
 
     def trusting(self, trust: Tensor) -> "Evidence":
-        """Replace global matches by local ones where the memory is not trusted.
+        """Blend the mask and matches read globally towards the local ones where trust is low; values stay.
 
-        Otherwise the decoder would take what the memory does not show for background.
+        Otherwise the decoder takes whatever is absent from the memory for background.
 
         Args:
             trust: (B, 1, h, w) in [0, 1], trust in global matches.

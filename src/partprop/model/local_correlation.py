@@ -11,7 +11,7 @@ from torch import Tensor
 from partprop.model.precision import cast_for_matmul
 from partprop.model.readout import ReadOut, best_matches, exclusion, object_cells
 
-BLOCK = 8  # side of the blocks of cells that share a neighbourhood; about that where all blocks are read
+BLOCK = 8  # side of the blocks of cells that share a neighbourhood; approximate where all blocks are read
 
 Sides = tuple[int, int]
 """Rows and columns of a block or a window."""
@@ -28,7 +28,7 @@ class LocalCorrelation:
         other_keys: (B, C, H, W), unit length.
         offset: row and column of the first grid's origin in the second, inside it.
         radius: in cells (Dosovitskiy et al., ICCV 2015, section 3: d).
-        temperature: scalar factor of the cosines before the softmax.
+        temperature: inverse temperature, the scalar by which cosines are multiplied before the softmax.
         chosen: boolean (B, rows, columns), which blocks of BLOCK × BLOCK cells to read; elsewhere results are zero.
             None reads all.
     """

@@ -191,13 +191,13 @@ class Network(nn.Module):
             PartInputs(
                 image=image,
                 detail=detail,
-                features=body,
+                body=body,
                 context=context,
                 values=read[:, : MaskDecoder.VALUES],
                 matches=read[:, MaskDecoder.VALUES :],
                 prior=prior,
                 previous=previous.flatten(0, 1),
-                reference=_resized(parts.guidance[:, chosen].flatten(0, 1), size),
+                guidance=_resized(parts.guidance[:, chosen].flatten(0, 1), size),
             )
         )
         side, shape = 2 * self.decoder.roi_size, windows.shape[:2]
@@ -233,7 +233,7 @@ class Network(nn.Module):
             mask: (B, 1, H, W) of frame 0, in [0, 1].
             boxes: (B, T, P, 4), where the parts' masks are decoded; part 0 is the whole object. The previous mask is
                 cropped at the boxes of the frame before.
-            last_boxes: (B, T, P, 4), centres of the part tracker's search windows; those of frame 0 are not used.
+            last_boxes: (B, T, P, 4), around which the part tracker searches; those of frame 0 are not used.
             remembered: (B, T), 0 where the previous mask is blanked, as for an object that was lost; else 1.
             disturb: maps the previous mask (B, 1, H/2, W/2) and the number of the current frame to the mask that the
                 frame starts from; for training.

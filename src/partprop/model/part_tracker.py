@@ -72,6 +72,9 @@ def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tupl
 
     The response is upsampled to find its peak between positions, and a cosine window favours small motion (SiamFC,
     sections 4.1 and 2.4); the score is that of the response alone.
+
+    Args:
+        window_weight: of the cosine window, in [0, 1].
     """
     side = UPSAMPLING * (RESPONSE - 1) + 1
     fine = F.interpolate(scores, size=(side, side), mode="bicubic", align_corners=True)
@@ -86,7 +89,7 @@ def best_boxes(scores: Tensor, last: Tensor, window_weight: float = 0.3) -> tupl
 
 
 def _align_on_levels(levels: list[Tensor], boxes: Tensor, parts: Tensor, size: int) -> Tensor:
-    """RoIAlign of at least one box on the level (P3, P4, P5) whose stride is nearest to its template's cell size."""
+    """RoIAlign of boxes, at least one, each on the level (P3, P4, P5) whose stride is nearest to the template's."""
     spacing = to_centre_size(parts)[1].clamp(min=1).prod(-1).sqrt() / TEMPLATE
     choice = (spacing / STRIDES[0]).log2().round().clamp(0, len(levels) - 1).long()
     assert len(levels) == len(STRIDES)

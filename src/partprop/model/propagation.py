@@ -22,24 +22,24 @@ class PartInputs:
 
     Attributes:
         image: (N, 3, 2S, 2S), pixels of the current frame.
-        detail, features, context: (N, 24, 2S, 2S), (N, 48, S, S) and (N, 48, S/2, S/2), of its P2, P3 and P4, see
+        detail, body, context: (N, 24, 2S, 2S), (N, 48, S, S) and (N, 48, S/2, S/2), of its P2, P3 and P4, see
             `MaskDecoder.reduce_frame`.
         values: (N, 32, S, S), of pixel correlation, see `MaskDecoder.reduce_evidence_values`.
         matches: (N, 9, S, S) in [-1, 1], see `Evidence.matches`; the channels MASKS are masks in [0, 1].
         prior: (N, 1, 2S, 2S), mask logits to correct.
         previous: (N, 1, 2S, 2S) in [0, 1], the previous mask in the part's previous window.
-        reference: (N, 24, S, S), guidance from the reference frame, see `MaskDecoder.guide`.
+        guidance: (N, 24, S, S), from the reference frame, see `MaskDecoder.guide`.
     """
 
     image: Tensor
     detail: Tensor
-    features: Tensor
+    body: Tensor
     context: Tensor
     values: Tensor
     matches: Tensor
     prior: Tensor
     previous: Tensor
-    reference: Tensor
+    guidance: Tensor
 
     def masks(self) -> Tensor:
         """All masks known before decoding, (N, 5, 2S, 2S) in [0, 1]: the masks among the matches, prior, previous."""
@@ -158,9 +158,9 @@ class MaskDecoder(nn.Module):
 
     def forward(self, part: PartInputs) -> PartMasks:
         """Decode N parts."""
-        features, values = self.reduce_features.normalise(part.features), self.reduce_values.normalise(part.values)
+        features, values = self.reduce_features.normalise(part.body), self.reduce_values.normalise(part.values)
         previous = F.avg_pool2d(part.previous, 2)
-        top = self.enter2(self.enter(_joined(features, values, part.matches, part.reference, previous)))
+        top = self.enter2(self.enter(_joined(features, values, part.matches, part.guidance, previous)))
         middle = self.middle(_joined(F.max_pool2d(top, 2), self.reduce_context.normalise(part.context)))
         bottom = self.bottom(self.bottom_in(middle))
         middle = self.up_middle(_joined(middle, _double(bottom)))

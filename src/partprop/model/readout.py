@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FAINT = 1 / 16  # a mask that fills no cell by more than half of this shows no object
-AT_ONCE = 2**21  # similarities held at a time: those of a large object with a large memory need much RAM
+SIMILARITIES_AT_ONCE = 2**21  # similarities held at a time: those of a large object with a large memory need much RAM
 UNREACHABLE = -1e4  # added to excluded similarities; finite, since infinities would give NaN gradients
 
 
@@ -18,7 +18,8 @@ class ReadOut(NamedTuple):
     Attributes:
         values: (B, V, h, w), read by attention.
         mask: (B, 1, h, w) in [0, 1], read by attention.
-        match: (B, 1, h, w) in [0, 1], odds of the best match in the object against the best match in the background.
+        match: (B, 1, h, w) in [0, 1], sigmoid of the scaled difference of the best cosine in the object and the best in
+            the background.
         object_cosine, best_cosine: (B, 1, h, w) in [-1, 1], cosine with the best match in the object, and with the best
             match of all.
     """
@@ -49,7 +50,7 @@ class Memory:
     """M pixels of frames with known masks, for each of B videos.
 
     Attributes:
-        keys: (B, C, M), unit length; shorter keys count less.
+        keys: (B, C, M), length 1, or less for pixels that are to count less.
         values: (B, V, M).
         mask: (B, M) in [0, 1].
         is_object: (B, M) boolean, see `object_cells`.
@@ -103,9 +104,9 @@ def read(memory: Memory, keys: Tensor, temperature: Tensor) -> ReadOut:
     Args:
         memory: M pixels.
         keys: (B, C, h, w), unit length.
-        temperature: scalar factor of the cosines before the softmax.
+        temperature: inverse temperature, the scalar by which cosines are multiplied before the softmax.
     """
-    chunks = keys.flatten(2).split(max(1, AT_ONCE // memory.mask.shape[1]), dim=2)
+    chunks = keys.flatten(2).split(max(1, SIMILARITIES_AT_ONCE // memory.mask.shape[1]), dim=2)
     packed = torch.cat([_read(memory, chunk, temperature) for chunk in chunks], 2)
     return ReadOut.of(packed.unflatten(2, keys.shape[2:]))
 

@@ -17,6 +17,7 @@ from partprop.base import paths
 from partprop.data.coco import open_coco
 from partprop.data.video import Video, open_davis
 from partprop.model.backbone.devices import memory_format
+from partprop.model.backbone.imagenet import scale_pixels
 from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
 from partprop.model.network import Network
@@ -134,7 +135,7 @@ def collate(clips: list[Clip]) -> dict[str, Tensor]:
     stacked = {
         field.name: torch.from_numpy(np.stack([getattr(clip, field.name) for clip in clips])) for field in fields(Clip)
     }
-    stacked["images"] = stacked["images"].permute(0, 1, 4, 2, 3).float().div_(127.5).sub_(1.0)
+    stacked["images"] = scale_pixels(stacked["images"].permute(0, 1, 4, 2, 3))
     stacked["masks"] = stacked["masks"].float()[:, :, None]
     return stacked
 

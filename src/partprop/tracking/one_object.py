@@ -14,8 +14,8 @@ from partprop.model.features import STRIDE, Features, FineFrame
 from partprop.model.network import CONTEXT, Network, PlacedParts
 from partprop.model.readout import Memory
 from partprop.model.windows import scaled
-from partprop.tracking.parts import Parts, describe, propose, redundant, roi_groups, track, unreliable
-from partprop.tracking.places import cells, main_box, remembered_cells, with_room
+from partprop.tracking.parts import Parts, create_parts, propose, redundant, roi_groups, track, unreliable
+from partprop.tracking.places import covering_window, main_box, remembered_cells, with_room
 from partprop.tracking.settings import Budget, Settings
 
 CANDIDATES = 4  # places of the frame at which a lost object is searched for
@@ -31,15 +31,15 @@ class Track:
     """State of one object between frames.
 
     Attributes:
-        parts: at their boxes in the previous frame.
+        parts: at their boxes in the previous frame, or in the last one in which the object was visible.
         reference: memory of the frame with the given mask, coarser far from the object.
         filter_weights: (1, D), fitted to that frame.
         mask: (H, W) probability in the previous frame.
         size: (2,) width and height, a decaying maximum: what to search for under occlusion.
         next_name: of the next part.
-        memory: the reference and, every `memory_every` frames anew, the object's surroundings in a recent frame.
+        memory: the reference, and the object's surroundings in a recent frame, refreshed every `memory_every` frames.
         earlier: frames before the previous one, latest first, since the object was last lost.
-        age: frames since the reference in which it was visible.
+        age: number of frames since the reference in which the object was visible.
     """
 
     object_id: int
@@ -109,7 +109,7 @@ class Decoded(NamedTuple):
 class ObjectStep:
     """The step of each object from the previous frame to the current one.
 
-    Objects do not see each other: what is known of one is its `Track`. Masks (H, W) are at the working resolution,
+    Objects are processed independently; a `Track` holds all state of one. Masks (H, W) are at the working resolution,
     padding included.
 
     Args:
@@ -135,7 +135,7 @@ class ObjectStep:
         whole = main_box(mask)
         assert whole is not None, "masks without pixels are left out before"
         boxes = torch.cat([whole[None], propose(mask, whole, self._budget.parts)])
-        parts = describe(self._network, features, mask, boxes, given.first_name - 1)
+        parts = create_parts(self._network, features, mask, boxes, given.first_name - 1)
         parts = replace(parts, names=(0, *parts.names[1:]))
         near = torch.zeros(features.grid, dtype=torch.bool, device=mask.device)
         near[remembered_cells(whole, features)] = True
@@ -198,11 +198,11 @@ class ObjectStep:
 
     def _search(self, known: Track) -> Moved:
         """Search for a lost object at its last place, and where the reference's pixels match."""
-        # the reference alone: the recent frame may show what the object was lost to
+        # the reference alone: the recent frame may show a distractor
         blank = replace(known, mask=torch.zeros_like(known.mask), memory=known.reference)
-        whole, best, found = known.parts.select([0]), self._settings.lost_score + HYSTERESIS, None
+        object_part, best, found = known.parts.select([0]), self._settings.lost_score + HYSTERESIS, None
         for box in self._candidates(known):
-            reading = self._correlate(blank, whole.moved(box[None], torch.ones_like(whole.scores)))
+            reading = self._correlate(blank, object_part.moved(box[None], torch.ones_like(object_part.scores)))
             decoded = self._decode(reading)
             if decoded.confidence > best and box_of_mask(decoded.probability) is not None:
                 best = float(decoded.confidence)
@@ -232,7 +232,7 @@ class ObjectStep:
     def _correlate(self, known: Track, parts: Parts) -> Reading:
         """Correlate the surroundings of parts at their new boxes."""
         boxes = with_room(parts.boxes, known.size)
-        window = cells(enlarge(boxes, CONTEXT), self._current.grid)
+        window = covering_window(enlarge(boxes, CONTEXT), self._current.grid)
         past = Past(known.memory, known.filter_weights, self._previous, known.mask[None, None], known.earlier)
         correlated = self._network.correlate(self._current, past, window, self._budget.radius)
         return Reading(known, parts, boxes, correlated)
@@ -260,7 +260,7 @@ class ObjectStep:
         boxes = propose(won, parts.boxes[0], allowed - len(parts), parts.boxes[1:])
         if len(boxes) == 0:
             return parts, known.next_name
-        fresh = describe(self._network, self._current, mask, boxes, known.next_name)
+        fresh = create_parts(self._network, self._current, mask, boxes, known.next_name)
         return parts.joined(fresh), known.next_name + len(boxes)
 
     def _recent_memory(self, mask: Tensor, whole: Tensor) -> Memory:

@@ -61,7 +61,7 @@ class Parts:
         return Parts(boxes, self.templates, self.guidance, scores, self.names)
 
     def placed(self, whole: Tensor) -> "Parts":
-        """Set the whole object's box to `whole` (4,) and scale the parts about their centres as it grew."""
+        """Set the whole object's box to `whole` (4,) and scale the parts about their centres by the same factor."""
         growth = to_centre_size(whole)[1].prod().sqrt() / to_centre_size(self.boxes[0])[1].prod().sqrt()
         return self.moved(torch.cat([whole[None], enlarge(self.boxes[1:], float(growth))]), self.scores)
 
@@ -76,7 +76,7 @@ class Parts:
         )
 
 
-def describe(network: Network, features: Features, mask: Tensor, boxes: Tensor, first_name: int) -> Parts:
+def create_parts(network: Network, features: Features, mask: Tensor, boxes: Tensor, first_name: int) -> Parts:
     """Crop templates and guidance of parts with boxes (K, 4) from a frame with mask (H, W) in [0, 1].
 
     Args:
@@ -98,7 +98,7 @@ def track(network: Network, features: Features, parts: Parts) -> Parts:
 def roi_groups(boxes: Tensor, largest: int) -> list[RoiGroup]:
     """RoI sizes for parts with boxes (K, 4): the whole object by itself, its parts together.
 
-    Small windows get no more cells than show detail, in steps of SIZE_STEP.
+    Small windows get fewer cells, in steps of SIZE_STEP: more would show no more detail.
 
     Args:
         largest: RoI size of the decoder, in cells.
@@ -145,8 +145,8 @@ def unreliable(parts: Parts, whole: Tensor) -> list[int]:
 def redundant(parts: Parts, mask: Tensor) -> list[int]:
     """Positions of parts that add too little of a mask (H, W) to the parts with a higher score.
 
-    On an object that grows or turns, parts crowd where it still looks as before; new regions would have none. The mask
-    outside the whole object's box is ignored.
+    On an object that grows or turns, parts crowd where it still looks as before and leave new regions uncovered. The
+    mask outside the whole object's box is ignored.
     """
     whole = parts.boxes[0]
     left, corner = _inside(mask, whole)

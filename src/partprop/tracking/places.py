@@ -24,7 +24,7 @@ def with_room(boxes: Tensor, size: Tensor) -> Tensor:
 
 def remembered_cells(whole: Tensor, features: Features) -> Window:
     """Window of the stride-8 grid that is memorised for an object with box (4,)."""
-    return cells(enlarge(whole[None], REMEMBERED), features.grid)
+    return covering_window(enlarge(whole[None], REMEMBERED), features.grid)
 
 
 def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
@@ -33,10 +33,10 @@ def encoded_cells(wholes: Tensor, grid: tuple[int, int]) -> Window:
     single = len(wholes) == 1
     side, beside = (ENCODED, LEAST_BESIDE) if single else (ENCODED_OF_SEVERAL, LEAST_BESIDE_SEVERAL)
     room = torch.maximum(side * size, size + 2 * beside)
-    return cells(from_centre_size(centre, room), grid, COARSEST)
+    return covering_window(from_centre_size(centre, room), grid, COARSEST)
 
 
-def cells(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:
+def covering_window(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:
     """Smallest window of a grid, by default that of stride 8, that contains all boxes (K, 4); at least one cell."""
     x1, y1 = (boxes[:, :2].amin(0) / stride).floor().long().tolist()
     x2, y2 = (boxes[:, 2:].amax(0) / stride).ceil().long().tolist()
@@ -45,7 +45,7 @@ def cells(boxes: Tensor, grid: tuple[int, int], stride: int = STRIDE) -> Window:
 
 
 def main_box(mask: Tensor) -> Tensor | None:
-    """Tight box (4,) of a mask (H, W) in [0, 1] without specks, components below a tenth of the largest; or None."""
+    """Tight box (4,) of a mask (H, W) in [0, 1], ignoring components smaller than a tenth of the largest; or None."""
     whole = box_of_mask(mask)
     if whole is None:
         return None

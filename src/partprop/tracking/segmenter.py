@@ -29,8 +29,8 @@ ENLARGED = 2.0  # greatest factor by which frames are enlarged to the working re
 class Segmenter:
     """Segments objects online, frame by frame. Memory does not grow with the video's length.
 
-    To keep many objects affordable, each of several has a smaller `Budget` than a single one. On a processor, objects
-    run side by side in threads.
+    To keep many objects affordable, each of several has a smaller `Budget` than a single one. On a CPU, objects run
+    side by side in threads.
 
     Attributes:
         network: in evaluation mode.
@@ -53,7 +53,7 @@ class Segmenter:
             labels: uint8 (H, W), 0 background, object ids, 255 void; or bool, one object with id 1.
 
         Raises:
-            UserError: see `step`.
+            UserError: the masks are None, or an array has a wrong type or shape.
         """
         if labels is None:
             raise UserError("masks are None; start with the objects' masks, then call step without")
@@ -62,7 +62,7 @@ class Segmenter:
         return self._advance(image, labels)
 
     def step(self, image: np.ndarray, labels: np.ndarray | None = None) -> Result:
-        """Segment the next frame.
+        """Segment the next frame; without objects so far the result is empty.
 
         Args:
             image: uint8 (H, W, 3), RGB.
@@ -86,7 +86,7 @@ class Segmenter:
         nothing = Result(np.zeros(image.shape[:2], np.uint8), [], {}, {})
         if labels is None and not self._tracks:
             return nothing
-        features, shape = self._encode(image, whole=labels is not None)
+        features, shape = self._encode(image, full_frame=labels is not None)
         given = [] if labels is None else self._given(labels, shape)
         ids = {each.object_id for each in given}
         known = [each for each in self._tracks if each.object_id not in ids]
@@ -118,11 +118,11 @@ class Segmenter:
         ]
         return [each for each in given if each.mask.max() > 0.5]
 
-    def _encode(self, image: np.ndarray, whole: bool) -> tuple[Features, tuple[int, int]]:
+    def _encode(self, image: np.ndarray, full_frame: bool) -> tuple[Features, tuple[int, int]]:
         """Features of the frame at the working resolution, zero-padded; and that resolution, (height, width).
 
         Args:
-            whole: encode the whole frame; else features are zero where no object can be.
+            full_frame: encode the whole frame; else features are zero where no object can be.
         """
         height, width = image.shape[:2]
         scale = min(ENLARGED, self.settings.short_side / min(height, width))
@@ -130,7 +130,7 @@ class Segmenter:
         padded = F.pad(normalise(_resized(image, shape)), (0, -shape[1] % COARSEST, 0, -shape[0] % COARSEST))
         grid = (padded.shape[1] // COARSEST, padded.shape[2] // COARSEST)
         window = whole_window(grid)
-        if not whole and self._tracks and not any(tracked.lost for tracked in self._tracks):
+        if not full_frame and self._tracks and not any(tracked.lost for tracked in self._tracks):
             wholes = [with_room(tracked.parts.boxes[:1], tracked.size) for tracked in self._tracks]
             window = encoded_cells(torch.cat(wholes), grid)
         features = self.network.encode(cut(padded[None], scaled(window, COARSEST)).to(self._device))

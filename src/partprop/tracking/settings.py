@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 LEAST_PARTS = 2  # of each of several objects
 RADIUS_OF_SEVERAL = 6  # cells of stride 8, the reach of the fine read-out
-HISTORY = 2  # frames
+HISTORY = 2  # frames before the previous one that the fine read-out of a single object uses
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ Step = Callable[[Any], Any]
 
 
 class SideBySide:
-    """Runs steps on the objects of a frame; on a processor several objects at once, which share PyTorch's threads.
+    """Runs steps on the objects of a frame; on a CPU several objects at once, which share PyTorch's threads.
 
     Args:
         device: on which the steps compute.
@@ -26,17 +26,17 @@ class SideBySide:
     def each(self, items: Sequence[Any], *steps: Step) -> list[Any]:
         """Apply the steps in turn to each item; results in the order of the items.
 
-        Call it in inference mode. Steps start in the order in which they are queued, an object's next step once its
-        last one is done: three objects with two steps each keep two threads busy to the end.
+        Call it in inference mode. An item's step starts when a worker is free and its previous step is done: three
+        objects with two steps each keep two threads busy to the end.
 
         Raises:
             BaseException: the exception of the first item that failed. In threads, other items finish first.
         """
         threads = torch.get_num_threads()
         if not self._on_processor or threads == 1 or len(items) < 2:
-            return [_through(steps, item) for item in items]
+            return [_apply_all(steps, item) for item in items]
         results: list[Future[Any]] = []
-        stopped, workers = threading.Event(), self._as_many_workers(threads)
+        stopped, workers = threading.Event(), self._pool(threads)
         work = _Work(workers, stopped, max(1, threads // len(items)))
         try:
             for item in items:
@@ -61,7 +61,7 @@ class SideBySide:
         first, *results = self.each([task, *(partial(step, item) for item in items)], _call)
         return first, results
 
-    def _as_many_workers(self, threads: int) -> ThreadPoolExecutor:
+    def _pool(self, threads: int) -> ThreadPoolExecutor:
         if self._workers is None or self._count != threads:
             self._workers, self._count = ThreadPoolExecutor(threads, "objects"), threads
         return self._workers
@@ -92,7 +92,7 @@ def _call(task: Callable[[], Any]) -> Any:
     return task()
 
 
-def _through(steps: Sequence[Step], value: Any) -> Any:
+def _apply_all(steps: Sequence[Step], value: Any) -> Any:
     for step in steps:
         value = step(value)
     return value

@@ -35,7 +35,8 @@ def build_backbone(name: BackboneName) -> nn.Module:
 
     Strides are 4, 8, 16 and 32. EfficientNet-Lite0 has 24, 40, 112 and 320 channels, ResNet-50-v2 256, 512, 1024 and
     2048. Batch norms are folded into the convolutions before them; those without one, the first of each block of
-    ResNet-50-v2, are frozen. A further backbone needs an entry in `BackboneName` and `_TIMM_NAMES`.
+    ResNet-50-v2, are frozen. A further backbone needs an entry in `BackboneName`, in
+    `_TIMM_NAMES` and in `Model.backbone` of params.py. Its images are scaled to [-1, 1], see `normalise`.
     """
     network = timm.create_model(_TIMM_NAMES[name], features_only=True, pretrained=False, out_indices=(1, 2, 3, 4))
     return _made_fast(network)
@@ -44,7 +45,12 @@ def build_backbone(name: BackboneName) -> nn.Module:
 def normalise(image: np.ndarray) -> Tensor:
     """Map an image, uint8 RGB (H, W, 3), to the backbones' input, float32 (3, H, W) in [-1, 1]."""
     # frames converted from BGR by a view have a negative stride, which PyTorch rejects
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+    return scale_pixels(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1))
+
+
+def scale_pixels(pixels: Tensor) -> Tensor:
+    """Map uint8 pixels to float32 in [-1, 1]."""
+    return pixels.float().div_(127.5).sub_(1.0)
 
 
 def imagenet_weights(name: BackboneName, source: str) -> ImageNetWeights:

@@ -6,7 +6,7 @@ import numpy as np
 
 from partprop.data.labels import mask_box
 
-FRAMES = 4  # of a clip: the reference, and three consecutive frames, far from it or right after it
+FRAMES = 4  # of a clip: the reference, and three later frames, far from it or right after it
 
 RANDOM_SEARCH_SHARE = 0.15  # of clips with a far reference, in which the object is first searched at a random place
 ERROR_SHARE = 0.5  # of frames, before which the mask gets errors like those that accumulate in a long video
@@ -37,7 +37,7 @@ class PartBoxes:
 
 @dataclass(frozen=True)
 class Clip:
-    """A reference frame and three consecutive frames of one object (part 0) and its parts.
+    """A reference frame and three later frames of one object (part 0) and its parts.
 
     Attributes:
         images: uint8 (4, S, S, 3), RGB.

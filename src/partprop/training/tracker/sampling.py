@@ -37,7 +37,9 @@ class ClipSource(Protocol):
 
 @dataclass(frozen=True)
 class VideoClips:
-    """Clips of a reference and three consecutive frames of a video, forwards or backwards in time.
+    """Clips of a reference and three later frames of a video, forwards or backwards in time.
+
+    The later frames are 1 or 2 annotated frames apart; a video with only three annotated frames repeats one of them.
 
     A far reference has a crop of its own, around the object, since its position says nothing about the later frames.
 
