@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone
 from partprop.model.building import build_network
 from partprop.model.correlation import (
     LearnedKeyCorrelation,
@@ -15,6 +16,7 @@ from partprop.model.correlation import (
 )
 from partprop.model.correlation_filter import CorrelationFilter
 from partprop.model.features import Features
+from partprop.model.network import Network
 from partprop.pretrained import save_pretrained
 from partprop.tracking.settings import Settings
 
@@ -31,6 +33,17 @@ def write_tiny_weights(path: Path) -> Path:
 def unit(*shape: int, seed: int = 0) -> Tensor:
     """Random unit vectors along dimension 1."""
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def confident_network() -> Network:
+    """An untrained network on ImageNet's features, whose prior is read from the reference and whose presence is high."""
+    torch.manual_seed(0)
+    network = build_network("lite0", 16, 32, 8, 16).eval()
+    backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
+    network.pyramid.backbone.load_state_dict(backbone.state_dict())
+    torch.nn.init.constant_(network.decoder.presence.bias, 6.0)
+    network.correlation.prior_weights.data = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    return network
 
 
 def fixed_keys(base: list[int], channels: int, keys: int, values: int, **radii: int) -> PixelCorrelation:

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from partprop.model import network as network_module
-from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone, normalise
-from partprop.model.building import build_network
+from partprop.model.backbone.imagenet import normalise
 from partprop.model.features import Features
 from partprop.model.network import Network
 from partprop.model.readout import Memory
@@ -18,6 +17,7 @@ from partprop.model.windows import whole_window
 from partprop.tracking.one_object import Given, Merged, Moved, ObjectStep, Reading, Track
 from partprop.tracking.places import with_room
 from partprop.tracking.settings import Budget, Settings
+from tiny import confident_network
 
 SIZE = (96, 128)
 SETTINGS = Settings(short_side=96, parts=2, lost_score=0.5, memory_every=2)
@@ -26,14 +26,7 @@ ALONE = Budget.share(SETTINGS, 1)
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    """A decoder that is always confident, on ImageNet's features; keys read the reference."""
-    torch.manual_seed(0)
-    network = build_network("lite0", 16, 32, 8, 16).eval()
-    backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
-    network.pyramid.backbone.load_state_dict(backbone.state_dict())
-    torch.nn.init.constant_(network.decoder.presence.bias, 6.0)
-    network.correlation.prior_weights.data = torch.tensor([1.0, 0.0, 0.0, 0.0])
-    return network
+    return confident_network()
 
 
 def scene(shift: int = 0) -> np.ndarray:
