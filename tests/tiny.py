@@ -36,7 +36,7 @@ def unit(*shape: int, seed: int = 0) -> Tensor:
 
 
 def confident_network() -> Network:
-    """An untrained network on ImageNet's features, whose prior is read from the reference and whose presence is high."""
+    """An untrained network on ImageNet's features: its prior comes from the reference, its presence is high."""
     torch.manual_seed(0)
     network = build_network("lite0", 16, 32, 8, 16).eval()
     backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
