@@ -116,3 +116,11 @@ def test_a_damaged_header_is_one_line_and_nothing_is_written(checkout: Path) -> 
         record_run(RUN, "official", 2016, DAVIS_VAL[2016])
     assert "\n" not in str(error.value)
     assert TABLE.read_text() == "date,commit\n"
+
+
+def test_an_unreadable_table_is_one_line_and_stays(checkout: Path) -> None:
+    TABLE.parent.mkdir()
+    TABLE.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"validation_runs\.csv: cannot be read .*git checkout"):
+        record_run(RUN, "official", 2016, DAVIS_VAL[2016])
+    assert TABLE.read_bytes() == b"\xff\xfe"

@@ -282,6 +282,19 @@ def test_certain_absence_is_an_empty_mask(network: Network):
     assert result.boxes == []
 
 
+@pytest.mark.parametrize("ablation", ["pixel_correlation", "correlation_filter", "previous_frame"])
+def test_ablations_segment_and_search(ablation: str):
+    torch.manual_seed(0)
+    network = build_network("lite0", 16, 16, 8, 16, **{ablation: False}).eval()
+    segmenter = Segmenter(network, replace(SETTINGS, lost_score=1.0))
+    segmenter.start(frame(), labels())
+    assert not segmenter.step(frame(1)).boxes  # lost, at this score
+    assert not segmenter.step(frame(2)).boxes  # searched for in vain
+    segmenter = Segmenter(network, SETTINGS)
+    segmenter.start(frame(), labels())
+    assert segmenter.step(frame(1)).boxes
+
+
 def test_a_lost_object_is_found_again():
     """By correlation with the reference alone."""
     network = confident_network()
