@@ -124,3 +124,17 @@ def test_an_unreadable_table_is_one_line_and_stays(checkout: Path) -> None:
     with pytest.raises(UserError, match=r"validation_runs\.csv: cannot be read .*git checkout"):
         record_run(RUN, "official", 2016, DAVIS_VAL[2016])
     assert TABLE.read_bytes() == b"\xff\xfe"
+
+
+def test_without_proc_the_machine_is_named_by_python(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_text = Path.read_text
+
+    def unreadable_proc(path: Path, encoding: str | None = None) -> str:
+        if str(path).startswith("/proc"):
+            raise FileNotFoundError(path)
+        return read_text(path, encoding=encoding)
+
+    monkeypatch.setattr(Path, "read_text", unreadable_proc)
+    monkeypatch.setattr("platform.processor", lambda: "arm")
+    assert record_run(RUN, "official", 2016, sorted(DAVIS_VAL[2016]))
+    assert rows()[0]["machine"].startswith("arm")

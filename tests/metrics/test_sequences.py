@@ -90,3 +90,10 @@ def test_fewer_than_three_annotated_frames_are_refused(tmp_path: Path) -> None:
     video = labelled_video(tmp_path / "short", [squares((5, 5))] * 2)
     with pytest.raises(UserError, match="short: 2 annotated frames, but the protocol needs at least three"):
         score_sequence(video, lambda frame: squares((5, 5)))
+
+
+def test_a_video_whose_object_appears_too_late_is_one_line(tmp_path: Path) -> None:
+    empty = squares()
+    video = labelled_video(tmp_path / "late", [empty, empty, empty, squares((5, 5))])
+    with pytest.raises(UserError, match="late: no annotated object appears before the last counted frame"):
+        score_sequence(video, lambda _: empty)
