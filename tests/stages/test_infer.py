@@ -1,4 +1,4 @@
-"""The stage `infer`: results of shards that are no longer listed."""
+"""The stage `infer`: it deletes the results of shards that have left the list."""
 
 from pathlib import Path
 
