@@ -37,7 +37,7 @@ def test_presets_are_valid(preset: Path) -> None:
         (r"crop: \d+", "crop: 160.5", "train_tracking.crop: "),
         (r"crop: \d+", "crop: true", "train_tracking.crop: "),
         (r"temperature: .*", "temperature: .inf", "baselines.temperature: "),
-        (r"(held_out: .*\n  steps: )\d+", r"\g<1>0", "train_tracking.steps: "),
+        (r"(held_out_categories: .*\n  steps: )\d+", r"\g<1>0", "train_tracking.steps: "),
         (r"width: \d+", "width: -1", "data.synthetic.width: "),
         (r"\n  lost_score: .*", "\n  lost_score: 1.5", "segmentation.lost_score: "),
         (
@@ -49,7 +49,7 @@ def test_presets_are_valid(preset: Path) -> None:
         (r"shards: \[.*\]", "shards: []", "infer.shards: "),
         (r"shards: \[.*\]", "shards: 2", "infer.shards: "),
         (r"shards: \[.*\]", "shards: [0, 0]", "infer: shards "),
-        (r"(held_out: .*\n  steps: )\d+", r"\1null", "train_tracking.steps: "),
+        (r"(held_out_categories: .*\n  steps: )\d+", r"\1null", "train_tracking.steps: "),
     ],
 )
 def test_an_invalid_value_is_one_line_with_its_key(mini_params: Path, old: str, new: str, named: str) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from partprop.base import paths
 from partprop.params import Params
-from partprop.synthetic import write_coco, write_davis
+from partprop.synthetic import write_coco, write_davis, write_stills
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,6 +23,7 @@ def tiny_params() -> Params:
         "height": 64,
         "train_images": 4,
         "val_images": 2,
+        "still_images": 3,
         "train_videos": 3,
         "frames": 8,
     }
@@ -50,10 +51,12 @@ def tiny_params() -> Params:
 
 @pytest.fixture(scope="session")
 def tiny_data(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data/coco and data/davis."""
+    """A folder with data/coco, data/davis and data/static."""
     folder = tmp_path_factory.mktemp("tiny_data")
     write_coco(folder / paths.COCO, tiny_params.data.synthetic)
     write_davis(folder / paths.DAVIS, tiny_params.data.synthetic, 2016)
+    (folder / paths.STATIC).mkdir()
+    write_stills(folder / paths.STATIC, tiny_params.data.synthetic)
     return folder
 
 

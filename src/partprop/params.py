@@ -13,6 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**44)]  # stages multiply it by up to a million, and PyTorch takes 64 bits
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Source = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -28,9 +29,11 @@ class CocoData(Section):
     """COCO instance segmentation.
 
     source: synthetic, official, a folder, an archive, or the base URL of a mirror.
+    images: how many to download from the official host, chosen at random; 0: all. Other sources are taken whole.
     """
 
     source: Source
+    images: Whole
 
 
 class DavisData(Section):
@@ -43,10 +46,20 @@ class DavisData(Section):
     year: Literal[2016, 2017]
 
 
+class StaticData(Section):
+    """Still images with masks side by side.
+
+    source: synthetic, none, a folder, an archive, or the base URL of a mirror; no official host exists.
+    """
+
+    source: Source
+
+
 class SyntheticData(Section):
     """Data to render if a source is `synthetic`.
 
-    width, height: pixels. frames: per video. train_*, val_*: numbers of images and videos in each split.
+    width, height: pixels. frames: per video. train_*, val_*: numbers of images and videos in each split. still_images:
+    number of images of the static set.
     """
 
     seed: Seed
@@ -54,6 +67,7 @@ class SyntheticData(Section):
     height: Annotated[int, Field(ge=64)]
     train_images: Count
     val_images: Count
+    still_images: Count
     train_videos: Count
     val_videos: Count
     frames: Annotated[int, Field(ge=8)]
@@ -64,6 +78,7 @@ class Data(Section):
 
     coco: CocoData
     davis: DavisData
+    static: StaticData
     synthetic: SyntheticData
 
 
@@ -119,7 +134,7 @@ class PretrainFpn(Section):
     image_size: Annotated[int, Field(ge=64, multiple_of=32)]
     lr: Positive
     backbone_lr_scale: Share
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    weight_decay: Weight
     warmup_steps: Whole
     log_every: Count
     checkpoint_every: Count
@@ -141,13 +156,23 @@ class Segmentation(Section):
     memory_every: Whole
 
 
+class StillWeights(Section):
+    """Sampling weight of an object of each set of still images; 0 leaves the set out."""
+
+    coco: Weight
+    static: Weight
+
+
 class TrainTracking(Section):
     """Training of part tracking, pixel correlation and mask propagation on clips of four frames.
 
     held_out: training sequences that are never trained on; the stage validate measures them.
+    held_out_categories: categories of still images that no training stage sees, FPN pre-training included; the stage
+    validate measures objects of these. Names are those of COCO's annotation files and of the static set's index.csv.
     batch: clips per step.
     crop: side of a clip's frames in pixels.
     still_share: fraction of clips made from still images instead of videos.
+    still_weights: sampling weights of COCO's and the static set's objects, in both training stages.
     paste_share: fraction of video clips with a pasted background, and of those with a pasted occluder.
     max_gap: largest distance between reference and second frame, in annotated frames, reached halfway through training.
     parts: per object, besides the whole object.
@@ -159,16 +184,18 @@ class TrainTracking(Section):
     """
 
     held_out: Annotated[list[Name], Field(min_length=1)]
+    held_out_categories: list[Source]
     steps: Count
     batch: Count
     crop: Annotated[int, Field(ge=64, multiple_of=32)]
     still_share: Share
+    still_weights: StillWeights
     paste_share: Share
     max_gap: Count
     parts: Whole
     lr: Positive
     backbone_lr_scale: Share
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    weight_decay: Weight
     warmup_steps: Whole
     ema_decay: Share
     log_every: Count
@@ -182,6 +209,8 @@ class TrainTracking(Section):
     def _no_doubles(self) -> Self:
         if len(set(self.held_out)) < len(self.held_out):
             raise ValueError("held_out lists a sequence twice")
+        if len(set(self.held_out_categories)) < len(self.held_out_categories):
+            raise ValueError("held_out_categories lists a category twice")
         return self
 
 

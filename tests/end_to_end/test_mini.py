@@ -23,6 +23,7 @@ TINY = {
             "height": 64,
             "train_images": 4,
             "val_images": 2,
+            "still_images": 4,
             "train_videos": 3,
             "val_videos": 2,
             "frames": 8,

@@ -19,7 +19,7 @@ def updated() -> dict[str, str]:
 
 
 def test_sources_that_are_not_local_are_recorded_as_such(mini_params: Path):
-    assert updated() == dict.fromkeys(("backbone", "coco", "davis"), NOT_LOCAL)
+    assert updated() == dict.fromkeys(("backbone", "coco", "davis", "static"), NOT_LOCAL)
 
 
 def test_a_changed_weights_file_changes_its_hash(mini_params: Path):

@@ -22,9 +22,19 @@ from partprop.synthetic.script import TARGET, Script
 from partprop.synthetic.write import image_scenes, video_scripts
 
 MINI = RenderSettings(
-    seed=1, width=256, height=144, train_images=64, val_images=16, train_videos=24, val_videos=8, frames=32
+    seed=1,
+    width=256,
+    height=144,
+    train_images=64,
+    val_images=16,
+    still_images=4,
+    train_videos=24,
+    val_videos=8,
+    frames=32,
 )
-TINY = RenderSettings(seed=3, width=96, height=64, train_images=2, val_images=1, train_videos=2, val_videos=1, frames=8)
+TINY = RenderSettings(
+    seed=3, width=96, height=64, train_images=2, val_images=1, still_images=4, train_videos=2, val_videos=1, frames=8
+)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ SOURCES = Path("sources.yaml")
 DATA = Path("data")
 COCO = DATA / "coco"
 DAVIS = DATA / "davis"
+STATIC = DATA / "static"
 BACKBONE = Path("models/backbone.safetensors")
 FPN = Path("models/fpn.safetensors")
 TRACKER = Path("models/tracker.safetensors")  # the whole network, not only its part tracker

@@ -14,6 +14,7 @@ from pycocotools import mask as rle_codec
 
 from partprop.base.errors import UserError
 from partprop.data.images import read_rgb
+from partprop.data.labels import LabelledMask
 
 FAR = 10  # times the longer image side: polygons that reach further are errors
 _REQUIRED: dict[str, dict[str, type]] = {
@@ -124,6 +125,23 @@ class CocoImages:
                 )
             )
         return found
+
+    def masks(self, index: int) -> list[LabelledMask]:
+        """The masks of the image at a position, crowds and instances with only a box left out."""
+        return [
+            LabelledMask(instance.mask, self.categories[instance.category])
+            for instance in self.instances(index)
+            if instance.mask is not None and not instance.crowd
+        ]
+
+    def categories_in(self, index: int) -> set[str]:
+        """The categories annotated in the image at a position, with or without mask."""
+        return {self.categories[self._dense[annotation["category_id"]]] for annotation in self.annotations(index)}
+
+    @property
+    def origin(self) -> Path:
+        """The annotation file."""
+        return self.annotation_file
 
     def _mask(self, annotation: Mapping[str, Any], width: int, height: int) -> np.ndarray | None:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from partprop.base.errors import UserError
 from partprop.data.coco import CocoImages, open_coco
 from partprop.data.images import decoded_size
+from partprop.data.stills import IMAGE_SUFFIXES, INDEX, StillImages, key_of, open_stills, read_index
 from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 
 
@@ -25,6 +26,15 @@ class DavisCounts:
 
     sequences: int
     frames: int
+
+
+@dataclass(frozen=True)
+class StillCounts:
+    """Number of still images, of their objects, and one line for each pair that was left out."""
+
+    images: int
+    objects: int
+    left_out: tuple[str, ...]
 
 
 def check_coco(root: Path) -> CocoCounts:
@@ -61,6 +71,49 @@ def check_davis(root: Path, year: int) -> DavisCounts:
     with ThreadPoolExecutor() as pool:
         frames = sum(pool.map(_check_sequence, sequences))
     return DavisCounts(len(sequences), frames)
+
+
+def check_stills(root: Path) -> StillCounts:
+    """Read every image and mask of a folder of still images, and delete the pairs that cannot be used.
+
+    Raises:
+        UserError: no pair is left, or index.csv is unreadable.
+    """
+    stills = open_stills(root)
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(partial(_check_still, stills), range(len(stills))))
+    left_out = [count for count in found if isinstance(count, str)]
+    for file, count in zip(stills.files, found, strict=True):
+        if isinstance(count, str):
+            file.unlink()
+            file.with_suffix(".png").unlink(missing_ok=True)
+    left_out += _remove_lone_masks(root, {file.with_suffix(".png") for file in stills.files})
+    objects = [count for count in found if isinstance(count, int)]
+    if not objects:
+        raise UserError(f"{root}: no usable pair of image and mask ({left_out[0]}); correct the source")
+    if (root / INDEX).is_file():
+        present = {key_of(root, file) for file in stills.files}
+        left_out += [f"{INDEX}: {key}: no such image" for key, _ in read_index(root / INDEX) if key not in present]
+    return StillCounts(len(objects), sum(objects), tuple(line.replace(f"{root}/", "") for line in left_out))
+
+
+def _check_still(stills: StillImages, index: int) -> int | str:
+    """The number of objects of a pair, or one line that says why it cannot be used."""
+    file = stills.files[index]
+    try:
+        decoded_size(file)
+        objects = len(stills.masks(index))
+    except UserError as error:
+        return str(error)
+    return objects or f"{file.with_suffix('.png')}: empty mask; outline the object"
+
+
+def _remove_lone_masks(root: Path, known: set[Path]) -> list[str]:
+    """Delete the masks without an image; return a line for each."""
+    lone = sorted(path for path in root.rglob("*") if path.suffix.lower() == ".png" and path not in known)
+    for path in lone:
+        path.unlink()
+    return [f"{path}: mask without an image ({' or '.join(IMAGE_SUFFIXES)}) beside it; add the image" for path in lone]
 
 
 def _check_image(data: CocoImages, index: int) -> int:

@@ -19,7 +19,7 @@ from partprop.base.errors import DiskFullError, UserError
 from partprop.base.files import atomic_folder
 from partprop.base.paths import in_main_checkout
 from partprop.download.http import fetch, verify
-from partprop.download.layouts import COCO, DAVIS, Layout, RemoteFile
+from partprop.download.layouts import COCO, DAVIS, STATIC, Layout, RemoteFile
 from partprop.download.trees import ARCHIVE_SUFFIXES, Tree, archive_tree, folder_tree
 
 T = TypeVar("T")
@@ -60,13 +60,13 @@ def source_manifest(source: str) -> str:
     Raises:
         UserError: the folder or archive does not exist.
     """
-    if source == "synthetic" or _remote_urls(source, COCO):
+    if source in ("synthetic", "none") or _remote_urls(source, COCO):
         return ""
     path = local_source(source)
     if path.is_file():
         entries = [(path.name, path)]
     else:
-        trees = [folder_tree(path, layout) for layout in (COCO, DAVIS[2017])]
+        trees = [folder_tree(path, layout) for layout in (COCO, DAVIS[2017], STATIC)]
         entries = sorted({(str(member.path), path / member.path) for tree in trees for member in tree.members})
     return stamp(entries)
 
@@ -109,6 +109,8 @@ def _open_source(source: str, layout: Layout) -> Iterator[Tree]:
 def _remote_urls(source: str, layout: Layout) -> list[str]:
     """The URLs of a remote source's files; empty for a local source."""
     if source == "official":
+        if not layout.hosted:
+            raise UserError(f"official: no host offers {layout.name}; name a folder, an archive or a mirror, or `none`")
         return [file.url for file in layout.official]
     if source.startswith(("http://", "https://")):
         return [f"{source.rstrip('/')}/{file.name}" for file in layout.official]

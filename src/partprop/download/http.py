@@ -3,6 +3,7 @@
 import hashlib
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ class _TransferError(Exception):
     """The transfer stopped early, for a possibly temporary reason."""
 
 
-def fetch(url: str, target: Path, size: int | None = None, sha256: str | None = None) -> None:
+def fetch(url: str, target: Path, size: int | None = None, sha256: str | None = None, show: bool = True) -> None:
     """Download a file; `target` exists only once it is complete and verified.
 
     Received bytes are kept in `<target>.part`. This call resumes after a lost connection, the next call after a killed
@@ -34,6 +35,7 @@ def fetch(url: str, target: Path, size: int | None = None, sha256: str | None = 
         target: path of the file; if it exists, nothing is downloaded.
         size: expected length in bytes, compared before the transfer; None if unknown.
         sha256: expected checksum in hexadecimal; None verifies only the announced length.
+        show: a progress bar.
 
     Raises:
         UserError: the server refuses, the connection keeps failing, length or checksum differ, or the disk is full.
@@ -43,7 +45,7 @@ def fetch(url: str, target: Path, size: int | None = None, sha256: str | None = 
     with os_errors_as_user_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
-        _complete(url, part, size)
+        _complete(url, part, size, show)
         if sha256 is not None:
             verify(url, part, sha256)
         part.replace(target)
@@ -60,13 +62,13 @@ def verify(url: str, file: Path, sha256: str) -> None:
         )
 
 
-def _complete(url: str, part: Path, size: int | None) -> None:
+def _complete(url: str, part: Path, size: int | None, show: bool) -> None:
     """Transfer until `part` holds the whole file; retry as long as attempts bring new bytes."""
     failures = 0
     while True:
         before = _length(part)
         try:
-            return _transfer(url, part, size)
+            return _transfer(url, part, size, show)
         except _TransferError as error:
             failures = 1 if _length(part) > before else failures + 1
             if failures == MAX_FAILURES:
@@ -76,7 +78,7 @@ def _complete(url: str, part: Path, size: int | None) -> None:
             time.sleep(FIRST_PAUSE * 2 ** (failures - 1))
 
 
-def _transfer(url: str, part: Path, size: int | None) -> None:
+def _transfer(url: str, part: Path, size: int | None, show: bool) -> None:
     """Send one request: append the missing bytes to `part`, or restart if the server cannot resume."""
     import requests  # here, because the pipeline's scheduler imports this package but downloads nothing
     from urllib3.exceptions import HTTPError
@@ -99,7 +101,8 @@ def _transfer(url: str, part: Path, size: int | None) -> None:
                 start = 0
                 _save_version(part, response)
             require_space(part.parent, (total or 0) - start)
-            with byte_bar(part.stem, total, start) as advance, part.open("ab" if resumed else "wb") as writer:
+            bar = byte_bar(part.stem, total, start) if show else nullcontext(lambda amount: None)
+            with bar as advance, part.open("ab" if resumed else "wb") as writer:
                 # read1, because read drops bytes received before the connection is lost
                 while chunk := response.raw.read1(CHUNK):
                     writer.write(chunk)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 from partprop.base.errors import UserError
 
@@ -18,7 +19,7 @@ class RemoteFile:
     @property
     def name(self) -> str:
         """The file name, which mirrors share."""
-        return self.url.rsplit("/", 1)[1]
+        return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Layout:
     marker: str
     patterns: tuple[str, ...]
     official: tuple[RemoteFile, ...]
+
+    hosted: ClassVar[bool] = True  # by somebody official
 
     def takes(self, path: PurePosixPath) -> bool:
         """Whether the pipeline uses the file at a path relative to the root."""
@@ -65,8 +68,29 @@ class Layout:
         return roots.pop()
 
 
+class SideBySide(Layout):
+    """Still images beside their masks, in folders of any depth; the root is the folder of index.csv, else the top."""
+
+    hosted: ClassVar[bool] = False
+
+    def takes(self, path: PurePosixPath) -> bool:
+        """Whether the file is an image or a mask inside a set's folder, or the index."""
+        inside = len(path.parts) > 1 and path.suffix.lower() in (".jpg", ".jpeg", ".png")
+        return inside or path == PurePosixPath(self.marker)
+
+    def root(self, files: Iterable[PurePosixPath], where: str) -> PurePosixPath:
+        """See `Layout.root`."""
+        files = list(files)
+        if not any(file.suffix.lower() in (".jpg", ".jpeg") and len(file.parts) > 1 for file in files):
+            raise UserError(f"{where}: holds no {self.name} (no <set>/<name>.jpg); correct the source")
+        roots = {file.parent for file in files if file.name == self.marker and len(file.parts) <= 3}
+        if len(roots) > 1:
+            raise UserError(f"{where}: holds several {self.marker}; keep the one at the top of the sets")
+        return roots.pop() if roots else PurePosixPath()
+
+
 # Sizes and SHA-256 of COCO and DAVIS 2017 are those of the official files in TensorFlow Datasets.
-_COCO_HOST = "http://images.cocodataset.org"
+COCO_HOST = "http://images.cocodataset.org"
 COCO = Layout(
     name="COCO 2017",
     marker="annotations",
@@ -78,17 +102,17 @@ COCO = Layout(
     ),
     official=(
         RemoteFile(
-            f"{_COCO_HOST}/annotations/annotations_trainval2017.zip",
+            f"{COCO_HOST}/annotations/annotations_trainval2017.zip",
             252_907_541,
             "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
         ),
         RemoteFile(
-            f"{_COCO_HOST}/zips/val2017.zip",
+            f"{COCO_HOST}/zips/val2017.zip",
             815_585_330,
             "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
         ),
         RemoteFile(
-            f"{_COCO_HOST}/zips/train2017.zip",
+            f"{COCO_HOST}/zips/train2017.zip",
             19_336_861_798,
             "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
         ),
@@ -114,3 +138,11 @@ DAVIS = {
     2016: Layout("DAVIS 2016", "JPEGImages", _DAVIS_PATTERNS, (_DAVIS_2016_ARCHIVE,)),
     2017: Layout("DAVIS 2017", "JPEGImages", _DAVIS_PATTERNS, (_DAVIS_2017_ARCHIVE,)),
 }
+
+# The sets that it joins (FSS-1000, DUTS, ECSSD and the like) have owners of their own and no common host.
+STATIC = SideBySide(
+    "still images with masks",
+    "index.csv",
+    ("index.csv", "**/*.[jJ][pP][gG]", "**/*.[jJ][pP][eE][gG]", "**/*.[pP][nN][gG]"),
+    (RemoteFile("static.zip", None, None),),
+)

@@ -10,8 +10,9 @@ from packaging.requirements import Requirement
 
 from partprop.base.errors import UserError
 from partprop.base.paths import PARAMS, in_main_checkout
+from partprop.download.coco_subset import subset_size
 from partprop.download.download import local_source
-from partprop.download.layouts import COCO, DAVIS, Layout
+from partprop.download.layouts import COCO, DAVIS, STATIC, Layout
 from partprop.download.trees import archive_tree, folder_tree
 from partprop.params import load_params
 from partprop.pipeline.sources import update_sources
@@ -34,8 +35,11 @@ def check_everything() -> Iterator[str]:
     for key, source, layout in (
         ("data.coco.source", params.data.coco.source, COCO),
         ("data.davis.source", params.data.davis.source, DAVIS[params.data.davis.year]),
+        ("data.static.source", params.data.static.source, STATIC),
     ):
         size = source_size(source, layout)
+        if layout is COCO and source == "official" and params.data.coco.images:
+            size = subset_size(params.data.coco.images)
         needed += 2 * size  # data/ and DVC's cache
         yield f"{key}: {source}" + (f", {size / GIGABYTE:.2f} GB" if size else "")
     weights = params.backbone.weights
@@ -48,12 +52,12 @@ def check_everything() -> Iterator[str]:
 
 
 def source_size(source: str, layout: Layout) -> int:
-    """The size of a source in bytes; 0 if it is synthetic or a mirror, whose size is unknown.
+    """The size of a source in bytes; 0 if it is synthetic, none, or a mirror, whose size is unknown.
 
     Raises:
         UserError: a local source is missing, or does not contain the data set.
     """
-    if source == "synthetic" or source.startswith(("http://", "https://")):
+    if source in ("synthetic", "none") or source.startswith(("http://", "https://")):
         return 0
     if source == "official":
         return sum(file.size or 0 for file in layout.official)

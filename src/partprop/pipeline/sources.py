@@ -23,7 +23,7 @@ def update_sources(params: Params) -> None:
         UserError: a source is inside data/, where DVC would delete it.
     """
     recorded = read_yaml(SOURCES) if SOURCES.exists() else {}
-    sources = {"coco": params.data.coco.source, "davis": params.data.davis.source}
+    sources = {name: getattr(params.data, name).source for name in ("coco", "davis", "static")}
     for name, source in sources.items():
         if in_main_checkout(source).resolve().is_relative_to(in_main_checkout(str(DATA)).resolve()):
             raise UserError(

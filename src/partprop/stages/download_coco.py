@@ -8,6 +8,7 @@ from partprop.base import paths
 from partprop.base.disk import os_errors_as_user_errors
 from partprop.base.files import atomic_folder
 from partprop.download.checks import check_coco
+from partprop.download.coco_subset import download_subset
 from partprop.download.download import download
 from partprop.download.layouts import COCO
 from partprop.download.manifest import manifest
@@ -25,6 +26,8 @@ def run(params: Params, log: Run) -> None:
         with os_errors_as_user_errors(paths.COCO.parent), atomic_folder(paths.COCO) as folder:
             write_coco(folder, RenderSettings(**params.data.synthetic.model_dump()))
             counts = check_coco(folder)
+    elif source == "official" and params.data.coco.images:
+        counts = download_subset(params.data.coco.images, paths.COCO, check_coco)
     else:
         counts = download(source, COCO, paths.COCO, check_coco)
     found = manifest(paths.COCO)

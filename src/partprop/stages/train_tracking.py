@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from partprop.base import paths
 from partprop.data.coco import open_coco
+from partprop.data.stills import open_stills
 from partprop.data.video import Video, open_davis
 from partprop.model.backbone.devices import memory_format
 from partprop.model.backbone.imagenet import scale_pixels
@@ -32,12 +33,12 @@ from partprop.training.common.optimisation import (
     lr_factor,
     set_learning_rate,
 )
+from partprop.training.common.scenery import Scenery
 from partprop.training.common.seeding import seeded_batches, start_fabric
 from partprop.training.tracker.clips import Clip
 from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss
 from partprop.training.tracker.mask_errors import ClipSupervision, MaskErrors
 from partprop.training.tracker.sampling import ClipSource, MixedClips, StillClips, VideoClips
-from partprop.training.tracker.scenery import Scenery
 
 if TYPE_CHECKING:
     from partprop.params import Params, TrainTracking
@@ -108,7 +109,9 @@ def _open_clips(training: list[Video], settings: TrainTracking) -> ClipSource:
     """Return clips of videos and of still images; from all of COCO, since no later stage measures on it."""
     scenery = None
     if settings.still_share or settings.paste_share:
-        scenery = Scenery.from_coco([open_coco(paths.COCO, split) for split in ("train2017", "val2017")])
+        weights = settings.still_weights
+        sets = [(open_coco(paths.COCO, split), weights.coco) for split in ("train2017", "val2017")]
+        scenery = Scenery.collect([*sets, (open_stills(paths.STATIC), weights.static)], settings.held_out_categories)
     videos = VideoClips(training, settings.crop, settings.max_gap, settings.parts, settings.paste_share, scenery)
     if scenery is None:
         return videos
@@ -193,4 +196,4 @@ def _checkpoint_folder(params: Params) -> Path:
         "model": params.model.model_dump(),
         "train_tracking": params.train_tracking.model_dump(),
     }
-    return checkpoint_folder("train_tracking", parameters, [paths.FPN, paths.DAVIS, paths.COCO])
+    return checkpoint_folder("train_tracking", parameters, [paths.FPN, paths.DAVIS, paths.COCO, paths.STATIC])

@@ -1,4 +1,4 @@
-"""Rendered scenes, written in the layouts of COCO and DAVIS."""
+"""Rendered scenes, written in the layouts of COCO, DAVIS and still images with masks side by side."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from partprop.base.files import write_json
+from partprop.base.files import write_csv, write_json
 from partprop.data.labels import write_labels
+from partprop.data.stills import INDEX, INDEX_COLUMNS
 from partprop.synthetic.body import KINDS
 from partprop.synthetic.polygons import polygons
 from partprop.synthetic.scene import Scene, render
@@ -18,7 +19,7 @@ from partprop.synthetic.script import TARGET, Script, script_image, script_video
 SPLITS = ("train", "val")
 JPEG_QUALITY = 95
 MIN_VISIBLE = 64  # pixels: objects with a smaller visible area are not annotated
-VIDEOS, IMAGES = 0, 1  # follow the seed in the key of each random stream
+VIDEOS, IMAGES, STILLS = 0, 1, 2  # follow the seed in the key of each random stream
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class RenderSettings:
         seed: of all random choices.
         width, height: of images and frames, in pixels.
         train_images, val_images: number of still images in each split.
+        still_images: number of still images with masks side by side.
         train_videos, val_videos: number of videos in each split.
         frames: length of each video.
     """
@@ -38,6 +40,7 @@ class RenderSettings:
     height: int
     train_images: int
     val_images: int
+    still_images: int
     train_videos: int
     val_videos: int
     frames: int
@@ -113,6 +116,25 @@ def write_coco(folder: Path, settings: RenderSettings) -> None:
                     category = KINDS.index(actor.body.kind) + 1
                     content["annotations"].append(_annotation(mask, image_id, 10 * image_id + actor.label, category))
         write_json(folder / "annotations" / f"instances_{split}2017.json", content)
+
+
+def write_stills(folder: Path, settings: RenderSettings) -> None:
+    """Render still images into an empty folder, each beside its mask, with an index of their categories."""
+    rows = []
+    group = folder / "shapes"
+    group.mkdir()
+    for number in range(settings.still_images):
+        scene = script_image((settings.seed, STILLS, number), settings.width, settings.height)
+        image, labels = render(scene, 0)
+        visible = [actor for actor in scene.actors if (labels == actor.label).sum() >= MIN_VISIBLE]
+        renumbered = np.zeros_like(labels)
+        for label, actor in enumerate(visible, start=1):
+            renumbered[labels == actor.label] = label
+        name = f"{number:05d}"
+        _write_jpeg(group / f"{name}.jpg", image)
+        write_labels(group / f"{name}.png", renumbered)
+        rows.append((group.name, name, " ".join(actor.body.kind for actor in visible)))
+    write_csv(folder / INDEX, INDEX_COLUMNS, rows)
 
 
 def _annotation(mask: np.ndarray, image_id: int, annotation_id: int, category: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from partprop.synthetic import write_coco
 from partprop.training.pyramid.average_precision import average_precision, to_coco_results
 
 SETTINGS = SyntheticData(
-    seed=5, width=96, height=64, train_images=1, val_images=6, train_videos=1, val_videos=1, frames=8
+    seed=5, width=96, height=64, train_images=1, val_images=6, still_images=4, train_videos=1, val_videos=1, frames=8
 )
 
 

@@ -66,7 +66,15 @@ def test_an_image_without_instances_has_finite_losses(small_detector):
 def test_eight_images_can_be_overfitted(tmp_path: Path):
     """AP over all IoU thresholds on the training images; that of masks rises more slowly than that of boxes."""
     settings = SyntheticData(
-        seed=3, width=SIZE, height=128, train_images=8, val_images=1, train_videos=1, val_videos=1, frames=8
+        seed=3,
+        width=SIZE,
+        height=128,
+        train_images=8,
+        val_images=1,
+        still_images=4,
+        train_videos=1,
+        val_videos=1,
+        frames=8,
     )
     write_coco(tmp_path, settings)
     images = open_coco(tmp_path, "train2017")

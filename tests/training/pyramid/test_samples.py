@@ -12,7 +12,7 @@ from partprop.synthetic import write_coco
 from partprop.training.pyramid.samples import detection_sample
 
 SETTINGS = SyntheticData(
-    seed=5, width=96, height=64, train_images=4, val_images=1, train_videos=1, val_videos=1, frames=8
+    seed=5, width=96, height=64, train_images=4, val_images=1, still_images=4, train_videos=1, val_videos=1, frames=8
 )
 
 

@@ -14,6 +14,7 @@ from partprop.data.labels import mask_box, write_labels
 from partprop.data.video import open_davis
 from partprop.params import SyntheticData
 from partprop.synthetic import write_coco, write_davis
+from partprop.training.common.scenery import Scenery
 from partprop.training.tracker.clips import TEACHER_FORCED_SHARE, Clip, carry_along, sample_part_boxes
 from partprop.training.tracker.sampling import (
     MixedClips,
@@ -22,11 +23,10 @@ from partprop.training.tracker.sampling import (
     pick_frames,
     track_random_parts,
 )
-from partprop.training.tracker.scenery import Scenery
 
 CROP, PARTS = 96, 2
 SETTINGS = SyntheticData(
-    seed=5, width=160, height=96, train_images=8, val_images=1, train_videos=2, val_videos=1, frames=12
+    seed=5, width=160, height=96, train_images=8, val_images=1, still_images=4, train_videos=2, val_videos=1, frames=12
 )
 
 
@@ -41,7 +41,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoClips:
 def scenery(tmp_path_factory: pytest.TempPathFactory) -> Scenery:
     folder = tmp_path_factory.mktemp("coco")
     write_coco(folder, SETTINGS)
-    return Scenery.from_coco([open_coco(folder, split) for split in ("train2017", "val2017")])
+    return Scenery.collect([(open_coco(folder, split), 1.0) for split in ("train2017", "val2017")])
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def test_images_without_usable_masks_raise_a_one_line_error(tmp_path: Path):
     content = json.loads(file.read_text())
     boxes = [{**annotation, "segmentation": []} for annotation in content["annotations"]]
     file.write_text(json.dumps({**content, "annotations": boxes}))
-    with pytest.raises(UserError, match=r"instances_train2017\.json: no instance has a polygon"):
-        Scenery.from_coco([open_coco(tmp_path, "train2017")])
+    with pytest.raises(UserError, match=r"instances_train2017\.json: no object has a mask"):
+        Scenery.collect([(open_coco(tmp_path, "train2017"), 1.0)])
 
 
 def drawn(clips, count: int = 12) -> list[Clip]:
@@ -199,7 +199,7 @@ def test_videos_of_tiny_objects_raise_a_one_line_error(videos: VideoClips, tmp_p
 
 
 def test_still_clips_with_too_small_crops_raise_a_one_line_error(stills: StillClips):
-    with pytest.raises(UserError, match="json: almost no instance has 64 pixels"):
+    with pytest.raises(UserError, match="json: almost no object has 64 pixels"):
         replace(stills, crop=6).draw(np.random.default_rng(0), 0.5)
 
 

@@ -10,9 +10,9 @@ from partprop.base.errors import UserError
 from partprop.data.labels import mask_box, object_ids
 from partprop.data.video import Video
 from partprop.training.common import augment
+from partprop.training.common.scenery import Motion, PastedScene, Scenery
 from partprop.training.tracker.clips import FRAMES, Clip, PartBoxes, carry_along, make_clip, sample_part_boxes
 from partprop.training.tracker.part_motion import track_parts
-from partprop.training.tracker.scenery import Motion, PastedScene, Scenery
 
 NEAR_GAP = 2  # annotated frames between the reference and the next frame of a clip, up to which the reference is near
 MAX_STEP = 2  # annotated frames between two consecutive later frames of a clip
@@ -139,14 +139,14 @@ class VideoClips:
 
 @dataclass(frozen=True)
 class StillClips:
-    """Clips of a still image's instance under affine and thin-plate-spline motion.
+    """Clips of a still image's object under affine and thin-plate-spline motion.
 
     RGMP (Oh et al., CVPR 2018, section 3.2) trains on such pairs; splines are those of MaskTrack (Perazzi et al., CVPR
-    2017, section 3.2). Half of the clips have another image as background, and some an instance of a third image as
+    2017, section 3.2). Half of the clips have another image as background, and some an object of a third image as
     occluder. Since the motion is known, so are the boxes of the parts' visible pixels.
 
     Args:
-        scenery: the instances.
+        scenery: the objects.
         crop: side of the frames in pixels.
         parts: number of parts in addition to the whole object.
     """
@@ -159,17 +159,17 @@ class StillClips:
         """Draw a clip; see `ClipSource`.
 
         Raises:
-            UserError: MAX_ATTEMPTS references showed no large enough instance.
+            UserError: MAX_ATTEMPTS references showed no large enough object.
         """
         for _ in range(MAX_ATTEMPTS):
             if (clip := self._try_to_draw(rng)) is not None:
                 return clip
-        file = self.scenery.images[0].annotation_file
-        raise UserError(f"{file}: almost no instance has {MIN_PIXELS} pixels in its crop; use images with larger ones")
+        file = self.scenery.sets[0].origin
+        raise UserError(f"{file}: almost no object has {MIN_PIXELS} pixels in its crop; use images with larger ones")
 
     def _try_to_draw(self, rng: np.random.Generator) -> Clip | None:
-        """Return a clip, or None if the reference shows too little of the instance."""
-        image, mask = self.scenery.sample_instance(rng)
+        """Return a clip, or None if the reference shows too little of the object."""
+        image, mask = self.scenery.sample_object(rng)
         box = mask_box(mask)
         assert box is not None
         centre, zoom = (box[:2] + box[2:]) / 2, _sample_zoom(rng, box, self.crop, image.shape)

@@ -1,16 +1,17 @@
-"""Instances of still images as moving objects, and as pasted backgrounds and occluders of other clips."""
+"""Objects of still images as moving objects, and as pasted backgrounds and occluders of other clips."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.coco import CocoImages
-from partprop.data.labels import mask_box
+from partprop.data.labels import LabelledMask, mask_box
 from partprop.training.common import augment
 
-MIN_SIDE = 24  # pixels of a usable instance's width and height
+MIN_SIDE = 24  # pixels of a usable object's width and height
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class PastedScene:
     Attributes:
         background: uint8 (H, W, 3); None to keep the frame's own.
         background_colour: 3×4 matrix, applied to the background.
-        occluder: image, uint8 (H, W, 3), and mask, uint8 (H, W), of an instance; None for no occluder.
+        occluder: image, uint8 (H, W, 3), and mask, uint8 (H, W), of an object; None for no occluder.
     """
 
     background: np.ndarray | None
@@ -124,45 +125,71 @@ class PastedScene:
         return augment.warp(self.background, sampling_map)
 
 
+class ObjectImages(Protocol):
+    """Still images with masks of their objects: one split of COCO, or a folder of `StillImages`."""
+
+    @property
+    def origin(self) -> Path:
+        """The file or folder that messages name."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> np.ndarray:
+        """Read an image: uint8 (H, W, 3), RGB."""
+        ...
+
+    def masks(self, index: int) -> list[LabelledMask]:
+        """Read the masks of an image's objects."""
+        ...
+
+    def categories_in(self, index: int) -> Collection[str]:
+        """The categories that an image shows, as far as they are known."""
+        ...
+
+
 @dataclass(frozen=True)
 class Scenery:
-    """Usable instances of still images; build it with `from_coco`.
+    """Usable objects of still images; build it with `collect`.
 
     Attributes:
-        images: one or more splits with instance masks.
-        usable: (split, image, instance) indices of the usable instances.
+        sets: image sets that have usable objects.
+        usable: of each set, the (image, object) indices of its usable objects.
+        shares: of each set, the probability that an object is drawn from it.
     """
 
-    images: Sequence[CocoImages]
-    usable: Sequence[tuple[int, int, int]]
+    sets: Sequence[ObjectImages]
+    usable: Sequence[Sequence[tuple[int, int]]]
+    shares: Sequence[float]
 
     @classmethod
-    def from_coco(cls, images: Sequence[CocoImages]) -> "Scenery":
-        """Collect all instances, crowds excepted, whose mask has at least MIN_SIDE pixels a side.
+    def collect(cls, weighted: Sequence[tuple[ObjectImages, float]], held_out: Collection[str] = ()) -> "Scenery":
+        """Collect all objects whose mask has at least MIN_SIDE pixels a side, from images without held-out categories.
+
+        Args:
+            weighted: image sets, and the sampling weight of an object in each.
+            held_out: categories that no image may show.
 
         Raises:
             UserError: there are none.
         """
-        usable = [
-            (source, image, number)
-            for source, split in enumerate(images)
-            for image in range(len(split))
-            for number, instance in enumerate(split.instances(image))
-            if _is_usable(instance.mask) and not instance.crowd
-        ]
-        if not usable:
+        found = [(images, weight, _usable(images, held_out)) for images, weight in weighted if weight > 0]
+        found = [(images, weight, usable) for images, weight, usable in found if usable]
+        if not found:
+            names = ", ".join(str(images.origin) for images, _ in weighted)
             raise UserError(
-                f"{images[0].annotation_file}: no instance has a polygon of {MIN_SIDE} pixels a side or more; add some "
-                "or set train_tracking.still_share and paste_share to 0"
+                f"{names}: no object has a mask of {MIN_SIDE} pixels a side or more; add some or set "
+                "train_tracking.still_share and paste_share to 0"
             )
-        return cls(images, usable)
+        totals = np.array([weight * len(usable) for _, weight, usable in found])
+        sets, _, usable = zip(*found, strict=True)
+        return cls(sets, usable, (totals / totals.sum()).tolist())
 
-    def sample_instance(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return the image, uint8 (H, W, 3), and the mask, uint8 (H, W) in {0, 1}, of a random instance."""
-        source, image, number = self.usable[int(rng.integers(len(self.usable)))]
-        mask = self.images[source].instances(image)[number].mask
-        assert mask is not None
-        return self.images[source].image(image), mask
+    def sample_object(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the image, uint8 (H, W, 3), and the mask, uint8 (H, W) in {0, 1}, of a random object."""
+        chosen = int(rng.choice(len(self.sets), p=self.shares)) if len(self.sets) > 1 else 0
+        image, number = self.usable[chosen][int(rng.integers(len(self.usable[chosen])))]
+        return self.sets[chosen].image(image), self.sets[chosen].masks(image)[number].mask
 
     def sample_scene(
         self, rng: np.random.Generator, size: int, background_share: float, occluder_share: float
@@ -174,19 +201,23 @@ class Scenery:
             occluder_share: probability of an occluder.
         """
         return PastedScene(
-            background=self.sample_instance(rng)[0] if rng.random() < background_share else None,
+            background=self.sample_object(rng)[0] if rng.random() < background_share else None,
             background_motion=Motion.sample(rng, size),
             background_colour=augment.sample_strong_colour_matrix(rng),
-            occluder=self.sample_instance(rng) if rng.random() < occluder_share else None,
+            occluder=self.sample_object(rng) if rng.random() < occluder_share else None,
             occluder_motion=Motion.sample(rng, size),
         )
 
 
-def _is_usable(mask: np.ndarray | None) -> bool:
-    if mask is None:
-        return False
-    box = mask_box(mask)
-    return box is not None and bool((box[2:] - box[:2]).min() >= MIN_SIDE)
+def _usable(images: ObjectImages, held_out: Collection[str]) -> list[tuple[int, int]]:
+    """The (image, object) indices of large enough objects in images without held-out categories."""
+    return [
+        (index, number)
+        for index in range(len(images))
+        if not set(held_out).intersection(images.categories_in(index))
+        for number, labelled in enumerate(images.masks(index))
+        if (box := mask_box(labelled.mask)) is not None and (box[2:] - box[:2]).min() >= MIN_SIDE
+    ]
 
 
 def _paste(background: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:
