@@ -32,10 +32,10 @@ def test_presets_are_valid(preset: Path) -> None:
     [
         (r"(short_side: \d+ # )", r"shorter_side: 1\n  \1", "segmentation.shorter_side: unknown key"),
         (r"short_side: \d+ # ", "# ", "segmentation.short_side: missing"),
-        (r"crop: \d+", "crop: wide", "train_tracking.crop: "),
-        (r"crop: \d+", "crop: -160", "train_tracking.crop: "),
-        (r"crop: \d+", "crop: 160.5", "train_tracking.crop: "),
-        (r"crop: \d+", "crop: true", "train_tracking.crop: "),
+        (r"max_gap: \d+", "max_gap: wide", "train_tracking.max_gap: "),
+        (r"max_gap: \d+", "max_gap: -160", "train_tracking.max_gap: "),
+        (r"max_gap: \d+", "max_gap: 160.5", "train_tracking.max_gap: "),
+        (r"max_gap: \d+", "max_gap: true", "train_tracking.max_gap: "),
         (r"temperature: .*", "temperature: .inf", "baselines.temperature: "),
         (r"(held_out_categories: .*\n  steps: )\d+", r"\g<1>0", "train_tracking.steps: "),
         (r"width: \d+", "width: -1", "data.synthetic.width: "),
@@ -62,11 +62,11 @@ def test_an_invalid_value_is_one_line_with_its_key(mini_params: Path, old: str, 
 
 
 def test_all_invalid_keys_are_named_at_once(mini_params: Path) -> None:
-    edit(mini_params, r"crop: \d+", "crop: -1")
+    edit(mini_params, r"max_gap: \d+", "max_gap: -1")
     edit(mini_params, "seed: 1\n\n", "sed: 1\n\n")
     with pytest.raises(UserError) as caught:
         load_params(mini_params)
-    assert all(key in str(caught.value) for key in ("train_tracking.crop: ", " seed: missing", " sed: unknown key"))
+    assert all(key in str(caught.value) for key in ("train_tracking.max_gap: ", " seed: missing", " sed: unknown key"))
 
 
 @pytest.mark.parametrize(

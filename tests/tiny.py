@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbone
+from partprop.model.backbone.keys import key_projections
 from partprop.model.building import build_network
 from partprop.model.correlation import (
     LearnedKeyCorrelation,
     PixelCorrelation,
-    key_projections,
     value_encoder,
 )
 from partprop.model.correlation_filter import CorrelationFilter

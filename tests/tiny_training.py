@@ -35,7 +35,7 @@ def tiny_params() -> Params:
         "training_roi_size": 16,
     }
     shared = {"steps": 4, "batch": 1, "warmup_steps": 1, "log_every": 1, "checkpoint_every": 2, "threads": 1}
-    content["pretrain_fpn"] |= shared | {"image_size": 64}
+    content["pretrain_fpn"] |= shared | {"image_size": 128, "pairs": 2, "crop": 64}
     content["segmentation"] |= {"short_side": 64, "parts": 1}
     content["train_tracking"] |= shared | {
         "held_out": ["train-00"],

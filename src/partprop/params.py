@@ -117,11 +117,14 @@ class Model(Section):
 
 
 class PretrainFpn(Section):
-    """Pre-training of the feature pyramid on COCO with Mask R-CNN.
+    """Pre-training of backbone, feature pyramid and keys on still images: Mask R-CNN, and matching of two views.
 
     steps: number of updates; 0 leaves the pyramid above the backbone at its random initial weights.
-    batch: images per step.
-    image_size: longer side of an image in pixels.
+    batch: images per step for Mask R-CNN; 0: none, and the pyramid above the backbone learns nothing.
+    image_size: longer side of such an image in pixels.
+    pairs: pairs of views per step for matching.
+    crop: side of a view in pixels.
+    ema_decay: of the moving average of the weights, which is measured and saved.
     lr: peak learning rate, reached after warmup_steps; then cosine decay to 1 %.
     backbone_lr_scale: the backbone's learning rate as a fraction of lr; 0 freezes the backbone.
     weight_decay: of AdamW; not on biases and normalisation layers.
@@ -130,12 +133,16 @@ class PretrainFpn(Section):
     """
 
     steps: Whole
-    batch: Count
-    image_size: Annotated[int, Field(ge=64, multiple_of=32)]
+    batch: Whole
+    # torchvision infers the strides of P2 to P5 from the first batch, wrongly for smaller images, which it pads
+    image_size: Annotated[int, Field(ge=128, multiple_of=32)]
+    pairs: Count
+    crop: Annotated[int, Field(ge=64, multiple_of=32)]
     lr: Positive
     backbone_lr_scale: Share
     weight_decay: Weight
     warmup_steps: Whole
+    ema_decay: Share
     log_every: Count
     checkpoint_every: Count
     threads: Count

@@ -33,7 +33,7 @@ def stills(tmp_path: Path) -> StillImages:
 
 
 def test_objects_have_masks_and_categories_and_void_belongs_to_none(stills: StillImages) -> None:
-    first, second = stills.masks(0)
+    first, second = stills.instances(0)
     assert (first.category, second.category) == ("dog", "rhesus-monkey")
     np.testing.assert_array_equal(first.mask, two_objects() == 1)
     np.testing.assert_array_equal(second.mask, two_objects() == 2)
@@ -43,7 +43,7 @@ def test_objects_have_masks_and_categories_and_void_belongs_to_none(stills: Stil
 
 def test_images_of_any_depth_are_found_and_need_no_categories(stills: StillImages) -> None:
     assert len(stills) == 2
-    (only,) = stills.masks(1)
+    (only,) = stills.instances(1)
     assert only.category is None
     np.testing.assert_array_equal(only.mask, two_objects() == 1)
     assert stills.categories_in(1) == ()
@@ -63,11 +63,11 @@ def test_another_size_or_number_of_objects_is_one_line(tmp_path: Path) -> None:
     write_pair(tmp_path / "s", "a", two_objects())
     Image.new("RGB", (10, 10)).save(tmp_path / "s/a.jpg")
     with pytest.raises(UserError, match=r"a\.jpg: image of 10x10 pixels, mask of 32x24; resize one"):
-        open_stills(tmp_path).masks(0)
+        open_stills(tmp_path).instances(0)
     write_pair(tmp_path / "s", "a", two_objects())
     (tmp_path / "index.csv").write_text(f"{INDEX}s,a,32,24,1,dog\n")
     with pytest.raises(UserError, match=r"index\.csv: a has 1 categories, its mask 2 objects"):
-        open_stills(tmp_path).masks(0)
+        open_stills(tmp_path).instances(0)
 
 
 def test_an_index_without_its_columns_is_one_line(tmp_path: Path) -> None:

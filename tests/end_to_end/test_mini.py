@@ -30,7 +30,16 @@ TINY = {
         }
     },
     "model": {"fpn_channels": 16, "key_channels": 16, "value_channels": 8, "roi_size": 16, "training_roi_size": 16},
-    "pretrain_fpn": {"steps": 2, "batch": 2, "image_size": 64, "warmup_steps": 1, "log_every": 1, "threads": 1},
+    "pretrain_fpn": {
+        "steps": 2,
+        "batch": 2,
+        "image_size": 128,
+        "pairs": 2,
+        "crop": 64,
+        "warmup_steps": 1,
+        "log_every": 1,
+        "threads": 1,
+    },
     "train_tracking": {
         "held_out": ["train-00"],
         "steps": 2,

@@ -116,8 +116,12 @@ def test_without_steps_nothing_is_pretrained_and_measured(tiny_params: Params, t
     backbone.run(params, recorder)
     pretrain_fpn.run(params, recorder)
     written, given = load_file(paths.FPN), load_file(paths.BACKBONE)
-    assert all(torch.equal(written[f"backbone.{name}"], given[name]) for name in given if f"backbone.{name}" in written)
-    assert any(f"backbone.{name}" in written for name in given)
+    assert all(
+        torch.equal(written[f"pyramid.backbone.{name}"], given[name])
+        for name in given
+        if f"pyramid.backbone.{name}" in written
+    )
+    assert any(f"pyramid.backbone.{name}" in written for name in given)
     assert json.loads((pretrain_fpn.REPORT / "metrics.json").read_text()) == {}
 
 

@@ -5,7 +5,6 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from pycocotools import mask as rle_codec
 
 from partprop.base.errors import UserError
 from partprop.data.images import read_rgb
-from partprop.data.labels import LabelledMask
+from partprop.data.instances import Instance
 
 FAR = 10  # times the longer image side: polygons that reach further are errors
 _REQUIRED: dict[str, dict[str, type]] = {
@@ -22,25 +21,6 @@ _REQUIRED: dict[str, dict[str, type]] = {
     "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
     "categories": {"id": int, "name": str},
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Instance:
-    """One annotated object.
-
-    Attributes:
-        box_xyxy: float32 (4,), left, top, right, bottom in pixels, inside the image, with positive area.
-        category: dense class number, 1 to K, as in `CocoImages.categories`.
-        mask: uint8 (H, W), 0 or 1; None if the annotation has only a box.
-        crowd: whether the region covers a group of objects.
-        id: the annotation's id in the file.
-    """
-
-    box_xyxy: np.ndarray
-    category: int
-    mask: np.ndarray | None
-    crowd: bool
-    id: int
 
 
 class CocoImages:
@@ -118,21 +98,12 @@ class CocoImages:
             found.append(
                 Instance(
                     box_xyxy=box,
-                    category=self._dense[annotation["category_id"]],
+                    category=self.categories[self._dense[annotation["category_id"]]],
                     mask=self._mask(annotation, width, height),
                     crowd=bool(annotation.get("iscrowd", 0)),
-                    id=annotation["id"],
                 )
             )
         return found
-
-    def masks(self, index: int) -> list[LabelledMask]:
-        """The masks of the image at a position, crowds and instances with only a box left out."""
-        return [
-            LabelledMask(instance.mask, self.categories[instance.category])
-            for instance in self.instances(index)
-            if instance.mask is not None and not instance.crowd
-        ]
 
     def categories_in(self, index: int) -> set[str]:
         """The categories annotated in the image at a position, with or without mask."""

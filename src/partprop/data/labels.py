@@ -1,7 +1,6 @@
 """Label maps and their PNG files as in DAVIS: palette images of object ids, or one object in black and white."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,18 +12,6 @@ from partprop.data.images import open_image
 
 VOID = 255
 MAX_GREY_ID = 127  # higher grey values are soft edges of a resized or JPEG-compressed mask, not object ids
-
-
-class LabelledMask(NamedTuple):
-    """An object of an image.
-
-    Attributes:
-        mask: uint8 (H, W), 0 or 1.
-        category: its name; None in a set without categories.
-    """
-
-    mask: np.ndarray
-    category: str | None
 
 
 def read_labels(path: Path) -> np.ndarray:

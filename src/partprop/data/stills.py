@@ -6,13 +6,15 @@ This is the layout of the `static/` folder on which STCN, XMem and Cutie pre-tra
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from partprop.base.errors import UserError
 from partprop.base.files import read_csv
 from partprop.data.images import image_size, open_image, read_rgb
-from partprop.data.labels import MAX_GREY_ID, VOID, LabelledMask, object_ids, read_labels
+from partprop.data.instances import Instance
+from partprop.data.labels import MAX_GREY_ID, VOID, mask_box, object_ids, read_labels
 
 INDEX = "index.csv"
 INDEX_COLUMNS = ("group", "name", "categories")
@@ -49,7 +51,7 @@ class StillImages:
         """The categories of the image at a position; none if they are unknown."""
         return self.categories[index] or ()
 
-    def masks(self, index: int) -> list[LabelledMask]:
+    def instances(self, index: int) -> list[Instance]:
         """The objects of the image at a position, in the order of their ids.
 
         Raises:
@@ -65,9 +67,11 @@ class StillImages:
         ids = object_ids(labels)
         if names is not None and len(names) != len(ids):
             raise UserError(f"{self.origin}: {file.stem} has {len(names)} categories, its mask {len(ids)} objects")
+        masks = [(labels == number).astype(np.uint8) for number in ids]
+        boxes = [cast(np.ndarray, mask_box(mask)) for mask in masks]
         return [
-            LabelledMask((labels == number).astype(np.uint8), name)
-            for number, name in zip(ids, names or [None] * len(ids), strict=True)
+            Instance(box, name, mask, crowd=False)
+            for box, name, mask in zip(boxes, names or [None] * len(ids), masks, strict=True)
         ]
 
 

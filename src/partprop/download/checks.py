@@ -102,7 +102,7 @@ def _check_still(stills: StillImages, index: int) -> int | str:
     file = stills.files[index]
     try:
         decoded_size(file)
-        objects = len(stills.masks(index))
+        objects = len(stills.instances(index))
     except UserError as error:
         return str(error)
     return objects or f"{file.with_suffix('.png')}: empty mask; outline the object"

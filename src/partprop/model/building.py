@@ -5,13 +5,13 @@ from pathlib import Path
 import torch
 
 from partprop.model.backbone.imagenet import BackboneName, build_backbone
+from partprop.model.backbone.keys import key_projections
 from partprop.model.backbone.pyramid import Pyramid, init_truncated_normal
 from partprop.model.backbone.weights import load_weights
 from partprop.model.correlation import (
     LearnedKeyCorrelation,
     PixelCorrelation,
     StationaryPrior,
-    key_projections,
     value_encoder,
 )
 from partprop.model.correlation_filter import AttentionFilter, CorrelationFilter

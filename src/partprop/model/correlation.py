@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from partprop.model.backbone.devices import in_device_format
+from partprop.model.backbone.keys import project, unit_keys
 from partprop.model.backbone.pyramid import init_truncated_normal
 from partprop.model.correlation_filter import AttentionFilter, CorrelationFilter
 from partprop.model.evidence import Correlated, Evidence
@@ -17,7 +18,6 @@ from partprop.model.local_correlation import BLOCK, LocalCorrelation
 from partprop.model.readout import MATCH_CHANNELS, Memory, ReadOut, object_cells, read
 from partprop.model.windows import Window, cut, grown, origin, scaled, within
 
-KEY_SHARES = (3 / 16, 5 / 16, 1 / 2)  # of the key channels, for C2, C3 and C4
 BLOCKS_AT_ONCE = 32  # blocks of the fine read-out at a time: all blocks of a large object would need much memory
 VALUE_REACH = 2  # cells around a cell on which its value depends
 BOUND = 0.02  # priors stay this far from 0 and 1
@@ -94,12 +94,7 @@ class PixelCorrelation(nn.Module):
             finest: last convolution of P2; p2: its input, see `Pyramid.levels`. Fixed keys use only the size of p2.
         """
         # without the detach, the backbone would learn through fixed keys
-        return _normalised(self._project([level.detach() for level in levels], p2.shape[2:]))
-
-    def _project(self, levels: list[Tensor], size: Sequence[int]) -> Tensor:
-        projected = [project(F.normalize(level, dim=1)) for project, level in zip(self.base, levels, strict=True)]
-        resized = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in projected]
-        return torch.cat(resized, 1)
+        return unit_keys(project(self.base, [level.detach() for level in levels], p2.shape[2:]))
 
     def project_p3(self, p3: Tensor) -> Tensor:
         """The object-independent part of a frame's values, (B, C, h, w), from P3: most of their cost."""
@@ -263,7 +258,7 @@ class LearnedKeyCorrelation(PixelCorrelation):
 
     def keys(self, levels: list[Tensor], finest: nn.Module, p2: Tensor) -> tuple[Tensor, Tensor]:
         """See `PixelCorrelation.keys`."""
-        return _normalised(self._project(levels, p2.shape[2:]) + self.learnt(finest(p2)))
+        return unit_keys(project(self.base, levels, p2.shape[2:]) + self.learnt(finest(p2)))
 
 
 class StationaryPrior(PixelCorrelation):
@@ -287,20 +282,6 @@ class StationaryPrior(PixelCorrelation):
         return None
 
 
-def key_projections(base_channels: list[int], key_channels: int) -> nn.ModuleList:
-    """Orthogonal projections of C2, C3 and C4 to their shares of the key channels; they preserve lengths and cosines.
-
-    With fewer outputs than inputs they do so on average.
-    """
-    widths = [round(share * key_channels) for share in KEY_SHARES]
-    layers = nn.ModuleList()
-    for inputs, outputs in zip(base_channels, widths, strict=True):
-        layer = nn.Conv2d(inputs, outputs, 1, bias=False)
-        nn.init.orthogonal_(layer.weight, gain=max(1.0, inputs / outputs) ** 0.5)
-        layers.append(layer)
-    return layers
-
-
 def value_encoder(channels: int, value_channels: int) -> nn.Sequential:
     """From P3 and a mask (B, C + 1, h, w) to values (B, V, h, w)."""
     return nn.Sequential(
@@ -313,12 +294,6 @@ def value_encoder(channels: int, value_channels: int) -> nn.Sequential:
 def bounded_log_odds(masks: Tensor) -> Tensor:
     """Log-odds of masks in [0, 1], bounded so that no mask is certain."""
     return masks.clamp(BOUND, 1 - BOUND).logit()
-
-
-def _normalised(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit keys at stride 4 and, averaged, at stride 8."""
-    keys = F.normalize(keys, dim=1)
-    return keys, F.normalize(F.avg_pool2d(keys, 2), dim=1)
 
 
 def _pooled_to_cells(mask: Tensor, window: Window, grid: Sequence[int]) -> Tensor:

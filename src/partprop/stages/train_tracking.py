@@ -15,10 +15,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from partprop.base import paths
 from partprop.data.coco import open_coco
+from partprop.data.instances import InstanceImages
 from partprop.data.stills import open_stills
 from partprop.data.video import Video, open_davis
 from partprop.model.backbone.devices import memory_format
 from partprop.model.backbone.imagenet import scale_pixels
+from partprop.model.backbone.keys import KeyedPyramid
 from partprop.model.backbone.weights import load_weights, save_weights
 from partprop.model.building import build_network
 from partprop.model.network import Network
@@ -60,7 +62,7 @@ def run(params: Params, log: Run) -> None:
     curve_settings = Settings(**settings.validate_settings.model_dump())
 
     network = build_network(**params.model.model_dump())
-    load_weights(network.pyramid, paths.FPN)
+    load_weights(KeyedPyramid(network.pyramid, network.correlation.base), paths.FPN)
     network.to(memory_format=memory_format(fabric.device))
     optimizer = build_optimizer(
         network, network.pyramid.backbone, settings.lr, settings.backbone_lr_scale, settings.weight_decay
@@ -110,8 +112,11 @@ def _open_clips(training: list[Video], settings: TrainTracking) -> ClipSource:
     scenery = None
     if settings.still_share or settings.paste_share:
         weights = settings.still_weights
-        sets = [(open_coco(paths.COCO, split), weights.coco) for split in ("train2017", "val2017")]
-        scenery = Scenery.collect([*sets, (open_stills(paths.STATIC), weights.static)], settings.held_out_categories)
+        sets: list[tuple[InstanceImages, float]] = [
+            (open_coco(paths.COCO, split), weights.coco) for split in ("train2017", "val2017")
+        ]
+        sets.append((open_stills(paths.STATIC), weights.static))
+        scenery = Scenery.collect(sets, settings.held_out_categories)
     videos = VideoClips(training, settings.crop, settings.max_gap, settings.parts, settings.paste_share, scenery)
     if scenery is None:
         return videos

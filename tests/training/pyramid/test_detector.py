@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from partprop.data.coco import open_coco
+from partprop.data.coco import CocoImages, open_coco
 from partprop.model.backbone.imagenet import build_backbone, imagenet_weights, initialise_backbone
 from partprop.model.backbone.pyramid import Pyramid
 from partprop.params import SyntheticData
 from partprop.stages.pretrain_fpn import measure
 from partprop.synthetic import write_coco
 from partprop.training.common.optimisation import build_optimizer, lr_factor, set_learning_rate
-from partprop.training.pyramid.detector import build_detector
+from partprop.training.pyramid.detector import UNKNOWN, build_detector, classifier_loss
 from partprop.training.pyramid.samples import detection_sample
 
 SIZE = 160
@@ -37,6 +37,10 @@ def small_detector():
     return build_detector(Pyramid(build_backbone("lite0"), 16), 2, 64).train()
 
 
+def numbers_of(images: CocoImages) -> dict[str, int]:
+    return {name: number for number, name in images.categories.items()}
+
+
 def losses_of(detector, has_mask: bool) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -49,6 +53,23 @@ def test_instances_without_polygons_have_box_losses_but_no_mask_loss(small_detec
     assert unknown["loss_mask"] == 0
     for name in ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"):
         torch.testing.assert_close(known[name], unknown[name])
+
+
+def test_an_object_of_unknown_category_is_any_class_but_not_background():
+    logits = torch.tensor([[0.5, 1.0, -2.0], [3.0, 0.0, 1.0], [0.0, 2.0, 2.0]])
+    chances = np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(1, keepdims=True)
+    expected = -np.log([chances[0, 1], chances[1, 0], chances[2, 1] + chances[2, 2]]).mean()
+    labels = torch.tensor([1, 0, UNKNOWN])
+    assert float(classifier_loss(logits, labels)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_object_of_unknown_category_trains_the_mask(small_detector):
+    torch.manual_seed(0)
+    image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    losses = small_detector([image], [target(True) | {"labels": torch.tensor([UNKNOWN])}])
+    assert losses["loss_box_reg"] == 0
+    assert losses["loss_mask"] > 0
+    assert torch.isfinite(losses["loss_classifier"])
 
 
 def test_an_image_without_instances_has_finite_losses(small_detector):
@@ -82,8 +103,8 @@ def test_eight_images_can_be_overfitted(tmp_path: Path):
     backbone = initialise_backbone("lite0", imagenet_weights("lite0", "imagenet"))
     detector = build_detector(Pyramid(backbone, 32), len(images.categories), SIZE)
     optimizer = build_optimizer(detector, backbone, 2e-3, 0.2, 0.0)
-    samples = [detection_sample(images, index, SIZE, None) for index in range(len(images))]
-    steps = 160
+    samples = [detection_sample(images, index, numbers_of(images), SIZE, None) for index in range(len(images))]
+    steps = 200
     detector.train()
     for step in range(steps):
         set_learning_rate(optimizer, 2e-3 * lr_factor(step, steps, 20))

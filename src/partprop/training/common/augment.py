@@ -130,6 +130,12 @@ def motion_blur(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
+def coarsen(image: np.ndarray, scale: float) -> np.ndarray:
+    """Shrink an image, uint8 (H, W, 3), by a factor `scale` below 1, and enlarge it again: an image out of focus."""
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
 def _hue_rotation(angle: float) -> np.ndarray:
     """Return the rotation (3, 3) of RGB by `angle` radians about the grey axis (Rodrigues' formula)."""
     grey_axis = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3)

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from partprop.base.errors import UserError
-from partprop.data.labels import LabelledMask, mask_box
+from partprop.data.instances import InstanceImages
+from partprop.data.labels import mask_box
 from partprop.training.common import augment
 
 MIN_SIDE = 24  # pixels of a usable object's width and height
@@ -125,29 +124,6 @@ class PastedScene:
         return augment.warp(self.background, sampling_map)
 
 
-class ObjectImages(Protocol):
-    """Still images with masks of their objects: one split of COCO, or a folder of `StillImages`."""
-
-    @property
-    def origin(self) -> Path:
-        """The file or folder that messages name."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def image(self, index: int) -> np.ndarray:
-        """Read an image: uint8 (H, W, 3), RGB."""
-        ...
-
-    def masks(self, index: int) -> list[LabelledMask]:
-        """Read the masks of an image's objects."""
-        ...
-
-    def categories_in(self, index: int) -> Collection[str]:
-        """The categories that an image shows, as far as they are known."""
-        ...
-
-
 @dataclass(frozen=True)
 class Scenery:
     """Usable objects of still images; build it with `collect`.
@@ -158,12 +134,12 @@ class Scenery:
         shares: of each set, the probability that an object is drawn from it.
     """
 
-    sets: Sequence[ObjectImages]
+    sets: Sequence[InstanceImages]
     usable: Sequence[Sequence[tuple[int, int]]]
     shares: Sequence[float]
 
     @classmethod
-    def collect(cls, weighted: Sequence[tuple[ObjectImages, float]], held_out: Collection[str] = ()) -> "Scenery":
+    def collect(cls, weighted: Sequence[tuple[InstanceImages, float]], held_out: Collection[str] = ()) -> "Scenery":
         """Collect all objects whose mask has at least MIN_SIDE pixels a side, from images without held-out categories.
 
         Args:
@@ -189,7 +165,9 @@ class Scenery:
         """Return the image, uint8 (H, W, 3), and the mask, uint8 (H, W) in {0, 1}, of a random object."""
         chosen = int(rng.choice(len(self.sets), p=self.shares)) if len(self.sets) > 1 else 0
         image, number = self.usable[chosen][int(rng.integers(len(self.usable[chosen])))]
-        return self.sets[chosen].image(image), self.sets[chosen].masks(image)[number].mask
+        mask = self.sets[chosen].instances(image)[number].mask
+        assert mask is not None
+        return self.sets[chosen].image(image), mask
 
     def sample_scene(
         self, rng: np.random.Generator, size: int, background_share: float, occluder_share: float
@@ -209,15 +187,22 @@ class Scenery:
         )
 
 
-def _usable(images: ObjectImages, held_out: Collection[str]) -> list[tuple[int, int]]:
+def _usable(images: InstanceImages, held_out: Collection[str]) -> list[tuple[int, int]]:
     """The (image, object) indices of large enough objects in images without held-out categories."""
     return [
         (index, number)
         for index in range(len(images))
         if not set(held_out).intersection(images.categories_in(index))
-        for number, labelled in enumerate(images.masks(index))
-        if (box := mask_box(labelled.mask)) is not None and (box[2:] - box[:2]).min() >= MIN_SIDE
+        for number, instance in enumerate(images.instances(index))
+        if not instance.crowd and _is_large(instance.mask)
     ]
+
+
+def _is_large(mask: np.ndarray | None) -> bool:
+    if mask is None:
+        return False
+    box = mask_box(mask)
+    return box is not None and bool((box[2:] - box[:2]).min() >= MIN_SIDE)
 
 
 def _paste(background: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Mask R-CNN (He et al., ICCV 2017) on the feature pyramid, to pre-train the pyramid on COCO and to verify it."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -25,20 +26,44 @@ BOX_HEAD_CHANNELS = 256
 PREDICTOR_STD = 0.01  # small, so that training starts from uniform predictions (Girshick, ICCV 2015, section 2.3)
 
 
-class PartlyLabelledHeads(RoIHeads):
-    """torchvision's RoIHeads with a mask loss that skips instances without an annotated mask.
+UNKNOWN = 2**15
+"""Label of an object whose category is not among the detector's."""
 
-    Targets have the key `has_mask`, bool (instances,), in addition to torchvision's keys.
+
+class AgnosticMaskPredictor(MaskRCNNPredictor):
+    """torchvision's MaskRCNNPredictor with one mask for all classes: (N, classes + 1, 2S, 2S), expanded.
+
+    Args:
+        channels: of the input.
+        classes: number of object classes.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(channels, channels, 1)
+        self.classes = classes
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See torchvision's MaskRCNNPredictor."""
+        return super().forward(features).expand(-1, self.classes + 1, -1, -1)
+
+
+class PartlyLabelledHeads(RoIHeads):
+    """torchvision's RoIHeads for objects without an annotated mask, and for objects of unknown category.
+
+    The mask loss skips objects without a mask. For an object with the label UNKNOWN, any class is right and the
+    background wrong, and its box, which is regressed by class, has no loss here. Targets have the key `has_mask`, bool
+    (objects,), in addition to torchvision's keys.
     """
 
     def forward(self, features, proposals, image_shapes, targets=None):  # type: ignore[no-untyped-def]
-        """See torchvision's RoIHeads; only the mask loss differs."""
+        """See torchvision's RoIHeads; only the losses differ."""
         if not self.training:
             return super().forward(features, proposals, image_shapes, targets)
         proposals, matches, labels, regression = self.select_training_samples(proposals, targets)
         logits, offsets = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
-        classifier, box = fastrcnn_loss(logits, offsets, labels, regression)
-        losses = {"loss_classifier": classifier, "loss_box_reg": box}
+        known = [torch.where(label == UNKNOWN, 0, label) for label in labels]
+        _, box = fastrcnn_loss(logits, offsets, known, regression)
+        losses = {"loss_classifier": classifier_loss(logits, torch.cat(labels)), "loss_box_reg": box}
         return [], losses | {"loss_mask": self._mask_loss(features, proposals, matches, labels, image_shapes, targets)}
 
     def _mask_loss(
@@ -62,9 +87,22 @@ class PartlyLabelledHeads(RoIHeads):
             logits,
             boxes,
             [target["masks"] for target in targets],
-            [target["labels"] for target in targets],
+            [target["labels"].clamp(max=1) for target in targets],  # one mask for all classes
             [match[index] for match, index in zip(matches, kept, strict=True)],
         )
+
+
+def classifier_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of N proposals; of an UNKNOWN object, that of any class against the background.
+
+    Args:
+        logits: (N, classes + 1), background first.
+        labels: int64 (N,), 0 for the background, class numbers from 1, or UNKNOWN.
+    """
+    unknown = labels == UNKNOWN
+    of_class = F.cross_entropy(logits, torch.where(unknown, 0, labels), reduction="none")
+    of_any_class = logits.logsumexp(1) - logits[:, 1:].logsumexp(1)
+    return torch.where(unknown, of_any_class, of_class).mean()
 
 
 def build_detector(pyramid: Pyramid, classes: int, image_size: int) -> GeneralizedRCNN:
@@ -116,5 +154,5 @@ def _heads(channels: int, classes: int) -> PartlyLabelledHeads:
         detections_per_img=100,
         mask_roi_pool=MultiScaleRoIAlign(LEVELS, 14, 2),
         mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
-        mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
+        mask_predictor=AgnosticMaskPredictor(channels, classes),
     )

@@ -1,30 +1,82 @@
-"""COCO images as inputs and targets of Mask R-CNN."""
+"""Still images as inputs and targets of Mask R-CNN."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from partprop.data.coco import CocoImages, Instance
+from partprop.data.instances import Instance, InstanceImages
 from partprop.training.common.augment import apply_colour_matrix, sample_colour_matrix
+from partprop.training.pyramid.detector import UNKNOWN
 
 Target = dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class DetectionSamples:
+    """Random images of several sets as training samples; build it with `collect`.
+
+    Attributes:
+        sets: image sets.
+        usable: of each set, the images to draw from.
+        shares: of each set, the probability that an image is drawn from it.
+        numbers: class numbers from 1 by category name.
+        size: of the images' longer side in pixels, before augmentation.
+    """
+
+    sets: Sequence[InstanceImages]
+    usable: Sequence[Sequence[int]]
+    shares: Sequence[float]
+    numbers: Mapping[str, int]
+    size: int
+
+    @classmethod
+    def collect(
+        cls,
+        weighted: Sequence[tuple[InstanceImages, float]],
+        held_out: Collection[str],
+        numbers: Mapping[str, int],
+        size: int,
+    ) -> "DetectionSamples":
+        """Collect the images without held-out categories.
+
+        Args:
+            weighted: image sets, and the sampling weight of an image in each.
+            held_out: categories that no image may show.
+        """
+        sets = [images for images, _ in weighted]
+        usable = [
+            [index for index in range(len(images)) if not set(held_out).intersection(images.categories_in(index))]
+            for images in sets
+        ]
+        totals = np.array([weight * len(found) for (_, weight), found in zip(weighted, usable, strict=True)])
+        return cls(sets, usable, (totals / totals.sum()).tolist(), numbers, size)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Target]:
+        """Draw a sample, see `detection_sample`."""
+        chosen = int(rng.choice(len(self.sets), p=self.shares))
+        index = self.usable[chosen][int(rng.integers(len(self.usable[chosen])))]
+        return detection_sample(self.sets[chosen], index, self.numbers, self.size, rng)
+
+
 def detection_sample(
-    images: CocoImages, index: int, size: int, rng: np.random.Generator | None
+    images: InstanceImages, index: int, numbers: Mapping[str, int], size: int, rng: np.random.Generator | None
 ) -> tuple[Tensor, Target]:
     """Return an image and its instances, crowds left out, resized so that the longer side has `size` pixels.
 
     Args:
         index: position of the image in `images`.
+        numbers: class numbers from 1 by category name.
         rng: for augmentation in training: a random flip, a random size of 70 to 100 % of `size`, and a colour change;
             None for no augmentation.
 
     Returns:
         The image, float (3, H, W) in [0, 1], and its target: "boxes" float (N, 4), xyxy in pixels; "labels" int64 (N,),
-        from 1; "masks" uint8 (N, H, W) in {0, 1}; "has_mask" bool (N,), False where no mask is annotated, which is then
-        all 0.
+        class numbers, UNKNOWN for other categories; "masks" uint8 (N, H, W) in {0, 1}; "has_mask" bool (N,), False
+        where no mask is annotated, which is then all 0.
     """
     pixels = images.image(index)
     instances = [instance for instance in images.instances(index) if not instance.crowd]
@@ -35,12 +87,12 @@ def detection_sample(
     pixels = cv2.resize(
         pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     )
-    target = _target(instances, pixels.shape[:2], scale)
+    target = _target(instances, numbers, pixels.shape[:2], scale)
     image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
     return (image.flip(2), _flip(target, image.shape[2])) if flip else (image, target)
 
 
-def _target(instances: list[Instance], shape: tuple[int, ...], scale: float) -> Target:
+def _target(instances: list[Instance], numbers: Mapping[str, int], shape: tuple[int, ...], scale: float) -> Target:
     """Return the target of instances in an image of `shape` (H, W) that was resized by `scale`."""
     height, width = shape
     boxes = np.array([instance.box_xyxy for instance in instances], np.float32).reshape(-1, 4) * scale
@@ -49,9 +101,10 @@ def _target(instances: list[Instance], shape: tuple[int, ...], scale: float) -> 
     for row, instance in zip(masks, instances, strict=True):
         if instance.mask is not None:
             row[:] = cv2.resize(instance.mask, (width, height), interpolation=cv2.INTER_NEAREST)
+    labels = [numbers.get(instance.category or "", UNKNOWN) for instance in instances]
     return {
         "boxes": torch.from_numpy(boxes),
-        "labels": torch.tensor([instance.category for instance in instances], dtype=torch.int64),
+        "labels": torch.tensor(labels, dtype=torch.int64),
         "masks": torch.from_numpy(masks),
         "has_mask": torch.tensor([instance.mask is not None for instance in instances], dtype=torch.bool),
     }
