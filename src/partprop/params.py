@@ -47,10 +47,7 @@ class DavisData(Section):
 
 
 class StaticData(Section):
-    """Still images with masks side by side.
-
-    source: synthetic, none, a folder, an archive, or the base URL of a mirror; no official host exists.
-    """
+    """Still images with masks side by side. source: synthetic, none, a folder, an archive, or a mirror's base URL."""
 
     source: Source
 
@@ -58,8 +55,7 @@ class StaticData(Section):
 class SyntheticData(Section):
     """Data to render if a source is `synthetic`.
 
-    width, height: pixels. frames: per video. train_*, val_*: numbers of images and videos in each split. still_images:
-    number of images of the static set.
+    width, height: pixels. frames: per video. Others: numbers of images and videos; still_images: of the static set.
     """
 
     seed: Seed
@@ -83,10 +79,7 @@ class Data(Section):
 
 
 class Backbone(Section):
-    """The pre-trained backbone.
-
-    weights: `imagenet`, or a file of backbone weights.
-    """
+    """The pre-trained backbone. weights: `imagenet`, or a file of backbone weights."""
 
     weights: Source
 

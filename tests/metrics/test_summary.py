@@ -7,8 +7,8 @@ import pytest
 
 from label_maps import SHAPE, labelled_video, squares
 from partprop.base.errors import UserError
-from partprop.metrics.sequences import score_sequence
-from partprop.metrics.summary import box_curves, curves_over_time, summarise
+from partprop.metrics.sequences import SequenceScores, score_sequence
+from partprop.metrics.summary import box_curves, curves_over_time, mean_of_last_third, summarise
 
 
 def test_means_of_two_objects(tmp_path: Path) -> None:
@@ -76,3 +76,11 @@ def test_curves_curves_over_time_average_videos_of_different_lengths(tmp_path: P
     j, f = curves_over_time([short, long])
     assert (j[0], j[25], j[50]) == pytest.approx((1, 0.75, 0.5))
     np.testing.assert_allclose(f, j)
+
+
+def test_the_last_third_is_the_mean_of_each_objects_last_frames() -> None:
+    j = np.array([[0.9, 0.9, 0.9, 0.9, 0.3, 0.5], [0.8, 0.8, 0.8, 0.8, 0.8, 0.6]])
+    nothing = np.zeros_like(j)
+    two = SequenceScores("two", (1, 2), tuple("abcdef"), j, j - 0.1, nothing, nothing)
+    one = SequenceScores("one", (1,), tuple("abcd"), j[:1, 2:], j[:1, 2:], nothing[:1], nothing[:1])
+    assert mean_of_last_third([two, one]) == pytest.approx((0.35 + 0.65 + 0.5) / 3)

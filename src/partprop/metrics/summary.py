@@ -35,6 +35,12 @@ def mean_of_j_and_f(scores: SequenceScores) -> np.ndarray:
     return (scores.j + scores.f) / 2
 
 
+def mean_of_last_third(scores: Sequence[SequenceScores]) -> float:
+    """J&F of the last third of each sequence's counted frames, the mean over all objects: what is left of an object."""
+    by_object = [mean_of_j_and_f(sequence)[:, -(-2 * len(sequence.frames) // 3) :] for sequence in scores]
+    return float(np.concatenate([np.nanmean(each, axis=1) for each in by_object]).mean())
+
+
 def interval_of_mean(values: Sequence[np.ndarray]) -> IntervalBlock:
     """Bootstrap interval of the mean over all objects.
 

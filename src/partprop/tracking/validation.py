@@ -1,6 +1,7 @@
 """Held-out training videos: split them off, segment them in memory and score them."""
 
 import time
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,19 +10,29 @@ from partprop.base.errors import UserError
 from partprop.data.splits import require_held_out
 from partprop.data.tracks import object_boxes
 from partprop.data.video import MIN_ANNOTATED_FRAMES, Video
+from partprop.metrics.davis import jaccard
 from partprop.metrics.schema import Metrics
 from partprop.metrics.sequences import SequenceScores, score_sequence
-from partprop.metrics.summary import summarise
+from partprop.metrics.summary import mean_of_last_third, summarise
 from partprop.model.network import Network
+from partprop.tracking.segmenter import Segmenter
 from partprop.tracking.settings import Settings
 from partprop.tracking.videos import segment_sequence
+
+
+class MovingClip(NamedTuple):
+    """A clip of one object in memory: T frames, uint8 (H, W, 3), RGB, and its masks, uint8 (H, W) in {0, 1}."""
+
+    images: Sequence[np.ndarray]
+    masks: Sequence[np.ndarray]
 
 
 class Validation(NamedTuple):
     """Result of `validate`.
 
     Attributes:
-        scores: "J&F", "J", "F", "success_auc", "precision_20px", and "J&F <name>" for each video; in [0, 1].
+        scores: "J&F", "J", "F", "success_auc", "precision_20px", "J&F last third" (of the frames of each video), and
+            "J&F <name>" for each video; in [0, 1].
         seconds_per_frame: mean time of reading and segmenting a frame, in seconds.
     """
 
@@ -68,16 +79,34 @@ def validate(network: Network, settings: Settings, videos: list[Video], frames: 
     shortened = [video if frames is None else video.select(range(len(video))[:frames]) for video in videos]
     measured = [_segment_and_score(network, settings, video) for video in shortened]
     seconds = sum(spent for _, spent in measured) / sum(len(video) for video in shortened)
-    return Validation(_flatten(summarise([scores for scores, _ in measured])), seconds)
+    scores = [each for each, _ in measured]
+    return Validation(_flatten(summarise(scores), mean_of_last_third(scores)), seconds)
 
 
-def _flatten(metrics: Metrics) -> dict[str, float]:
+def validate_clips(network: Network, settings: Settings, clips: Iterable[MovingClip]) -> float:
+    """Segment clips of one object each and return their mean J: over the frames after the first, then over the clips.
+
+    Sets the network to evaluation mode.
+    """
+    network.eval()
+    return float(np.mean([_mean_j(network, settings, clip) for clip in clips]))
+
+
+def _mean_j(network: Network, settings: Settings, clip: MovingClip) -> float:
+    segmenter = Segmenter(network, settings)
+    segmenter.start(clip.images[0], clip.masks[0])
+    found = [segmenter.step(image).labels > 0 for image in clip.images[1:]]
+    return float(np.mean([jaccard(mask, truth > 0) for mask, truth in zip(found, clip.masks[1:], strict=True)]))
+
+
+def _flatten(metrics: Metrics, last_third: float) -> dict[str, float]:
     return {
         "J&F": metrics["J&F"],
         "J": metrics["J"]["mean"],
         "F": metrics["F"]["mean"],
         "success_auc": metrics["boxes"]["success_auc"],
         "precision_20px": metrics["boxes"]["precision_20px"],
+        "J&F last third": last_third,
         **{f"J&F {name}": block["J&F"] for name, block in metrics["sequences"].items()},
     }
 

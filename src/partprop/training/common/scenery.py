@@ -10,6 +10,8 @@ from partprop.data.instances import InstanceImages
 from partprop.data.labels import mask_box
 from partprop.training.common import augment
 
+MIN_SHOWN = 200  # pixels of a moving object in its first frame
+TIME_STEP = 0.25  # of a moving object's frames, see `Motion`
 MIN_SIDE = 24  # pixels of a usable object's width and height
 
 
@@ -149,16 +151,37 @@ class Scenery:
         Raises:
             UserError: there are none.
         """
-        found = [(images, weight, _usable(images, held_out)) for images, weight in weighted if weight > 0]
-        found = [(images, weight, usable) for images, weight, usable in found if usable]
-        if not found:
+        found = [(images, weight, _usable(images, held_out=held_out)) for images, weight in weighted if weight > 0]
+        if not any(usable for _, _, usable in found):
             names = ", ".join(str(images.origin) for images, _ in weighted)
             raise UserError(
                 f"{names}: no object has a mask of {MIN_SIDE} pixels a side or more; add some or set "
                 "train_tracking.still_share and paste_share to 0"
             )
-        totals = np.array([weight * len(usable) for _, weight, usable in found])
-        sets, _, usable = zip(*found, strict=True)
+        return cls._weighted(found)
+
+    @classmethod
+    def of_categories(cls, sets: Sequence[InstanceImages], categories: Collection[str]) -> "Scenery":
+        """Collect the objects of some categories whose mask has at least MIN_SIDE pixels a side.
+
+        Raises:
+            UserError: there are none.
+        """
+        found = [(images, 1.0, _usable(images, only=categories)) for images in sets]
+        if not any(usable for _, _, usable in found):
+            names = ", ".join(str(images.origin) for images in sets)
+            raise UserError(
+                f"train_tracking.held_out_categories: no object of {MIN_SIDE} pixels a side in {names} is one of "
+                f"{', '.join(sorted(categories))}; correct the names"
+            )
+        return cls._weighted(found)
+
+    @classmethod
+    def _weighted(cls, found: Sequence[tuple[InstanceImages, float, list[tuple[int, int]]]]) -> "Scenery":
+        """Image sets and their objects, drawn in proportion to the given weight times the number of objects."""
+        present = [each for each in found if each[1] > 0 and each[2]]
+        totals = np.array([weight * len(usable) for _, weight, usable in present])
+        sets, _, usable = zip(*present, strict=True)
         return cls(sets, usable, (totals / totals.sum()).tolist())
 
     def sample_object(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -187,14 +210,49 @@ class Scenery:
         )
 
 
-def _usable(images: InstanceImages, held_out: Collection[str]) -> list[tuple[int, int]]:
-    """The (image, object) indices of large enough objects in images without held-out categories."""
+def sample_moving_object(
+    rng: np.random.Generator, scenery: Scenery, size: int, frames: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return a clip of an object that moves, turns and bends, often before a new background or behind an occluder.
+
+    Returns:
+        Its frames, uint8 (S, S, 3), and the object's visible pixels in each, uint8 (S, S) in {0, 1}, at least MIN_SHOWN
+        in the first.
+    """
+    while True:
+        image, mask = scenery.sample_object(rng)
+        box = mask_box(mask)
+        assert box is not None
+        zoom = rng.uniform(0.3, 0.6) * size / float((box[2:] - box[:2]).max())
+        motion = Motion.sample(rng, size)
+        scene = scenery.sample_scene(rng, size, background_share=0.5, occluder_share=0.35)
+        views, visible = [], []
+        for time in TIME_STEP * np.arange(frames):
+            sampling_map = motion.map_at(rng, time, (box[:2] + box[2:]) / 2, zoom)
+            warped = augment.warp(image, sampling_map)
+            view, (shown,) = scene.apply(rng, warped, [augment.warp_mask(mask, sampling_map)], time)
+            views.append(view)
+            visible.append(shown)
+        if visible[0].sum() >= MIN_SHOWN:
+            return views, visible
+
+
+def _usable(
+    images: InstanceImages, held_out: Collection[str] = (), only: Collection[str] | None = None
+) -> list[tuple[int, int]]:
+    """The (image, object) indices of large enough objects.
+
+    Args:
+        held_out: categories that their images may not show.
+        only: categories of the objects; None is any.
+    """
     return [
         (index, number)
         for index in range(len(images))
+        if only is None or set(only).intersection(images.categories_in(index))
         if not set(held_out).intersection(images.categories_in(index))
         for number, instance in enumerate(images.instances(index))
-        if not instance.crowd and _is_large(instance.mask)
+        if not instance.crowd and _is_large(instance.mask) and (only is None or instance.category in only)
     ]
 
 
