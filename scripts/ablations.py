@@ -20,6 +20,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import dvc.api
 import yaml
@@ -42,10 +43,11 @@ VARIANTS = {
     "without parts": ["segmentation.parts=0", "train_tracking.parts=0"],
     "without pixel correlation": ["model.pixel_correlation=false"],
     "without previous frame": ["model.previous_frame=false"],
-    "without FPN pre-training": ["pretrain_fpn.steps=0"],
-    "with FPN pre-training": ["pretrain_fpn.steps=500"],
+    "without pre-training": ["pretrain_fpn.steps=0"],
+    "without detection in pre-training": ["pretrain_fpn.batch=0"],
+    "with fixed keys": ["pretrain_fpn.pairs=0", "pretrain_fpn.backbone_lr_scale=0.0"],
+    "without static images": ["train_tracking.still_weights.static=0.0"],
     "without clips of still images": ["train_tracking.still_share=0"],
-    "with clips of still images": ["train_tracking.still_share=0.3"],
     "without correlation filter": ["model.correlation_filter=false"],
     "with learnt keys": ["model.learnt_keys=true"],
     "without memory of recent frames": ["segmentation.memory_every=0"],
@@ -82,8 +84,10 @@ def variants_of(params: Params) -> dict[str, list[str]]:
 
     def is_new(change: str) -> bool:
         key, _, value = change.partition("=")
-        section, name = key.split(".")
-        return bool(given[section][name] != yaml.safe_load(value))
+        old: Any = given
+        for name in key.split("."):
+            old = old[name]
+        return bool(old != yaml.safe_load(value))
 
     return {name: changes for name, changes in VARIANTS.items() if not changes or any(map(is_new, changes))}
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from partprop.base.errors import UserError
+from partprop.base.yaml_files import read_yaml
 
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
@@ -115,7 +115,7 @@ class PretrainFpn(Section):
     steps: number of updates; 0 leaves the pyramid above the backbone at its random initial weights.
     batch: images per step for Mask R-CNN; 0: none, and the pyramid above the backbone learns nothing.
     image_size: longer side of such an image in pixels.
-    pairs: pairs of views per step for matching.
+    pairs: pairs of views per step for matching; 0: none, and the keys stay those of the backbone.
     crop: side of a view in pixels.
     ema_decay: of the moving average of the weights, which is measured and saved.
     lr: peak learning rate, reached after warmup_steps; then cosine decay to 1 %.
@@ -129,7 +129,7 @@ class PretrainFpn(Section):
     batch: Whole
     # torchvision infers the strides of P2 to P5 from the first batch, wrongly for smaller images, which it pads
     image_size: Annotated[int, Field(ge=128, multiple_of=32)]
-    pairs: Count
+    pairs: Whole
     crop: Annotated[int, Field(ge=64, multiple_of=32)]
     lr: Positive
     backbone_lr_scale: Share
@@ -139,6 +139,12 @@ class PretrainFpn(Section):
     log_every: Count
     checkpoint_every: Count
     threads: Count
+
+    @model_validator(mode="after")
+    def _has_a_task(self) -> Self:
+        if not self.batch and not self.pairs:
+            raise ValueError("batch and pairs are both 0; set steps to 0 for no pre-training")
+        return self
 
 
 class Segmentation(Section):
@@ -287,31 +293,6 @@ def load_params(path: Path) -> Params:
     return parse_params(read_yaml(path), path)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
-
-    Raises:
-        UserError: the file is missing, unreadable, not YAML or not a mapping, or a key appears twice.
-    """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; start from one of presets/, e.g. cp presets/mini.yaml {path}") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); fix this") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not valid UTF-8; re-save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "unreadable"
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path}: not valid YAML{place} ({problem}); fix it there") from None
-    except ValueError as error:  # an impossible date, for example
-        raise UserError(f"{path}: contains a value that YAML cannot parse ({error}); fix it") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must be a mapping of keys to values; restore it with `git checkout {path}`")
-    return content
-
-
 def parse_params(content: Mapping[str, Any], path: Path) -> Params:
     """Validate the content of a params.yaml that was read from `path`.
 
@@ -333,17 +314,3 @@ def _describe(problem: Any) -> str:
         return f"{key}: missing, add it (see presets/)"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{key}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"
-
-
-class _Loader(yaml.SafeLoader):
-    """Rejects duplicate keys, as DVC does; PyYAML alone would take the last."""
-
-    MERGE = "tag:yaml.org,2002:merge"  # of <<, the only key that may appear twice
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        nodes = [key for key, _ in node.value if key.tag != self.MERGE]
-        keys = [self.construct_object(key, deep=True) for key in nodes]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise yaml.MarkedYAMLError(problem=f"key {key} appears twice", problem_mark=nodes[index].start_mark)
-        return super().construct_mapping(node, deep)

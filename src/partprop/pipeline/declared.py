@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from partprop.base.errors import UserError
 from partprop.base.paths import SOURCES
-from partprop.params import Params, read_yaml
+from partprop.base.yaml_files import read_yaml
+from partprop.params import Params
 
 Key = tuple[str, ...]
 

@@ -9,8 +9,9 @@ import yaml
 from partprop.base.errors import UserError
 from partprop.base.files import atomic_write
 from partprop.base.paths import DATA, PARAMS, SOURCES, in_main_checkout
+from partprop.base.yaml_files import read_yaml
 from partprop.download.download import source_manifest, stamp
-from partprop.params import Params, read_yaml
+from partprop.params import Params
 
 NOT_LOCAL = "not local"
 _HEADER = "# Hashes of the local sources. Written by the pipeline, versioned like dvc.lock.\n"
