@@ -267,8 +267,17 @@ def test_missing_file_is_named_and_nothing_is_written(project, monkeypatch, file
 
 def test_a_run_without_pretraining_says_so(project, monkeypatch):
     (project / "reports/pretrain_fpn/metrics.json").write_text("{}")
+    (project / "reports/pretrain_fpn/curves.csv").write_text("step\n")
     text = run_in(project, monkeypatch, parameters()).text
     assert "Skipped in this run (pretrain_fpn.steps: 0)" in text
+    assert "AP is measured" not in text
+
+
+def test_pretraining_without_detection_has_losses_but_no_ap(project, monkeypatch):
+    (project / "reports/pretrain_fpn/metrics.json").write_text("{}")
+    text = run_in(project, monkeypatch, parameters()).text
+    assert "Skipped in this run" not in text
+    assert "Losses on the training batches." in text
     assert "AP is measured" not in text
 
 

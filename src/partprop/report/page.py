@@ -124,6 +124,7 @@ def render_page(
             charts=charts,
             strips=strips,
             frame_scores=_frame_scores(measurements),
+            pretrained=not measurements.pretrain_curves.empty,
             pretraining=flatten(measurements.pretrain_metrics),
             held_out=flatten(measurements.held_out),
             ablations=measurements.ablations.to_dict("records"),

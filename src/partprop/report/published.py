@@ -89,8 +89,9 @@ def average_precision_caveat(source: str) -> str:
         return "AP is measured on rendered, synthetic images and is not comparable with published AP on COCO."
     if source == "official":
         return (
-            "AP is measured on COCO val2017 with the image size and the number of steps of this preset, far below the "
-            "usual schedules. It checks the feature pyramid and is no detector benchmark."
+            "AP is measured on COCO val2017, or on the part of it that data.coco.images downloads, with the image size "
+            "and the number of steps of this preset, far below the usual schedules. It checks the feature pyramid and "
+            "is not a detector benchmark."
         )
     return (
         "AP is measured on the images of the given folder or archive. On a subset of COCO with its own split and few "
