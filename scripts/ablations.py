@@ -48,6 +48,7 @@ VARIANTS = {
     "with fixed keys": ["pretrain_fpn.pairs=0", "pretrain_fpn.backbone_lr_scale=0.0"],
     "without static images": ["train_tracking.still_weights.static=0.0"],
     "without clips of still images": ["train_tracking.still_share=0"],
+    "with longer clips at the end": ["train_tracking.late_share=0.2"],
     "without correlation filter": ["model.correlation_filter=false"],
     "with learnt keys": ["model.learnt_keys=true"],
     "without memory of recent frames": ["segmentation.memory_every=0"],

@@ -170,13 +170,15 @@ class StillWeights(Section):
 
 
 class TrainTracking(Section):
-    """Training of part tracking, pixel correlation and mask propagation on clips of four frames.
+    """Training of part tracking, pixel correlation and mask propagation on clips.
 
     held_out: training sequences that are never trained on; the stage validate measures them.
     held_out_categories: categories of still images that no training stage sees, FPN pre-training included; the stage
     validate measures objects of these. Names are those of COCO's annotation files and of the static set's index.csv.
     batch: clips per step.
     crop: side of a clip's frames in pixels.
+    frames, late_frames, late_share: frames of a clip, the reference included; late_frames in the last late_share of the
+    steps, so that errors add up as in use.
     still_share: fraction of clips made from still images instead of videos.
     still_weights: sampling weights of COCO's and the static set's objects, in both training stages.
     paste_share: fraction of video clips with a pasted background, and of those with a pasted occluder.
@@ -194,6 +196,9 @@ class TrainTracking(Section):
     steps: Count
     batch: Count
     crop: Annotated[int, Field(ge=64, multiple_of=32)]
+    frames: Annotated[int, Field(ge=3)]
+    late_frames: Annotated[int, Field(ge=3)]
+    late_share: Share
     still_share: Share
     still_weights: StillWeights
     paste_share: Share

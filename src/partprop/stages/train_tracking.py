@@ -37,7 +37,7 @@ from partprop.training.common.optimisation import (
 )
 from partprop.training.common.scenery import Scenery
 from partprop.training.common.seeding import seeded_batches, start_fabric
-from partprop.training.tracker.clips import Clip
+from partprop.training.tracker.clips import Clip, ClipLength
 from partprop.training.tracker.losses import FrameTargets, frame_losses, total_loss
 from partprop.training.tracker.mask_errors import ClipSupervision, MaskErrors
 from partprop.training.tracker.sampling import ClipSource, MixedClips, StillClips, VideoClips
@@ -117,10 +117,11 @@ def _open_clips(training: list[Video], settings: TrainTracking) -> ClipSource:
         ]
         sets.append((open_stills(paths.STATIC), weights.static))
         scenery = Scenery.collect(sets, settings.held_out_categories)
-    videos = VideoClips(training, settings.crop, settings.max_gap, settings.parts, settings.paste_share, scenery)
+    crop, length = settings.crop, ClipLength(settings.frames, settings.late_frames, settings.late_share)
+    videos = VideoClips(training, crop, length, settings.max_gap, settings.parts, settings.paste_share, scenery)
     if scenery is None:
         return videos
-    return MixedClips(videos, StillClips(scenery, settings.crop, settings.parts), settings.still_share)
+    return MixedClips(videos, StillClips(scenery, crop, length, settings.parts), settings.still_share)
 
 
 def _batches(
@@ -190,7 +191,7 @@ class LastMask(nn.Module):
 
 
 def _example_inputs(clips: ClipSource, settings: TrainTracking) -> list[Tensor]:
-    batch = collate([clips.draw(np.random.default_rng(number), 1.0) for number in range(settings.batch)])
+    batch = collate([clips.draw(np.random.default_rng(number), 0.0) for number in range(settings.batch)])
     return [batch["images"], batch["masks"][:, 0], batch["windows"], batch["last_boxes"], batch["remembered"]]
 
 

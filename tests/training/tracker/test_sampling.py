@@ -15,7 +15,7 @@ from partprop.data.video import open_davis
 from partprop.params import SyntheticData
 from partprop.synthetic import write_coco, write_davis
 from partprop.training.common.scenery import Scenery
-from partprop.training.tracker.clips import TEACHER_FORCED_SHARE, Clip, carry_along, sample_part_boxes
+from partprop.training.tracker.clips import TEACHER_FORCED_SHARE, Clip, ClipLength, carry_along, sample_part_boxes
 from partprop.training.tracker.sampling import (
     MixedClips,
     StillClips,
@@ -24,7 +24,7 @@ from partprop.training.tracker.sampling import (
     track_random_parts,
 )
 
-CROP, PARTS = 96, 2
+CROP, PARTS, LENGTH = 96, 2, ClipLength(4, 7, 0.2)
 SETTINGS = SyntheticData(
     seed=5, width=160, height=96, train_images=8, val_images=1, still_images=4, train_videos=2, val_videos=1, frames=12
 )
@@ -34,7 +34,7 @@ SETTINGS = SyntheticData(
 def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoClips:
     folder = tmp_path_factory.mktemp("davis")
     write_davis(folder, SETTINGS, 2016)
-    return VideoClips(open_davis(folder, "train", 2016), CROP, 6, PARTS, 0.0, None)
+    return VideoClips(open_davis(folder, "train", 2016), CROP, LENGTH, 6, PARTS, 0.0, None)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def pasted(videos: VideoClips, scenery: Scenery) -> VideoClips:
 
 @pytest.fixture(scope="module")
 def stills(scenery: Scenery) -> StillClips:
-    return StillClips(scenery, CROP, PARTS)
+    return StillClips(scenery, CROP, LENGTH, PARTS)
 
 
 @pytest.fixture(params=["videos", "pasted", "stills"])
@@ -173,7 +173,7 @@ def test_true_boxes_follow_the_texture_and_carried_boxes_the_object():
 def test_the_gap_to_the_reference_grows_with_progress(progress: float, reach: int):
     """From a quarter of max_gap, rounded, to all of it in the middle of the training."""
     generator = np.random.default_rng(1)
-    drawn = [pick_frames(generator, list(range(12)), 6, progress) for _ in range(400)]
+    drawn = [pick_frames(generator, list(range(12)), 4, 6, progress) for _ in range(400)]
     gaps = [abs(indices[1] - indices[0]) for indices, _ in drawn]
     assert max(gaps) == reach
     assert 1 - np.mean([far for _, far in drawn]) == pytest.approx(2 / reach, abs=0.08)
@@ -201,6 +201,15 @@ def test_videos_of_tiny_objects_raise_a_one_line_error(videos: VideoClips, tmp_p
 def test_still_clips_with_too_small_crops_raise_a_one_line_error(stills: StillClips):
     with pytest.raises(UserError, match="json: almost no object has 64 pixels"):
         replace(stills, crop=6).draw(np.random.default_rng(0), 0.5)
+
+
+def test_clips_are_longer_late_in_the_training(clips):
+    for progress, frames in ((0.0, 4), (0.79, 4), (0.8, 7), (0.99, 7)):
+        clip = clips.draw(np.random.default_rng(3), progress)
+        assert clip.images.shape == (frames, CROP, CROP, 3)
+        assert clip.masks.shape == (frames, CROP, CROP)
+        for field in ("boxes", "windows", "last_boxes", "tracked", "remembered", "teacher_forced", "drift", "patches"):
+            assert len(getattr(clip, field)) == frames
 
 
 def test_a_clip_may_have_no_parts(videos: VideoClips):

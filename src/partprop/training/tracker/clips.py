@@ -6,8 +6,6 @@ import numpy as np
 
 from partprop.data.labels import mask_box
 
-FRAMES = 4  # of a clip: the reference, and three later frames, far from it or right after it
-
 RANDOM_SEARCH_SHARE = 0.15  # of clips with a far reference, in which the object is first searched at a random place
 ERROR_SHARE = 0.5  # of frames, before which the mask gets errors like those that accumulate in a long video
 PATCH_SHARE = 0.4  # of the masks with errors, in which a patch is set or cleared
@@ -20,14 +18,34 @@ BLANKED_SHARE = 0.03  # of frames, before which the mask is blanked, so that the
 
 
 @dataclass(frozen=True)
+class ClipLength:
+    """Frames of a clip: the reference, and later frames far from it or right after it.
+
+    Late in the training clips are longer, so that errors add up as in use.
+
+    Args:
+        frames: at first.
+        late_frames: in the last `late_share` of the steps.
+    """
+
+    frames: int
+    late_frames: int
+    late_share: float
+
+    def at(self, progress: float) -> int:
+        """Number of frames when a fraction `progress` in [0, 1) of the training is done."""
+        return self.late_frames if progress >= 1 - self.late_share else self.frames
+
+
+@dataclass(frozen=True)
 class PartBoxes:
-    """Boxes of an object (part 0) and of its parts in the frames of a clip.
+    """Boxes of an object (part 0) and of its parts in the T frames of a clip.
 
     Attributes:
-        carried: float32 (4, P, 4), xyxy in pixels; the object's box, and parts that move and scale with it. For still
+        carried: float32 (T, P, 4), xyxy in pixels; the object's box, and parts that move and scale with it. For still
             images, whose motion is known, equal to `true`.
-        true: float32 (4, P, 4), the true boxes where tracked.
-        tracked: (4, P), 1 where the true box is known, else 0.
+        true: float32 (T, P, 4), the true boxes where tracked.
+        tracked: (T, P), 1 where the true box is known, else 0.
     """
 
     carried: np.ndarray
@@ -37,20 +55,20 @@ class PartBoxes:
 
 @dataclass(frozen=True)
 class Clip:
-    """A reference frame and three later frames of one object (part 0) and its parts.
+    """A reference frame and T - 1 later frames of one object (part 0) and its parts.
 
     Attributes:
-        images: uint8 (4, S, S, 3), RGB.
-        masks: uint8 (4, S, S) in {0, 1}.
-        boxes: float32 (4, P, 4), xyxy in pixels; the true boxes where tracked.
-        tracked: float32 (4, P), 1 where the true box is known, else 0.
-        windows: float32 (4, P, 4), boxes in which the parts' masks are decoded.
-        last_boxes: float32 (4, P, 4), boxes around which the part tracker searches.
-        remembered: float32 (4,), 0 where the previous mask is blanked, else 1.
-        teacher_forced: float32 (4,), 1 where the frame starts from the true previous mask, 0 for the predicted one.
-        drift: float32 (4, 2, 8, 8), of the previous mask, as are the next two; see `mask_errors.MaskErrors`.
-        dilation: float32 (4,).
-        patches: float32 (4, 1, 32, 32).
+        images: uint8 (T, S, S, 3), RGB.
+        masks: uint8 (T, S, S) in {0, 1}.
+        boxes: float32 (T, P, 4), xyxy in pixels; the true boxes where tracked.
+        tracked: float32 (T, P), 1 where the true box is known, else 0.
+        windows: float32 (T, P, 4), boxes in which the parts' masks are decoded.
+        last_boxes: float32 (T, P, 4), boxes around which the part tracker searches.
+        remembered: float32 (T,), 0 where the previous mask is blanked, else 1.
+        teacher_forced: float32 (T,), 1 where the frame starts from the true previous mask, 0 for the predicted one.
+        drift: float32 (T, 2, 8, 8), of the previous mask, as are the next two; see `mask_errors.MaskErrors`.
+        dilation: float32 (T,).
+        patches: float32 (T, 1, 32, 32).
     """
 
     images: np.ndarray
@@ -110,8 +128,8 @@ def make_clip(
     """Return a clip with the box and mask errors of an imperfect tracker.
 
     Args:
-        images: four, uint8 (S, S, 3).
-        masks: four, uint8 (S, S) in {0, 1}.
+        images: T, uint8 (S, S, 3).
+        masks: T, uint8 (S, S) in {0, 1}.
         parts: boxes of object and parts.
         far: frame 1 does not follow the reference. The object must be found from the reference alone, as after a loss:
             the previous mask is blanked. Frame 2 then starts from the prediction for frame 1 or from its true mask,
@@ -122,8 +140,8 @@ def make_clip(
     windows = _displace_parts(rng, jitter(rng, parts.carried, 0.08, 0.12), images[0].shape[0])
     windows[0] = boxes[0]
     before = np.concatenate([boxes[:1], boxes[:-1]])
-    remembered = (rng.random(FRAMES) > BLANKED_SHARE).astype(np.float32)
-    teacher_forced = np.zeros(FRAMES, np.float32)
+    remembered = (rng.random(len(images)) > BLANKED_SHARE).astype(np.float32)
+    teacher_forced = np.zeros(len(images), np.float32)
     if far:
         teacher_forced[2] = rng.random() < TEACHER_FORCED_SHARE
         before[1], remembered[1] = boxes[1], 0

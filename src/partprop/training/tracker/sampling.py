@@ -11,7 +11,7 @@ from partprop.data.labels import mask_box, object_ids
 from partprop.data.video import Video
 from partprop.training.common import augment
 from partprop.training.common.scenery import Motion, PastedScene, Scenery
-from partprop.training.tracker.clips import FRAMES, Clip, PartBoxes, carry_along, make_clip, sample_part_boxes
+from partprop.training.tracker.clips import Clip, ClipLength, PartBoxes, carry_along, make_clip, sample_part_boxes
 from partprop.training.tracker.part_motion import track_parts
 
 NEAR_GAP = 2  # annotated frames between the reference and the next frame of a clip, up to which the reference is near
@@ -37,15 +37,16 @@ class ClipSource(Protocol):
 
 @dataclass(frozen=True)
 class VideoClips:
-    """Clips of a reference and three later frames of a video, forwards or backwards in time.
+    """Clips of a reference and later frames of a video, forwards or backwards in time.
 
-    The later frames are 1 or 2 annotated frames apart; a video with only three annotated frames repeats one of them.
+    The later frames are 1 or 2 annotated frames apart; a video with fewer annotated frames repeats one of them.
 
     A far reference has a crop of its own, around the object, since its position says nothing about the later frames.
 
     Args:
         videos: with at least three annotated frames each.
         crop: side of the crops in pixels.
+        length: of the clips.
         max_gap: annotated frames between the reference and the next frame; reached halfway through the training
             (curriculum).
         parts: number of parts in addition to the whole object.
@@ -55,6 +56,7 @@ class VideoClips:
 
     videos: Sequence[Video]
     crop: int
+    length: ClipLength
     max_gap: int
     parts: int
     paste_share: float
@@ -78,7 +80,7 @@ class VideoClips:
         """Return a clip, or None if the reference shows too little of the object."""
         video = self.videos[int(rng.integers(len(self.videos)))]
         annotated = [index for index, mask in enumerate(video.masks) if mask is not None]
-        indices, far = pick_frames(rng, annotated, self.max_gap, progress)
+        indices, far = pick_frames(rng, annotated, self.length.at(progress), self.max_gap, progress)
         labels = [_labels(video, index) for index in indices]
         ids = object_ids(labels[0])
         if not ids:  # the reference shows no object
@@ -97,7 +99,8 @@ class VideoClips:
         crops = self._crop_centres(rng, images[0].shape, [mask_box(mask) for mask in masks], far)
         angle, shear, flip = rng.normal(0, 12), rng.normal(0, 0.08), bool(rng.random() < 0.5)
         turn = rng.normal(0, 12) if far else 0.0  # of the later frames, in degrees
-        colour, scene, times = augment.sample_strong_colour_matrix(rng), self._sample_scene(rng), _frame_times(rng)
+        colour, scene = augment.sample_strong_colour_matrix(rng), self._sample_scene(rng)
+        times = _frame_times(rng, len(images))
         views, visible = [], []
         for image, mask, (centre, zoom), time in zip(images, masks, crops, times, strict=True):
             angle_now = angle + turn * (time > 0) + rng.normal(0, 1.5)
@@ -129,12 +132,12 @@ class VideoClips:
         zoom = _sample_zoom(rng, reference, self.crop, shape)
         if not far:
             known = [box for box in boxes if box is not None]
-            return [(_sample_centre(rng, known, 0.3 * self.crop / zoom), zoom)] * FRAMES
+            return [(_sample_centre(rng, known, 0.3 * self.crop / zoom), zoom)] * len(boxes)
         later = [box for box in boxes[1:] if box is not None] or [reference]
         later_zoom = _sample_zoom(rng, later[0], self.crop, shape)
         later_zoom = float(np.clip(later_zoom, zoom / MAX_ZOOM_CHANGE, zoom * MAX_ZOOM_CHANGE))
         first = (_sample_centre(rng, [reference], 0.3 * self.crop / zoom), zoom)
-        return [first] + [(_sample_centre(rng, later, 0.3 * self.crop / later_zoom), later_zoom)] * (FRAMES - 1)
+        return [first] + [(_sample_centre(rng, later, 0.3 * self.crop / later_zoom), later_zoom)] * (len(boxes) - 1)
 
 
 @dataclass(frozen=True)
@@ -148,11 +151,13 @@ class StillClips:
     Args:
         scenery: the objects.
         crop: side of the frames in pixels.
+        length: of the clips.
         parts: number of parts in addition to the whole object.
     """
 
     scenery: Scenery
     crop: int
+    length: ClipLength
     parts: int
 
     def draw(self, rng: np.random.Generator, progress: float) -> Clip:
@@ -162,12 +167,12 @@ class StillClips:
             UserError: MAX_ATTEMPTS references showed no large enough object.
         """
         for _ in range(MAX_ATTEMPTS):
-            if (clip := self._try_to_draw(rng)) is not None:
+            if (clip := self._try_to_draw(rng, self.length.at(progress))) is not None:
                 return clip
         file = self.scenery.sets[0].origin
         raise UserError(f"{file}: almost no object has {MIN_PIXELS} pixels in its crop; use images with larger ones")
 
-    def _try_to_draw(self, rng: np.random.Generator) -> Clip | None:
+    def _try_to_draw(self, rng: np.random.Generator, frames: int) -> Clip | None:
         """Return a clip, or None if the reference shows too little of the object."""
         image, mask = self.scenery.sample_object(rng)
         box = mask_box(mask)
@@ -178,7 +183,7 @@ class StillClips:
         scene = self.scenery.sample_scene(rng, self.crop, STILL_BACKGROUND_SHARE, STILL_OCCLUDER_SHARE)
         colour = augment.sample_strong_colour_matrix(rng)
         views, visible = [], []
-        for time in _frame_times(rng):
+        for time in _frame_times(rng, frames):
             sampling_map = motion.map_at(rng, time, centre, zoom)
             view = augment.warp(image, sampling_map)
             view, shown = scene.apply(rng, view, [augment.warp_mask(part, sampling_map) for part in part_masks], time)
@@ -205,24 +210,25 @@ class MixedClips:
 
 
 def pick_frames(
-    rng: np.random.Generator, annotated: list[int], max_gap: int, progress: float
+    rng: np.random.Generator, annotated: list[int], frames: int, max_gap: int, progress: float
 ) -> tuple[list[int], bool]:
-    """Pick a reference and three later frames in either direction of time.
+    """Pick a reference and later frames in either direction of time.
 
     Args:
         annotated: indices of the annotated frames of a video, at least three.
+        frames: number to pick, at least three.
         max_gap: largest gap between the reference and the next frame in annotated frames. A quarter of it is used at
             the start of the training, all of it from the middle on.
         progress: fraction of the training that is done, in [0, 1].
 
     Returns:
-        Four indices, of the reference first, and whether the reference is far from the others.
+        The indices, of the reference first, and whether the reference is far from the others.
     """
     reach = max(1, round(max_gap * min(1.0, 0.25 + 1.5 * progress)))
-    step = min(int(rng.integers(1, MAX_STEP + 1)), (len(annotated) - 1) // (FRAMES - 1))
-    gap = min(int(rng.integers(1, reach + 1)), len(annotated) - 1 - (FRAMES - 2) * step)
-    start = int(rng.integers(0, len(annotated) - gap - (FRAMES - 2) * step))
-    positions = [start, *(start + gap + step * number for number in range(FRAMES - 1))]
+    step = min(int(rng.integers(1, MAX_STEP + 1)), (len(annotated) - 1) // (frames - 1))
+    gap = min(int(rng.integers(1, reach + 1)), len(annotated) - 1 - (frames - 2) * step)
+    start = int(rng.integers(0, len(annotated) - gap - (frames - 2) * step))
+    positions = [start, *(start + gap + step * number for number in range(frames - 1))]
     if rng.random() < 0.5:
         annotated = annotated[::-1]
     return [annotated[position] for position in positions], gap > NEAR_GAP
@@ -236,7 +242,7 @@ def track_random_parts(
     Where the object is not visible, its box is the last one.
 
     Args:
-        views: four frames, uint8 (S, S, 3).
+        views: frames, uint8 (S, S, 3).
         masks: of the object, uint8 (S, S) in {0, 1}; not empty in the first frame.
         count: number of parts.
         far: whether the reference is far from the later frames; parts are then not tracked.
@@ -244,7 +250,7 @@ def track_random_parts(
     parts = sample_part_boxes(rng, masks[0], count)
     reference = mask_box(masks[0])
     assert reference is not None
-    carried, tracked = np.zeros((FRAMES, 1 + count, 4), np.float32), np.zeros((FRAMES, 1 + count))
+    carried, tracked = np.zeros((len(masks), 1 + count, 4), np.float32), np.zeros((len(masks), 1 + count))
     last = reference
     for time, mask in enumerate(masks):
         box = mask_box(mask)
@@ -266,10 +272,10 @@ def _labels(video: Video, index: int) -> np.ndarray:
     return labels
 
 
-def _frame_times(rng: np.random.Generator) -> list[float]:
+def _frame_times(rng: np.random.Generator, frames: int) -> list[float]:
     """Return the times of a clip's frames: one step after the reference, then in smaller steps of equal length."""
-    slow = rng.uniform(0.1, 0.6)
-    return [0.0, *(1.0 + slow * number for number in range(FRAMES - 1))]
+    slow = rng.uniform(0.1, 0.6) * 3 / (frames - 1)  # longer clips do not move further
+    return [0.0, *(1.0 + slow * number for number in range(frames - 1))]
 
 
 def _sample_centre(rng: np.random.Generator, boxes: list[np.ndarray], reach: float) -> np.ndarray:
@@ -312,7 +318,7 @@ def _boxes_of_masks(visible: list[list[np.ndarray]]) -> PartBoxes:
         visible: for each frame the masks (S, S) of object and parts.
     """
     count = len(visible[0])
-    boxes, tracked = np.zeros((FRAMES, count, 4), np.float32), np.zeros((FRAMES, count))
+    boxes, tracked = np.zeros((len(visible), count, 4), np.float32), np.zeros((len(visible), count))
     whole = mask_box(visible[0][0])
     for part in range(count):
         last = whole
