@@ -24,7 +24,7 @@ BENCHMARKS = "reports/benchmarks"
 RECIPE = (("9758b6c", "1"), ("6138379", "2"))
 """Commit and seed of the `cpu` runs in RUNS that stand for the current recipe: "ours" is their mean."""
 SPEED = "88860e3"  # commit of the row of speed.csv that README quotes
-NEWEST_RUNS = 4  # rows of RUNS that docs/results.md shows
+NEWEST_RUNS = 3  # rows of RUNS that docs/results.md shows
 MARKED = re.compile(r"<!-- (?P<name>[a-z-]+) -->(?P<text>.*?)<!-- end -->", re.DOTALL)
 HEADINGS = {
     "J&F_held_out": "J&F, held-out sequences",
@@ -221,15 +221,15 @@ def published(root: Path) -> str:
 
 
 def speed(root: Path) -> str:
-    """`partprop benchmark` on several machines."""
+    """`partprop benchmark` on several machines, the newest measurement of each."""
     ranges = ("frames_per_second", "further_overlapping", "further_apart")
     columns = ["machine", "commit", "runs", *(f"{name}_{end}" for name in ranges for end in ("low", "high"))]
-    rows = read_rows(root, f"{BENCHMARKS}/speed.csv", columns)
+    newest = {row["machine"]: row for row in read_rows(root, f"{BENCHMARKS}/speed.csv", columns)}
     cells = [
         [row["machine"], interval(row[f"{ranges[0]}_low"], row[f"{ranges[0]}_high"])]
         + [interval(row[f"{name}_low"], row[f"{name}_high"], " %") for name in ranges[1:]]
         + [row["runs"], row["commit"]]
-        for row in rows
+        for row in newest.values()
     ]
     header = ["machine", "frames per second, one object", "each further, overlapping", "each further, apart"]
     return table([*header, "runs", "commit"], cells)
