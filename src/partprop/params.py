@@ -91,7 +91,7 @@ class Model(Section):
     fpn_channels: channels of the feature pyramid.
     key_channels, value_channels: of the keys by which pixels are matched, and of the values remembered with a mask.
     roi_size, training_roi_size: side of a part's RoIAlign in cells, at inference and in training.
-    learnt_keys: match pixels by trained keys; false: by backbone features alone, better with few training videos.
+    learnt_keys: keys go on learning with the tracker; false: they are fixed once pre-trained, better with few videos.
     pixel_correlation: match pixels; false (ablation): parts only correct the previous mask in place.
     correlation_filter: fit a filter to the reference frame; false (ablation): read the reference by attention only.
     previous_frame: also compare with the previous frame; false (ablation): with the reference frame only.
