@@ -1,4 +1,4 @@
-"""Measure how well keys match an object with the first frame, before any tracker is trained.
+"""Measure how well keys match an object with the first and with the previous frame, before any tracker is trained.
 
     .venv/bin/python benchmarks/keys.py data/davis dance-jump drift-turn
     .venv/bin/python benchmarks/keys.py data/davis dance-jump drift-turn --imagenet
@@ -7,7 +7,8 @@ Reads the object's mask in every N-th frame of the named training sequences from
 with the keys of models/fpn.safetensors and the model of params.yaml; with --imagenet, with keys of the ImageNet
 backbone.
 Prints the mean J of the masks that attention, the best matches and the correlation filter find (see docs/method.md),
-first over the frames of a sequence, then over the sequences.
+first over the frames of a sequence, then over the sequences; and of the mask that the fine read-out finds at stride 4
+from the true mask of the frame before.
 """
 
 import sys
@@ -26,13 +27,14 @@ from partprop.model.backbone.imagenet import imagenet_weights, initialise_backbo
 from partprop.model.backbone.keys import KeyedPyramid
 from partprop.model.backbone.weights import load_weights
 from partprop.model.building import build_network
+from partprop.model.correlation import Past
 from partprop.model.features import STRIDE
 from partprop.model.network import Network
 from partprop.model.readout import read
 from partprop.model.windows import whole_window
 from partprop.params import Params, load_params
 
-MEASURES = ("attention", "best match", "filter")
+MEASURES = ("attention", "best match", "filter", "previous")
 
 
 def main() -> None:
@@ -76,13 +78,22 @@ def measure(network: Network, video: Video, short_side: int, every: int) -> np.n
     memory, weights = network.memorise(reference, mask), network.fit_filter(reference, mask)
     scores = []
     for index in range(1, len(video), every):
+        image, before = _frame(video, index - 1, short_side)
+        previous = network.encode(image)
         image, mask = _frame(video, index, short_side)
         current = network.encode(image)
         globally = read(memory, current.keys, network.correlation.log_temperature.exp()[0])
         filtered = network.correlation.filter.find(current.keys, whole_window(current.grid), weights, globally)
         truth = F.avg_pool2d(mask, STRIDE) > 0.5
         masks = (globally.mask, globally.match, filtered)
-        scores.append([jaccard((found > 0.5).numpy(), truth.numpy()) for found in masks])
+        past = Past(memory, weights, previous, before)
+        locally = network.correlate(current, past, whole_window(current.grid)).evidence.locally.mask
+        fine = network.correlation.read_fine(current.fine_keys, [previous.fine_frame(before)], (0, 0), locally)
+        fine_truth = F.avg_pool2d(mask, STRIDE // 2) > 0.5
+        scores.append(
+            [jaccard((found > 0.5).numpy(), truth.numpy()) for found in masks]
+            + [jaccard((fine > 0.5).numpy(), fine_truth.numpy())]
+        )
     return np.mean(scores, 0)
 
 

@@ -4,8 +4,8 @@
 
 Run it from the root of the checkout. Each variant is a DVC experiment (`dvc exp run --temp`) up to the stage
 `validate`, with the parameters of params.yaml and the short schedule and held-out videos of its section `ablations`;
-several run in parallel. The variants share what they do not change, such as the pre-trained FPN, through DVC's cache;
-the FPN must be there already (`dvc repro pretrain_fpn`). Files unknown to git are not part of an experiment.
+several run in parallel. Most variants share the pre-trained FPN of params.yaml through DVC's cache; it must be there
+already (`dvc repro pretrain_fpn`). Files unknown to git are not part of an experiment.
 
 Writes reports/ablations.csv after each variant and prints it at the end. A variant already measured with the same code,
 data and parameters is not run again, and an interrupted variant resumes from its checkpoint.
@@ -45,7 +45,7 @@ VARIANTS = {
     "without previous frame": ["model.previous_frame=false"],
     "without pre-training": ["pretrain_fpn.steps=0"],
     "without detection in pre-training": ["pretrain_fpn.batch=0"],
-    "with fixed keys": ["pretrain_fpn.pairs=0", "pretrain_fpn.backbone_lr_scale=0.0"],
+    "with fixed keys": ["pretrain_fpn.pairs=0", "pretrain_fpn.backbone_lr_scale=0.0", "model.learnt_keys=false"],
     "without static images": ["train_tracking.still_weights.static=0.0"],
     "without clips of still images": ["train_tracking.still_share=0"],
     "with longer clips at the end": ["train_tracking.late_share=0.2"],
@@ -82,6 +82,8 @@ def main() -> None:
 def variants_of(params: Params) -> dict[str, list[str]]:
     """Return the changed parameters of the complete network (none) and of each variant that differs from it."""
     given = params.model_dump()
+    if params.data.static.source == "none":
+        given["train_tracking"]["still_weights"]["static"] = 0.0
 
     def is_new(change: str) -> bool:
         key, _, value = change.partition("=")
@@ -102,7 +104,7 @@ def write_table(rows: list[dict[str, object]]) -> None:
 
 
 def require_shared_fpn() -> None:
-    """Check that the FPN that all variants start from is up to date.
+    """Check that the FPN that most variants start from is up to date.
 
     Raises:
         UserError: it is not; each variant would train its own.
@@ -110,7 +112,7 @@ def require_shared_fpn() -> None:
     with Repo() as repo:
         if repo.status(targets=["pretrain_fpn"], with_deps=True):
             raise UserError(
-                "models/fpn.safetensors: out of date, but all variants start from it; dvc repro pretrain_fpn"
+                "models/fpn.safetensors: out of date, but most variants start from it; dvc repro pretrain_fpn"
             )
 
 
@@ -181,7 +183,10 @@ def run_experiment(name: str, changes: list[str], settings: Ablations) -> None:
         "held_out": f"[{','.join(settings.held_out)}]",
         "threads": settings.threads,
     }
-    changes = [*(f"train_tracking.{key}={value}" for key, value in common.items()), *changes]
+    shared = [*(f"train_tracking.{key}={value}" for key, value in common.items())]
+    if any(change.startswith("pretrain_fpn.") for change in changes):  # the shared FPN keeps its number of threads
+        shared.append(f"pretrain_fpn.threads={settings.threads}")
+    changes = [*shared, *changes]
     command = [str(Path(sys.executable).parent / "dvc"), "exp", "run", "--temp", "--name", name]
     for change in changes:
         command += ["--set-param", change]

@@ -117,7 +117,7 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
         preset=params.preset,
         seed=params.seed,
         commit=version.commit[:7] + (", with changes in src" if version.modified else "") if version else "unknown",
-        coco=_kind(params.data.coco.source),
+        coco=_coco(params),
         stills=_stills(params),
         static=_kind(params.data.static.source),
         davis=_kind(params.data.davis.source),
@@ -138,7 +138,7 @@ def describe(params: Params, metrics: dict[str, Any]) -> str:
 
 def _tuned(params: Params) -> str:
     """The stages in which the backbone was fine-tuned."""
-    stages = {"pre-training of the FPN": params.pretrain_fpn, "training of the tracker": params.train_tracking}
+    stages = {"pre-training": params.pretrain_fpn, "training of the tracker": params.train_tracking}
     tuned = [name for name, stage in stages.items() if stage.steps > 0 and stage.backbone_lr_scale > 0]
     return "fine-tuned in " + " and ".join(tuned) if tuned else "frozen"
 
@@ -146,11 +146,17 @@ def _tuned(params: Params) -> str:
 def _stills(params: Params) -> str:
     """What still images were used for."""
     shares = {
-        "pre-training of backbone, FPN and keys": params.pretrain_fpn.steps,
+        "pre-training": params.pretrain_fpn.steps,
         "clips made of still images": params.train_tracking.still_share,
         "pasted backgrounds and occluders in video clips": params.train_tracking.paste_share,
     }
     return ", ".join(use for use, share in shares.items() if share > 0) or "not used"
+
+
+def _coco(params: Params) -> str:
+    """Describe the images of COCO that were used."""
+    coco = params.data.coco
+    return f"{coco.images} official images" if coco.source == "official" and coco.images else _kind(coco.source)
 
 
 def _kind(source: str) -> str:

@@ -32,6 +32,8 @@ def test_presets_are_valid(preset: Path) -> None:
     [
         (r"(short_side: \d+ # )", r"shorter_side: 1\n  \1", "segmentation.shorter_side: unknown key"),
         (r"short_side: \d+ # ", "# ", "segmentation.short_side: missing"),
+        (r"(static:\n    source: )synthetic", r"\1official", "data.static.source: no official host exists"),
+        (r"(davis:\n    source: )synthetic", r"\1none", "data.davis.source: only the static images may be none"),
         (r"max_gap: \d+", "max_gap: wide", "train_tracking.max_gap: "),
         (r"max_gap: \d+", "max_gap: -160", "train_tracking.max_gap: "),
         (r"max_gap: \d+", "max_gap: 160.5", "train_tracking.max_gap: "),

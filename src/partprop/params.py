@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from partprop.base.errors import UserError
 from partprop.base.yaml_files import read_yaml
@@ -16,6 +16,20 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Source = Annotated[str, Field(min_length=1)]
+
+
+def _not_none(source: str) -> str:
+    if source == "none":
+        raise ValueError("only the static images may be none; name a source")
+    return source
+
+
+def _not_official(source: str) -> str:
+    if source == "official":
+        raise ValueError("no official host exists; name a folder, an archive or a mirror, or none")
+    return source
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -32,7 +46,7 @@ class CocoData(Section):
     images: how many to download from the official host, chosen at random; 0: all. Other sources are taken whole.
     """
 
-    source: Source
+    source: Annotated[Source, AfterValidator(_not_none)]
     images: Whole
 
 
@@ -42,14 +56,14 @@ class DavisData(Section):
     source: as for COCO. year: selects the split files; 2016 merges all objects of a video into one.
     """
 
-    source: Source
+    source: Annotated[Source, AfterValidator(_not_none)]
     year: Literal[2016, 2017]
 
 
 class StaticData(Section):
     """Still images with masks side by side. source: synthetic, none, a folder, an archive, or a mirror's base URL."""
 
-    source: Source
+    source: Annotated[Source, AfterValidator(_not_official)]
 
 
 class SyntheticData(Section):
@@ -142,7 +156,7 @@ class PretrainFpn(Section):
 
     @model_validator(mode="after")
     def _has_a_task(self) -> Self:
-        if not self.batch and not self.pairs:
+        if self.steps and not self.batch and not self.pairs:
             raise ValueError("batch and pairs are both 0; set steps to 0 for no pre-training")
         return self
 

@@ -74,3 +74,16 @@ def test_an_index_without_its_columns_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("group,name\ns,a\n")
     with pytest.raises(UserError, match=r"index\.csv: expected the columns group,name,categories"):
         open_stills(tmp_path)
+
+
+@pytest.mark.parametrize("row", ["s,a,32,24,2,", "s,a"])
+def test_a_row_without_categories_leaves_them_unknown(tmp_path: Path, row: str) -> None:
+    write_pair(tmp_path / "s", "a", two_objects())
+    (tmp_path / "index.csv").write_text(f"{INDEX}{row}\n")
+    assert [instance.category for instance in open_stills(tmp_path).instances(0)] == [None, None]
+
+
+def test_an_underscore_stands_for_a_blank(tmp_path: Path) -> None:
+    write_pair(tmp_path / "s", "a", two_objects())
+    (tmp_path / "index.csv").write_text(f"{INDEX}s,a,32,24,2,teddy_bear dog\n")
+    assert open_stills(tmp_path).categories_in(0) == ("teddy bear", "dog")

@@ -56,6 +56,7 @@ def test_annotations_and_the_chosen_images_alone_are_downloaded(official: Host, 
     train, val = (open_coco(target, split) for split in SPLITS)
     assert (len(train), len(val)) == (10, 2)
     assert len(official.requests) == 1 + 12
+    assert sorted(file.name for file in (target / "val2017").iterdir()) == [name_of(image) for image in val.image_ids]
     assert not set(train.image_ids) & {10, 20, 30, 40}  # without annotations
     ids = train.image_ids
     download_subset(12, target, check_coco)

@@ -209,7 +209,7 @@ def test_a_broken_data_set_keeps_the_old_one_and_names_the_source(
 def test_sources_that_do_not_exist(tmp_path: Path, target: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").touch()
-    for use in (lambda: download(name, DAVIS[2017], target, CHECK_2017), lambda: source_manifest(name)):
+    for use in (lambda: download(name, DAVIS[2017], target, CHECK_2017), lambda: source_manifest(name, DAVIS[2017])):
         with pytest.raises(UserError, match="archive") as caught:
             use()
         assert "\n" not in str(caught.value)
@@ -218,26 +218,30 @@ def test_sources_that_do_not_exist(tmp_path: Path, target: Path, name: str, monk
 
 def test_a_changed_source_changes_its_manifest(tmp_path: Path, make_davis: Callable[[Path], Path]) -> None:
     source = make_davis(tmp_path / "made/DAVIS")
-    before = source_manifest(str(tmp_path / "made"))
+    before = source_manifest(str(tmp_path / "made"), DAVIS[2017])
     shutil.copytree(tmp_path / "made", tmp_path / "moved")
     (source / "notes.txt").write_text("not part of the data set")
-    assert before == source_manifest(str(tmp_path / "made")) == source_manifest(str(tmp_path / "moved"))
+    assert (
+        before
+        == source_manifest(str(tmp_path / "made"), DAVIS[2017])
+        == source_manifest(str(tmp_path / "moved"), DAVIS[2017])
+    )
     frame = source / "JPEGImages/480p/bear/00000.jpg"
     os.utime(frame, (0, 0))
-    touched = source_manifest(str(tmp_path / "made"))
+    touched = source_manifest(str(tmp_path / "made"), DAVIS[2017])
     frame.unlink()
-    assert len({before, touched, source_manifest(str(tmp_path / "made"))}) == 3
+    assert len({before, touched, source_manifest(str(tmp_path / "made"), DAVIS[2017])}) == 3
 
 
 def test_the_manifest_of_an_archive_depends_on_its_date(archive: Path) -> None:
-    before = source_manifest(str(archive))
+    before = source_manifest(str(archive), DAVIS[2017])
     os.utime(archive, (0, 0))
-    assert before != source_manifest(str(archive))
+    assert before != source_manifest(str(archive), DAVIS[2017])
 
 
 @pytest.mark.parametrize("source", ["synthetic", "official", "http://host/davis", "https://host"])
 def test_remote_sources_have_no_manifest(source: str) -> None:
-    assert source_manifest(source) == ""
+    assert source_manifest(source, DAVIS[2017]) == ""
 
 
 def test_the_manifest_depends_on_contents_and_names(tmp_path: Path) -> None:

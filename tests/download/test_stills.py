@@ -102,6 +102,15 @@ def test_a_source_without_a_usable_pair_is_an_error(tmp_path: Path, target: Path
     assert not target.exists()
 
 
-def test_there_is_no_official_host(target: Path) -> None:
-    with pytest.raises(UserError, match="official: no host offers still images with masks; name a folder"):
-        download("official", STATIC, target, check_stills)
+def test_upper_case_suffixes_are_pairs_too(tmp_path: Path, target: Path) -> None:
+    write_pair(tmp_path / "sets/camera", "IMG_1", suffix=".JPG")
+    (tmp_path / "sets/camera/IMG_1.png").rename(tmp_path / "sets/camera/IMG_1.PNG")
+    assert download(str(tmp_path / "sets"), STATIC, target, check_stills) == StillCounts(1, 2, ())
+
+
+def test_a_mask_of_two_images_stays_while_one_of_them_is_usable(tmp_path: Path, target: Path) -> None:
+    write_pair(tmp_path / "sets/twins", "a")
+    write_pair(tmp_path / "sets/twins", "a", size=(30, 24), suffix=".jpeg")
+    counts = download(str(tmp_path / "sets"), STATIC, target, check_stills)
+    assert (counts.images, len(counts.left_out)) == (1, 1)
+    assert files(target) == {"twins/a.jpg", "twins/a.png"}

@@ -83,4 +83,6 @@ def test_the_last_third_is_the_mean_of_each_objects_last_frames() -> None:
     nothing = np.zeros_like(j)
     two = SequenceScores("two", (1, 2), tuple("abcdef"), j, j - 0.1, nothing, nothing)
     one = SequenceScores("one", (1,), tuple("abcd"), j[:1, 2:], j[:1, 2:], nothing[:1], nothing[:1])
-    assert mean_of_last_third([two, one]) == pytest.approx((0.35 + 0.65 + 0.5) / 3)
+    assert mean_of_last_third([two, one]) == pytest.approx((0.35 + 0.65 + 0.4) / 3)
+    short = SequenceScores("short", (1,), ("a",), j[:1, :1], j[:1, :1], nothing[:1], nothing[:1])
+    assert mean_of_last_third([short]) == pytest.approx(0.9)

@@ -125,6 +125,23 @@ def test_without_steps_nothing_is_pretrained_and_measured(tiny_params: Params, t
     assert json.loads((pretrain_fpn.REPORT / "metrics.json").read_text()) == {}
 
 
+@pytest.mark.parametrize(("key", "trained"), [("batch", "projections."), ("pairs", "pyramid.fpn.")])
+def test_one_task_of_pretraining_is_enough(key: str, trained: str, tiny_params: Params, tiny_checkout: Path, recorder):
+    section = tiny_params.pretrain_fpn.model_copy(update={key: 0})
+    params = tiny_params.model_copy(update={"pretrain_fpn": section})
+    backbone.run(params, recorder)
+    pretrain_fpn.run(params, recorder)
+    learnt = load_file(paths.FPN)
+    pretrain_fpn.run(with_steps(params, 0), recorder)
+    before = load_file(paths.FPN)
+    changed = {name for name in learnt if not torch.equal(learnt[name], before[name])}
+    other = {"projections.": "pyramid.fpn.", "pyramid.fpn.": "projections."}[trained]
+    assert any(name.startswith(trained) for name in changed)
+    assert not any(name.startswith(other) for name in changed)
+    assert ("loss_mask" in recorder.logged) == (key == "pairs")
+    assert ("match" in recorder.logged) == (key == "batch")
+
+
 class ValidationStub:
     """Takes the place of `validate`: returns the given scores in turn and records its arguments."""
 

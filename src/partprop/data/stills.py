@@ -18,7 +18,7 @@ from partprop.data.labels import MAX_GREY_ID, VOID, mask_box, object_ids, read_l
 
 INDEX = "index.csv"
 INDEX_COLUMNS = ("group", "name", "categories")
-IMAGE_SUFFIXES = (".jpg", ".jpeg")
+IMAGE_SUFFIXES, MASK_SUFFIX = (".jpg", ".jpeg"), ".png"
 SOFT_EDGE = 128  # grey values from here on are object in a mask with soft edges
 
 
@@ -28,11 +28,13 @@ class StillImages:
 
     Attributes:
         files: the images, in the order of their names.
+        masks: the mask file of each image; it may be missing.
         categories: of each image's objects in the order of their ids; None without an entry in index.csv.
         origin: index.csv, or the folder if there is none.
     """
 
     files: Sequence[Path]
+    masks: Sequence[Path]
     categories: Sequence[tuple[str, ...] | None]
     origin: Path
 
@@ -58,7 +60,7 @@ class StillImages:
             UserError: the mask is missing or corrupt, or its size or number of objects differs from image or index.
         """
         file, names = self.files[index], self.categories[index]
-        labels = read_mask(file.with_suffix(".png"))
+        labels = read_mask(self.masks[index])
         size = image_size(file)
         if labels.shape[::-1] != size:
             raise UserError(
@@ -67,11 +69,11 @@ class StillImages:
         ids = object_ids(labels)
         if names is not None and len(names) != len(ids):
             raise UserError(f"{self.origin}: {file.stem} has {len(names)} categories, its mask {len(ids)} objects")
-        masks = [(labels == number).astype(np.uint8) for number in ids]
-        boxes = [cast(np.ndarray, mask_box(mask)) for mask in masks]
+        objects = [(labels == number).astype(np.uint8) for number in ids]
+        boxes = [cast(np.ndarray, mask_box(mask)) for mask in objects]
         return [
             Instance(box, name, mask, crowd=False)
-            for box, name, mask in zip(boxes, names or [None] * len(ids), masks, strict=True)
+            for box, name, mask in zip(boxes, names or [None] * len(ids), objects, strict=True)
         ]
 
 
@@ -81,10 +83,21 @@ def open_stills(root: Path) -> StillImages:
     Raises:
         UserError: index.csv lacks a column.
     """
-    images = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = files_in(root, *IMAGE_SUFFIXES)
+    masks = {path.with_suffix(""): path for path in files_in(root, MASK_SUFFIX)}
     named = dict(read_index(root / INDEX)) if (root / INDEX).is_file() else {}
     index = root / INDEX if named else root
-    return StillImages(images, [named.get(key_of(root, file)) for file in images], index)
+    return StillImages(
+        images,
+        [masks.get(file.with_suffix(""), file.with_suffix(MASK_SUFFIX)) for file in images],
+        [named.get(key_of(root, file)) for file in images],
+        index,
+    )
+
+
+def files_in(root: Path, *suffixes: str) -> list[Path]:
+    """The files below a folder with one of some suffixes in upper or lower case, in the order of their names."""
+    return sorted(path for path in root.rglob("*") if path.suffix.lower() in suffixes)
 
 
 def key_of(root: Path, file: Path) -> str:
@@ -92,15 +105,18 @@ def key_of(root: Path, file: Path) -> str:
     return file.relative_to(root).with_suffix("").as_posix()
 
 
-def read_index(file: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the key and the categories of each row of an index.csv; categories are separated by blanks.
+def read_index(file: Path) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    """Yield the key and the categories of each row of an index.csv, None if they are unknown.
+
+    Categories are separated by blanks; an underscore stands for a blank in a name.
 
     Raises:
         UserError: the file is unreadable or lacks a column.
     """
     with read_csv(file, INDEX_COLUMNS, "correct or remove it") as rows:
         for row in rows:
-            yield f"{row['group']}/{row['name']}", tuple(row["categories"].split())
+            names = tuple(name.replace("_", " ") for name in (row["categories"] or "").split())
+            yield f"{row['group']}/{row['name']}", names or None
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -8,7 +8,16 @@ from pathlib import Path
 from partprop.base.errors import UserError
 from partprop.data.coco import CocoImages, open_coco
 from partprop.data.images import decoded_size
-from partprop.data.stills import IMAGE_SUFFIXES, INDEX, StillImages, key_of, open_stills, read_index
+from partprop.data.stills import (
+    IMAGE_SUFFIXES,
+    INDEX,
+    MASK_SUFFIX,
+    StillImages,
+    files_in,
+    key_of,
+    open_stills,
+    read_index,
+)
 from partprop.data.video import MIN_ANNOTATED_FRAMES, Video, open_davis
 
 
@@ -83,11 +92,12 @@ def check_stills(root: Path) -> StillCounts:
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(partial(_check_still, stills), range(len(stills))))
     left_out = [count for count in found if isinstance(count, str)]
-    for file, count in zip(stills.files, found, strict=True):
-        if isinstance(count, str):
-            file.unlink()
-            file.with_suffix(".png").unlink(missing_ok=True)
-    left_out += _remove_lone_masks(root, {file.with_suffix(".png") for file in stills.files})
+    left_out += [
+        f"{mask}: mask without an image ({' or '.join(IMAGE_SUFFIXES)}) beside it; add the image"
+        for mask in files_in(root, MASK_SUFFIX)
+        if mask not in stills.masks
+    ]
+    _remove_unused(root, stills, [isinstance(count, int) for count in found])
     objects = [count for count in found if isinstance(count, int)]
     if not objects:
         raise UserError(f"{root}: no usable pair of image and mask ({left_out[0]}); correct the source")
@@ -105,15 +115,18 @@ def _check_still(stills: StillImages, index: int) -> int | str:
         objects = len(stills.instances(index))
     except UserError as error:
         return str(error)
-    return objects or f"{file.with_suffix('.png')}: empty mask; outline the object"
+    return objects or f"{stills.masks[index]}: empty mask; outline the object"
 
 
-def _remove_lone_masks(root: Path, known: set[Path]) -> list[str]:
-    """Delete the masks without an image; return a line for each."""
-    lone = sorted(path for path in root.rglob("*") if path.suffix.lower() == ".png" and path not in known)
-    for path in lone:
-        path.unlink()
-    return [f"{path}: mask without an image ({' or '.join(IMAGE_SUFFIXES)}) beside it; add the image" for path in lone]
+def _remove_unused(root: Path, stills: StillImages, usable: list[bool]) -> None:
+    """Delete the images that cannot be used, and all masks but those of usable images."""
+    kept = {mask for mask, use in zip(stills.masks, usable, strict=True) if use}
+    for file, use in zip(stills.files, usable, strict=True):
+        if not use:
+            file.unlink()
+    for mask in files_in(root, MASK_SUFFIX):
+        if mask not in kept:
+            mask.unlink()
 
 
 def _check_image(data: CocoImages, index: int) -> int:

@@ -54,8 +54,8 @@ def download_subset(images: int, target: Path, check: Callable[[Path], T]) -> T:
                 summary = check(folder)
             except DiskFullError:
                 raise
-            except UserError as error:  # name the files that stay, not those of the temporary folder
-                raise UserError(str(error).replace(str(folder), str(cache))) from None
+            except UserError as error:  # name the images that stay, not those of the temporary folder
+                raise UserError(str(error).replace(f"{folder}/", f"{cache}/")) from None
         shutil.rmtree(cache)
     return summary
 

@@ -19,7 +19,7 @@ from partprop.base.errors import DiskFullError, UserError
 from partprop.base.files import atomic_folder
 from partprop.base.paths import in_main_checkout
 from partprop.download.http import fetch, verify
-from partprop.download.layouts import COCO, DAVIS, STATIC, Layout, RemoteFile
+from partprop.download.layouts import Layout, RemoteFile
 from partprop.download.trees import ARCHIVE_SUFFIXES, Tree, archive_tree, folder_tree
 
 T = TypeVar("T")
@@ -54,20 +54,21 @@ def download(source: str, layout: Layout, target: Path, check: Callable[[Path], 
             raise UserError(str(error).replace(str(folder), origin)) from None
 
 
-def source_manifest(source: str) -> str:
+def source_manifest(source: str, layout: Layout) -> str:
     """A SHA-256 over paths, sizes and dates of a local source, to detect changes; "" for a source that is not local.
+
+    In a folder, the files of the layout count.
 
     Raises:
         UserError: the folder or archive does not exist.
     """
-    if source in ("synthetic", "none") or _remote_urls(source, COCO):
+    if source in ("synthetic", "none") or _remote_urls(source, layout):
         return ""
     path = local_source(source)
     if path.is_file():
         entries = [(path.name, path)]
     else:
-        trees = [folder_tree(path, layout) for layout in (COCO, DAVIS[2017], STATIC)]
-        entries = sorted({(str(member.path), path / member.path) for tree in trees for member in tree.members})
+        entries = sorted((str(member.path), path / member.path) for member in folder_tree(path, layout).members)
     return stamp(entries)
 
 
@@ -109,8 +110,6 @@ def _open_source(source: str, layout: Layout) -> Iterator[Tree]:
 def _remote_urls(source: str, layout: Layout) -> list[str]:
     """The URLs of a remote source's files; empty for a local source."""
     if source == "official":
-        if not layout.hosted:
-            raise UserError(f"official: no host offers {layout.name}; name a folder, an archive or a mirror, or `none`")
         return [file.url for file in layout.official]
     if source.startswith(("http://", "https://")):
         return [f"{source.rstrip('/')}/{file.name}" for file in layout.official]

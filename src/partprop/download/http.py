@@ -49,6 +49,7 @@ def fetch(url: str, target: Path, size: int | None = None, sha256: str | None = 
         if sha256 is not None:
             verify(url, part, sha256)
         part.replace(target)
+        _version(part).unlink(missing_ok=True)
 
 
 def verify(url: str, file: Path, sha256: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import ClassVar
 
 from partprop.base.errors import UserError
 
@@ -38,8 +37,6 @@ class Layout:
     patterns: tuple[str, ...]
     official: tuple[RemoteFile, ...]
 
-    hosted: ClassVar[bool] = True  # by somebody official
-
     def takes(self, path: PurePosixPath) -> bool:
         """Whether the pipeline uses the file at a path relative to the root."""
         return any(path.match(pattern) and pattern.count("/") == len(path.parts) - 1 for pattern in self.patterns)
@@ -70,8 +67,6 @@ class Layout:
 
 class SideBySide(Layout):
     """Still images beside their masks, in folders of any depth; the root is the folder of index.csv, else the top."""
-
-    hosted: ClassVar[bool] = False
 
     def takes(self, path: PurePosixPath) -> bool:
         """Whether the file is an image or a mask inside a set's folder, or the index."""

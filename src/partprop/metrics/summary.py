@@ -37,7 +37,7 @@ def mean_of_j_and_f(scores: SequenceScores) -> np.ndarray:
 
 def mean_of_last_third(scores: Sequence[SequenceScores]) -> float:
     """J&F of the last third of each sequence's counted frames, the mean over all objects: what is left of an object."""
-    by_object = [mean_of_j_and_f(sequence)[:, -(-2 * len(sequence.frames) // 3) :] for sequence in scores]
+    by_object = [mean_of_j_and_f(sequence)[:, 2 * len(sequence.frames) // 3 :] for sequence in scores]
     return float(np.concatenate([np.nanmean(each, axis=1) for each in by_object]).mean())
 
 

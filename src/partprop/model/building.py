@@ -38,7 +38,7 @@ def build_network(
         backbone: lite0 or resnet50v2; another one is added in `partprop.model.backbone.imagenet`.
         fpn_channels, key_channels, value_channels: of the pyramid, of the pixels' keys and of their values.
         roi_size: cells a side of the parts' RoIAlign at inference; training_roi_size: in training, None is the same.
-        learnt_keys: False keeps the backbone's features as keys (`PixelCorrelation`).
+        learnt_keys: False keeps the keys as they were pre-trained (`PixelCorrelation`).
         pixel_correlation: False keeps the previous mask where it was (`StationaryPrior`).
         correlation_filter: False lets attention take the filter's place (`AttentionFilter`).
         previous_frame: False uses the reference frame alone (`ReferenceOnlyNetwork`).

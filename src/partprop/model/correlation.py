@@ -52,7 +52,7 @@ class PixelCorrelation(nn.Module):
     """Embeds pixels as keys and values, and reads memory and previous frame with them.
 
     A key holds the backbone's C2, C3 and C4, whose cosines match pixels well before any training (label propagation
-    shows it), rotated into the key space by fixed orthogonal projections.
+    shows it), projected to the key space as pre-training has learned.
 
     Args:
         base: projections of C2, C3 and C4, see `key_projections`.

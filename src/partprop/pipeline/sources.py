@@ -11,6 +11,7 @@ from partprop.base.files import atomic_write
 from partprop.base.paths import DATA, PARAMS, SOURCES, in_main_checkout
 from partprop.base.yaml_files import read_yaml
 from partprop.download.download import source_manifest, stamp
+from partprop.download.layouts import COCO, DAVIS, STATIC, Layout
 from partprop.params import Params
 
 NOT_LOCAL = "not local"
@@ -24,14 +25,19 @@ def update_sources(params: Params) -> None:
         UserError: a source is inside data/, where DVC would delete it.
     """
     recorded = read_yaml(SOURCES) if SOURCES.exists() else {}
-    sources = {name: getattr(params.data, name).source for name in ("coco", "davis", "static")}
-    for name, source in sources.items():
+    data = params.data
+    sources = {
+        "coco": (data.coco.source, COCO),
+        "davis": (data.davis.source, DAVIS[data.davis.year]),
+        "static": (data.static.source, STATIC),
+    }
+    for name, (source, _) in sources.items():
         if in_main_checkout(source).resolve().is_relative_to(in_main_checkout(str(DATA)).resolve()):
             raise UserError(
                 f"{PARAMS}: data.{name}.source: {source} is inside {DATA}/, where the pipeline replaces everything; "
                 "move the data elsewhere"
             )
-    found = {name: _manifest(source, recorded.get(name, NOT_LOCAL)) for name, source in sources.items()}
+    found = {name: _manifest(*each, recorded.get(name, NOT_LOCAL)) for name, each in sources.items()}
     found["backbone"] = _stamp(params.backbone.weights, recorded.get("backbone", NOT_LOCAL))
     if found != recorded:
         with atomic_write(SOURCES) as temporary:
@@ -45,8 +51,8 @@ def _stamp(weights: str, recorded: str) -> str:
     return stamp([(path.name, path)]) if path.is_file() else recorded
 
 
-def _manifest(source: str, recorded: str) -> str:
+def _manifest(source: str, layout: Layout, recorded: str) -> str:
     try:
-        return source_manifest(source) or NOT_LOCAL
+        return source_manifest(source, layout) or NOT_LOCAL
     except UserError:
         return recorded

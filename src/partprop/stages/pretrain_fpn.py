@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -142,15 +142,17 @@ def _batches(params: Params, training: CocoImages, first: int, fabric: Fabric) -
         return
     weights, held_out = params.train_tracking.still_weights, params.train_tracking.held_out_categories
     sets: list[tuple[InstanceImages, float]] = [(training, weights.coco), (open_stills(paths.STATIC), weights.static)]
-    numbers = {name: number for number, name in training.categories.items()}
-    images = DetectionSamples.collect(sets, held_out, numbers, settings.image_size)
-    pairs = StillPairs(Scenery.collect(sets, held_out), settings.crop)
-    samples_per_process = settings.batch + settings.pairs
+    draws: list[Callable[[np.random.Generator], tuple[Tensor, Target] | Pair]] = []
+    if settings.batch:
+        numbers = {name: number for number, name in training.categories.items()}
+        draws += [DetectionSamples.collect(sets, held_out, numbers, settings.image_size).draw] * settings.batch
+    if settings.pairs:
+        draws += [StillPairs(Scenery.collect(sets, held_out), settings.crop).draw] * settings.pairs
 
     def draw(rng: np.random.Generator, step: int, number: int) -> tuple[Tensor, Target] | Pair:
-        return images.draw(rng) if number % samples_per_process < settings.batch else pairs.draw(rng)
+        return draws[number % len(draws)](rng)
 
-    yield from seeded_batches(fabric, draw, collate, params.seed, samples_per_process, range(first, settings.steps))
+    yield from seeded_batches(fabric, draw, collate, params.seed, len(draws), range(first, settings.steps))
 
 
 class PyramidLevels(nn.Module):

@@ -51,7 +51,11 @@ def run(params: Params, log: Run) -> None:
 def unseen_objects(categories: list[str]) -> Iterator[MovingClip]:
     """Yield seeded clips of objects of held-out categories in COCO and the static set."""
     sets: list[InstanceImages] = [open_coco(paths.COCO, split) for split in ("train2017", "val2017")]
-    scenery = Scenery.of_categories([*sets, open_stills(paths.STATIC)], categories)
+    sets.append(open_stills(paths.STATIC))
+    scenery = Scenery.of_categories(sets, categories)
+    shown = {name for images in sets for index in range(len(images)) for name in images.categories_in(index)}
+    if missing := sorted(set(categories) - shown):
+        print(f"train_tracking.held_out_categories: no image shows {', '.join(missing)}", flush=True)
     for number in range(CLIPS):
         images, masks = sample_moving_object(np.random.default_rng([CLIPS_SEED, number]), scenery, SIDE, FRAMES)
         yield MovingClip(images, masks)

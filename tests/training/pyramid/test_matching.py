@@ -86,3 +86,21 @@ def test_object_and_background_count_alike_in_half_of_the_cross_entropy():
     truth = torch.tensor([[1.0, 0, 0, 0]])
     logits = torch.tensor([[0.0, -50, -50, -50]])  # only the object is in doubt
     assert float(balanced_cross_entropy(logits, truth)) == pytest.approx(np.log(2) * (1 / 4 + 1) / 2 - np.log(2) / 4)
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0], ids=["thin", "hidden"])
+def test_a_pair_without_a_shown_object_cell_has_no_match_loss(masks: torch.Tensor, share: float):
+    """A thin object fills no cell by half; a half-plane may hide all cells of a small one."""
+    keys = unit(1, 8, SIDE, SIDE)
+    hidden = 1 - masks[:, 0] if share == 1 else torch.ones(1, SIDE, SIDE)
+    losses = matching_losses(keys, keys, (keys, keys), share * masks, hidden)
+    assert losses["match"] == 0
+    assert torch.isfinite(losses["attention"])
+    two = matching_losses(
+        *(torch.cat([keys, keys]) for _ in range(2)),
+        (torch.cat([keys, keys]),) * 2,
+        torch.cat([masks, share * masks]),
+        torch.cat([torch.ones(1, SIDE, SIDE), hidden]),
+    )
+    one = matching_losses(keys, keys, (keys, keys), masks, torch.ones(1, SIDE, SIDE))
+    torch.testing.assert_close(two["match"], one["match"])

@@ -212,6 +212,10 @@ def test_clips_are_longer_late_in_the_training(clips):
             assert len(getattr(clip, field)) == frames
 
 
+def test_without_a_late_share_no_clip_is_longer():
+    assert ClipLength(4, 7, 0.0).at(1.0) == 4
+
+
 def test_a_clip_may_have_no_parts(videos: VideoClips):
     for clip in drawn(replace(videos, parts=0), 6):
         assert clip.boxes.shape == (4, 1, 4)

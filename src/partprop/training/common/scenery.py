@@ -10,6 +10,7 @@ from partprop.data.instances import InstanceImages
 from partprop.data.labels import mask_box
 from partprop.training.common import augment
 
+MAX_ATTEMPTS = 300  # draws until a clip shows MIN_SHOWN
 MIN_SHOWN = 200  # pixels of a moving object in its first frame
 TIME_STEP = 0.25  # of a moving object's frames, see `Motion`
 MIN_SIDE = 24  # pixels of a usable object's width and height
@@ -155,8 +156,8 @@ class Scenery:
         if not any(usable for _, _, usable in found):
             names = ", ".join(str(images.origin) for images, _ in weighted)
             raise UserError(
-                f"{names}: no object has a mask of {MIN_SIDE} pixels a side or more; add some or set "
-                "train_tracking.still_share and paste_share to 0"
+                f"{names}: no object has a mask of {MIN_SIDE} pixels a side or more; add some, see "
+                "train_tracking.still_weights and held_out_categories, or use no still images"
             )
         return cls._weighted(found)
 
@@ -218,8 +219,11 @@ def sample_moving_object(
     Returns:
         Its frames, uint8 (S, S, 3), and the object's visible pixels in each, uint8 (S, S) in {0, 1}, at least MIN_SHOWN
         in the first.
+
+    Raises:
+        UserError: MAX_ATTEMPTS clips showed less.
     """
-    while True:
+    for _ in range(MAX_ATTEMPTS):
         image, mask = scenery.sample_object(rng)
         box = mask_box(mask)
         assert box is not None
@@ -235,6 +239,7 @@ def sample_moving_object(
             visible.append(shown)
         if visible[0].sum() >= MIN_SHOWN:
             return views, visible
+    raise UserError(f"{scenery.sets[0].origin}: almost no object shows {MIN_SHOWN} pixels; use images with larger ones")
 
 
 def _usable(

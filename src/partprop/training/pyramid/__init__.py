@@ -1,1 +1,1 @@
-"""Mask R-CNN on COCO, as pre-training of the feature pyramid."""
+"""Pre-training of backbone, feature pyramid and keys on still images: Mask R-CNN, and matching."""

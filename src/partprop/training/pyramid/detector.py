@@ -1,4 +1,4 @@
-"""Mask R-CNN (He et al., ICCV 2017) on the feature pyramid, to pre-train the pyramid on COCO and to verify it."""
+"""Mask R-CNN (He et al., ICCV 2017) on the feature pyramid, to pre-train the pyramid and to verify it."""
 
 import torch
 import torch.nn.functional as F

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from partprop.base.errors import UserError
 from partprop.data.instances import Instance, InstanceImages
 from partprop.training.common.augment import apply_colour_matrix, sample_colour_matrix
 from partprop.training.pyramid.detector import UNKNOWN
@@ -46,6 +47,9 @@ class DetectionSamples:
         Args:
             weighted: image sets, and the sampling weight of an image in each.
             held_out: categories that no image may show.
+
+        Raises:
+            UserError: no image is left.
         """
         sets = [images for images, _ in weighted]
         usable = [
@@ -53,6 +57,9 @@ class DetectionSamples:
             for images in sets
         ]
         totals = np.array([weight * len(found) for (_, weight), found in zip(weighted, usable, strict=True)])
+        if not totals.any():
+            names = ", ".join(str(images.origin) for images in sets)
+            raise UserError(f"{names}: no image to train on; see train_tracking.still_weights and held_out_categories")
         return cls(sets, usable, (totals / totals.sum()).tolist(), numbers, size)
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Target]:

@@ -33,8 +33,8 @@ class ClipLength:
     late_share: float
 
     def at(self, progress: float) -> int:
-        """Number of frames when a fraction `progress` in [0, 1) of the training is done."""
-        return self.late_frames if progress >= 1 - self.late_share else self.frames
+        """Number of frames when a fraction `progress` in [0, 1] of the training is done."""
+        return self.late_frames if self.late_share and progress >= 1 - self.late_share else self.frames
 
 
 @dataclass(frozen=True)

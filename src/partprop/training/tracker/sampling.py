@@ -274,7 +274,7 @@ def _labels(video: Video, index: int) -> np.ndarray:
 
 def _frame_times(rng: np.random.Generator, frames: int) -> list[float]:
     """Return the times of a clip's frames: one step after the reference, then in smaller steps of equal length."""
-    slow = rng.uniform(0.1, 0.6) * 3 / (frames - 1)  # longer clips do not move further
+    slow = rng.uniform(0.1, 0.6) * 2 / (frames - 2)  # longer clips do not move further
     return [0.0, *(1.0 + slow * number for number in range(frames - 1))]
 
 
