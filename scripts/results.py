@@ -31,6 +31,7 @@ HEADINGS = {
     "J&F_bfloat16": "J&F, bfloat16",
     "J&F_single_precision": "J&F, single precision",
     "best_match": "best match",
+    "previous": "from the frame before",
     "cause": "what goes wrong",
     "max_size": "`--max-size`",
     "note": "split",
@@ -289,7 +290,7 @@ PIECES: dict[str, Callable[[Path], str]] = {
     "speed-davis": columns_of("speed_davis.csv", ["machine", "precision", "frames_per_second", "commit", "command"]),
     "max-size": columns_of("max_size.csv", ["max_size", "J&F", "J", "F", "frames_per_second"]),
     "boxes": columns_of("boxes.csv", ["tracker", "success_auc", "precision_20px", "commit", "command"]),
-    "keys": columns_of("keys.csv", ["keys", "attention", "best_match", "filter", "commit"]),
+    "keys": columns_of("keys.csv", ["keys", "attention", "best_match", "filter", "previous", "commit"]),
     "parts": columns_of("parts.csv", ["boxes", "median_error", "share_above_quarter", "commit"]),
     "several-objects": columns_of(
         "several_objects.csv", ["video", "objects", "J&F_bfloat16", "J&F_single_precision", "note", "commit"]
