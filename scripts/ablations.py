@@ -183,7 +183,7 @@ def run_experiment(name: str, changes: list[str], settings: Ablations) -> None:
         "held_out": f"[{','.join(settings.held_out)}]",
         "threads": settings.threads,
     }
-    shared = [*(f"train_tracking.{key}={value}" for key, value in common.items())]
+    shared = [f"train_tracking.{key}={value}" for key, value in common.items()]
     if any(change.startswith("pretrain_fpn.") for change in changes):  # the shared FPN keeps its number of threads
         shared.append(f"pretrain_fpn.threads={settings.threads}")
     changes = [*shared, *changes]

@@ -40,14 +40,14 @@ def compare(new: list[Path], old: list[Path]) -> None:
     """
     if len(new) != len(old):
         raise UserError(f"{len(new)} new runs and {len(old)} old ones; name as many seeds of each")
-    scores = [(read_sequences(one), read_sequences(other)) for one, other in zip(new, old, strict=True)]
-    names = sorted(scores[0][0])
-    for path, sequences in zip(
-        [*new, *old], [each for pair in zip(*scores, strict=True) for each in pair], strict=True
-    ):
+    scores = {path: read_sequences(path) for path in [*new, *old]}
+    names = sorted(scores[new[0]])
+    for path, sequences in scores.items():
         if sorted(sequences) != names:
             raise UserError(f"{path}: other held-out sequences than {new[0]}; compare runs with the same ones")
-    differences = np.array([[one[name] - other[name] for name in names] for one, other in scores])
+    differences = np.array(
+        [[scores[one][name] - scores[other][name] for name in names] for one, other in zip(new, old, strict=True)]
+    )
     for name, column in zip(names, differences.T, strict=True):
         print(f"{name:24s}", *(f"{value:+8.3f}" for value in column))
     print(f"{'mean of each seed':24s}", *(f"{value:+8.3f}" for value in differences.mean(1)))
